@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "acpi/ledger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "qmp/field.h"
+
+#define SLOTS_MAX 65536
+
+void ledger_free(struct ledger *ledger)
+{
+    free(ledger->entries);
+    *ledger = (struct ledger){0};
+}
+
+/* QEMU gives the slot's number as a string. */
+static bool read_slot(const json_t *row, unsigned *ret_slot)
+{
+    const char *text = field_string(row, "slot", "");
+    unsigned long number;
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    number = strtoul(text, &end, 10);
+    if (errno != 0 || *end != '\0' || number >= SLOTS_MAX)
+        return false;
+    *ret_slot = (unsigned)number;
+    return true;
+}
+
+static bool read_row(const json_t *row, struct ledger_entry *ret)
+{
+    const char *type = field_string(row, "slot-type", "");
+    unsigned source, status;
+
+    if (strcmp(type, "CPU") == 0)
+        ret->type = LEDGER_CPU;
+    else if (strcmp(type, "DIMM") == 0)
+        ret->type = LEDGER_DIMM;
+    else
+        return false;
+    if (!read_slot(row, &ret->slot) || !field_unsigned(row, "source", &source) ||
+        !field_unsigned(row, "status", &status))
+        return false;
+    ret->source = source;
+    ret->status = status;
+    return true;
+}
+
+static struct ledger_entry *find(const struct ledger *ledger, enum ledger_slot_type type,
+                                 unsigned slot)
+{
+    size_t i;
+
+    for (i = 0; i < ledger->count; i++) {
+        if (ledger->entries[i].type == type && ledger->entries[i].slot == slot)
+            return &ledger->entries[i];
+    }
+    return NULL;
+}
+
+static struct ledger_entry *find_or_add(struct ledger *ledger, const struct ledger_entry *row)
+{
+    struct ledger_entry *entry = find(ledger, row->type, row->slot);
+    struct ledger_entry *entries;
+    size_t room;
+
+    if (entry != NULL)
+        return entry;
+    if (ledger->count % 64 == 0) {
+        room = ledger->count + 64;
+        entries = realloc(ledger->entries, room * sizeof(*entries));
+        if (entries == NULL)
+            return NULL;
+        ledger->entries = entries;
+    }
+    entry = &ledger->entries[ledger->count++];
+    *entry = (struct ledger_entry){.type = row->type, .slot = row->slot};
+    return entry;
+}
+
+static bool take(struct ledger *ledger, const struct ledger_entry *row, uint64_t sequence,
+                 double monotonic_ms)
+{
+    struct ledger_entry *entry = find_or_add(ledger, row);
+
+    if (entry == NULL)
+        return false;
+    entry->source = row->source;
+    entry->status = row->status;
+    entry->sequence = sequence;
+    entry->monotonic_ms = monotonic_ms;
+    return true;
+}
+
+bool ledger_take_event(struct ledger *ledger, const json_t *data, double monotonic_ms)
+{
+    struct ledger_entry row;
+
+    if (!read_row(field_object(data, "info"), &row))
+        return false;
+    return take(ledger, &row, ++ledger->sequence, monotonic_ms);
+}
+
+void ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms)
+{
+    const struct ledger_entry *known;
+    struct ledger_entry row;
+    const json_t *object;
+    size_t i;
+
+    json_array_foreach(rows, i, object) {
+        if (i >= SLOTS_MAX || !read_row(object, &row))
+            continue;
+        known = find(ledger, row.type, row.slot);
+        /* An empty row of a slot never heard of is no news: it is how every slot begins. */
+        if (known == NULL && row.source == 0 && row.status == 0)
+            continue;
+        if (known == NULL || known->source != row.source || known->status != row.status)
+            (void)take(ledger, &row, ++ledger->sequence, monotonic_ms);
+    }
+}
+
+uint64_t ledger_mark(const struct ledger *ledger)
+{
+    return ledger->sequence;
+}
+
+const struct ledger_entry *ledger_news(const struct ledger *ledger, enum ledger_slot_type type,
+                                       unsigned slot, uint64_t mark)
+{
+    const struct ledger_entry *entry = find(ledger, type, slot);
+
+    return entry != NULL && entry->sequence > mark ? entry : NULL;
+}

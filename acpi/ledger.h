@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The last word of the guest on each ACPI slot, fed by ACPI_DEVICE_OST events and by
+ * query-acpi-ospm-status. QEMU keeps showing the last word of a device that is long gone, and a
+ * row says nothing of when: so whoever waits for an answer takes a mark first and asks for what
+ * came after it.
+ */
+#ifndef ACPI_LEDGER_H
+#define ACPI_LEDGER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "acpi/ost.h"
+
+enum ledger_slot_type { LEDGER_CPU, LEDGER_DIMM };
+
+struct ledger_entry {
+    enum ledger_slot_type type;
+    unsigned slot;
+    uint32_t source;
+    uint32_t status;
+    uint64_t sequence;  /* of the last change; larger is later */
+    double monotonic_ms;
+};
+
+struct ledger {
+    struct ledger_entry *entries;
+    size_t count;
+    uint64_t sequence;
+};
+
+void ledger_free(struct ledger *ledger);
+
+/* Takes an event's data, or one row of query-acpi-ospm-status (QAPI ACPIOSTInfo: slot, slot-type,
+ * source, status; a device may be named, but on a completed ejection it is not, hence the slot is
+ * the key). What is malformed or beyond 65536 slots is ignored. Returns true when it was taken. */
+bool ledger_take_event(struct ledger *ledger, const json_t *data, double monotonic_ms);
+
+/* Takes a whole answer of query-acpi-ospm-status. Rows that say what is known already change
+ * nothing; others count as news. The first answer a ledger sees is its baseline. */
+void ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms);
+
+/* Everything learnt from now on is after this mark. */
+uint64_t ledger_mark(const struct ledger *ledger);
+
+/* The slot's entry if it changed after the mark, else NULL; borrowed until the next call that
+ * takes something. */
+const struct ledger_entry *ledger_news(const struct ledger *ledger, enum ledger_slot_type type,
+                                       unsigned slot, uint64_t mark);
+
+#endif

@@ -1,0 +1,70 @@
+dnl SPDX-License-Identifier: MIT
+
+dnl VMPLUG_REQUIRE(VARIABLE, MODULE, DEBIAN-PACKAGE, REASON, [HEADER, LIBRARY, FUNCTION])
+dnl Asks pkg-config; where a package ships no .pc file (libev and libfdt on Debian), looks itself.
+AC_DEFUN([VMPLUG_REQUIRE], [
+    PKG_CHECK_MODULES([$1], [$2], [], [
+        vmplug_found=no
+        m4_ifval([$5], [
+            AC_CHECK_HEADER([$5], [AC_CHECK_LIB([$6], [$7], [vmplug_found=yes; $1_LIBS=-l$6])])
+        ])
+        AS_IF([test "$vmplug_found" = no],
+            [AC_MSG_ERROR([$2 is missing ($4); on Debian: apt-get install $3])])
+    ])
+])
+
+dnl VMPLUG_TRY_CFLAG(VARIABLE, FLAG): appends FLAG to VARIABLE if the compiler takes it.
+AC_DEFUN([VMPLUG_TRY_CFLAG], [
+    AC_MSG_CHECKING([whether $CC takes $2])
+    vmplug_saved_CFLAGS=$CFLAGS
+    CFLAGS="$CFLAGS -Werror $2"
+    AC_COMPILE_IFELSE([AC_LANG_PROGRAM()],
+        [AC_MSG_RESULT([yes]); $1="$$1 $2"], [AC_MSG_RESULT([no])])
+    CFLAGS=$vmplug_saved_CFLAGS
+])
+
+dnl VMPLUG_TRY_LDFLAG(VARIABLE, FLAG): likewise for the linker.
+AC_DEFUN([VMPLUG_TRY_LDFLAG], [
+    AC_MSG_CHECKING([whether the linker takes $2])
+    vmplug_saved_LDFLAGS=$LDFLAGS
+    LDFLAGS="$LDFLAGS $2"
+    AC_LINK_IFELSE([AC_LANG_PROGRAM()],
+        [AC_MSG_RESULT([yes]); $1="$$1 $2"], [AC_MSG_RESULT([no])])
+    LDFLAGS=$vmplug_saved_LDFLAGS
+])
+
+AC_DEFUN([VMPLUG_WARNINGS], [
+    for flag in -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
+            -Wmissing-prototypes -Wwrite-strings -Wvla; do
+        VMPLUG_TRY_CFLAG([WARNING_CFLAGS], [$flag])
+    done
+    AC_ARG_ENABLE([werror],
+        [AS_HELP_STRING([--enable-werror], [treat warnings as errors])])
+    AS_IF([test "$enable_werror" = yes], [WARNING_CFLAGS="$WARNING_CFLAGS -Werror"])
+    AC_SUBST([WARNING_CFLAGS])
+])
+
+dnl Hardening is on by default. Sanitizers bring checks of their own, which _FORTIFY_SOURCE hides.
+AC_DEFUN([VMPLUG_HARDENING], [
+    AC_ARG_ENABLE([sanitizers],
+        [AS_HELP_STRING([--enable-sanitizers], [build with address and undefined sanitizers])])
+    AC_ARG_ENABLE([hardening],
+        [AS_HELP_STRING([--disable-hardening], [build without hardening])])
+    AS_IF([test "$enable_sanitizers" = yes], [
+        HARDENING_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all"
+        HARDENING_CFLAGS="$HARDENING_CFLAGS -fno-omit-frame-pointer"
+        HARDENING_LDFLAGS="-fsanitize=address,undefined"
+    ], [test "$enable_hardening" != no], [
+        HARDENING_CPPFLAGS="-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3"
+        for flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+                -fstrict-flex-arrays=3 -ftrivial-auto-var-init=zero -fPIE; do
+            VMPLUG_TRY_CFLAG([HARDENING_CFLAGS], [$flag])
+        done
+        for flag in -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack; do
+            VMPLUG_TRY_LDFLAG([HARDENING_LDFLAGS], [$flag])
+        done
+    ])
+    AC_SUBST([HARDENING_CPPFLAGS])
+    AC_SUBST([HARDENING_CFLAGS])
+    AC_SUBST([HARDENING_LDFLAGS])
+])

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation. Commands wait in one list; only the first is ever on the wire.
+ *
+ *   UNSYNCED --a command waits: send 0xFF and guest-sync-delimited--> SYNCING
+ *   SYNCING  --0xFF and our number--> READY; --sync_timeout_ms--> SYNCING again, new number
+ *   READY    --send the first command--> BUSY
+ *   BUSY     --its reply--> READY; --its deadline, or nonsense--> UNSYNCED
+ *   any      --end of file--> DEAD
+ */
+#include "qmp/agent.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
+
+#define DEFAULT_MESSAGE_BYTES ((size_t)4 << 20)
+#define DEFAULT_DEPTH 32
+#define DEFAULT_SYNC_MS 2000
+#define PENDING_MAX 1024
+
+enum state { UNSYNCED, SYNCING, READY, BUSY, DEAD };
+
+struct agent {
+    struct pump pump; /* first, so that the pump is the agent */
+    enum state state;
+    struct channel channel;
+    struct pending_list pending;
+    unsigned pending_count;
+    int64_t last_id;
+    int64_t sync_number;
+    double sync_timeout_ms;
+    double resync_ms;
+    struct error failure;
+    unsigned dispatching;
+    bool doomed;
+};
+
+static void leave(struct agent *agent)
+{
+    if (--agent->dispatching == 0 && agent->doomed)
+        free(agent);
+}
+
+static void die(struct agent *agent, const struct error *error)
+{
+    if (agent->state == DEAD)
+        return;
+    agent->state = DEAD;
+    agent->failure = *error;
+    channel_close(&agent->channel);
+    agent->pending_count = 0;
+    pending_finish_all(&agent->pending, error);
+}
+
+static void finish(struct agent *agent, struct pending *pending, json_t *value,
+                   const struct error *error)
+{
+    agent->pending_count--;
+    pending_finish(&agent->pending, pending, value, error);
+}
+
+/* A number that no earlier client can have used: its late answer must not be taken for ours.
+ * The agent reads a signed number and refuses 2^63. */
+static int64_t fresh_number(void)
+{
+    uint64_t number;
+
+    if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != (ssize_t)sizeof(number))
+        number = (uint64_t)(clock_now_ms() * 1e3);
+    number &= INT64_MAX;
+    return number > 0 ? (int64_t)number : 1;
+}
+
+static int synchronise(struct agent *agent, struct error *error)
+{
+    char line[128];
+    int size;
+
+    agent->resync_ms = clock_now_ms() + agent->sync_timeout_ms;
+    agent->state = SYNCING;
+    if (buffer_size(&agent->channel.out) > 0)
+        return 0; /* nobody reads what was sent before; more of it would not help */
+    agent->sync_number = fresh_number();
+    size = snprintf(line, sizeof(line),
+                    "\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" PRId64
+                    "}}\n",
+                    agent->sync_number);
+    framer_seek(&agent->channel.framer);
+    return channel_send(&agent->channel, line, (size_t)size, -1, error);
+}
+
+static int send_first(struct agent *agent, struct error *error)
+{
+    struct pending *first = TAILQ_FIRST(&agent->pending);
+
+    if (channel_send(&agent->channel, first->line.bytes, buffer_size(&first->line), -1, error) < 0)
+        return -1;
+    first->sent = true;
+    agent->state = BUSY;
+    return 0;
+}
+
+/* Does what the state calls for when a command waits. Returns 0, or -1 without memory. */
+static int advance(struct agent *agent, struct error *error)
+{
+    if (TAILQ_EMPTY(&agent->pending))
+        return 0;
+    if (agent->state == UNSYNCED ||
+        (agent->state == SYNCING && clock_now_ms() >= agent->resync_ms))
+        return synchronise(agent, error);
+    if (agent->state == READY)
+        return send_first(agent, error);
+    return 0;
+}
+
+/* The first command has been answered by nonsense. */
+static void give_up_first(struct agent *agent, const struct error *error)
+{
+    struct pending *first = TAILQ_FIRST(&agent->pending);
+    bool busy = agent->state == BUSY;
+
+    agent->state = UNSYNCED;
+    framer_seek(&agent->channel.framer);
+    if (busy && first != NULL)
+        finish(agent, first, NULL, error);
+}
+
+static void take_message(struct agent *agent, const json_t *message)
+{
+    struct error error = ERROR_INIT;
+    int64_t number;
+    json_t *value;
+
+    if (agent->state == SYNCING) {
+        if (field_s64(message, "return", &number) && number == agent->sync_number)
+            agent->state = READY;
+        else
+            framer_seek(&agent->channel.framer);
+        return;
+    }
+    if (agent->state != BUSY)
+        return;
+    value = reply_value(message, &error);
+    if (value == NULL && error.code == ERROR_PROTOCOL) {
+        give_up_first(agent, &error);
+        return;
+    }
+    agent->state = READY;
+    finish(agent, TAILQ_FIRST(&agent->pending), value, value != NULL ? NULL : &error);
+}
+
+static void take_messages(struct agent *agent)
+{
+    struct framer_message raw;
+    struct error error = ERROR_INIT;
+    enum framer_result result;
+
+    while (agent->state != DEAD) {
+        AUTO_JSON json_t *message = NULL;
+
+        result = channel_next(&agent->channel, &raw, &error);
+        if (result == FRAMER_MORE)
+            return;
+        if (result == FRAMER_MESSAGE)
+            message = codec_decode(&raw, &error);
+        if (message != NULL)
+            take_message(agent, message);
+        else if (agent->state == SYNCING)
+            framer_seek(&agent->channel.framer);
+        else
+            give_up_first(agent, &error);
+    }
+}
+
+static void expire(struct agent *agent)
+{
+    struct error error = ERROR_INIT;
+    struct pending *pending;
+    bool first;
+
+    (void)error_set(&error, ERROR_TIMEOUT,
+                    "look whether qemu-guest-agent runs in the guest and no other client holds its "
+                    "socket",
+                    "the guest agent did not answer in time");
+    while (agent->state != DEAD &&
+           (pending = pending_expired(&agent->pending, clock_now_ms())) != NULL) {
+        first = pending->sent;
+        if (first)
+            agent->state = UNSYNCED;
+        finish(agent, pending, NULL, &error);
+    }
+}
+
+static enum pump_result process(struct pump *pump, short revents)
+{
+    struct agent *agent = (struct agent *)pump;
+    struct error error = ERROR_INIT;
+    enum pump_result result;
+    int filled = 0;
+
+    if (agent->state == DEAD)
+        return PUMP_DEAD;
+    agent->dispatching++;
+    if (revents & POLLOUT)
+        channel_flush(&agent->channel);
+    if (revents & (POLLIN | POLLHUP | POLLERR))
+        filled = channel_fill(&agent->channel, &error);
+    if (filled < 0)
+        die(agent, &error);
+    else if (filled > 0)
+        take_messages(agent);
+    expire(agent);
+    if (agent->state != DEAD && advance(agent, &error) < 0)
+        die(agent, &error);
+    result = agent->state == DEAD ? PUMP_DEAD : filled > 0 ? PUMP_PROGRESS : PUMP_IDLE;
+    leave(agent);
+    return result;
+}
+
+static int agent_fd(const struct pump *pump)
+{
+    return ((const struct agent *)pump)->channel.fd;
+}
+
+static short agent_events(const struct pump *pump)
+{
+    return channel_events(&((const struct agent *)pump)->channel);
+}
+
+static double agent_deadline_ms(const struct pump *pump)
+{
+    const struct agent *agent = (const struct agent *)pump;
+    double deadline_ms = pending_deadline_ms(&agent->pending);
+
+    if (agent->state == SYNCING && !TAILQ_EMPTY(&agent->pending))
+        deadline_ms = clock_earlier_ms(deadline_ms, agent->resync_ms);
+    return deadline_ms;
+}
+
+static const struct pump_ops agent_pump_ops = {
+    .fd = agent_fd,
+    .events = agent_events,
+    .deadline_ms = agent_deadline_ms,
+    .process = process,
+};
+
+struct agent *agent_new(const struct agent_options *options, struct error *error)
+{
+    struct framer_limits limits = options->limits;
+    struct agent *agent;
+    int fd = options->fd;
+
+    if (options->path != NULL)
+        fd = channel_connect(options->path, error);
+    if (fd == -2)
+        (void)error_set(error, ERROR_CONNECT, "end the clients that hold it",
+                        "%s: too many clients wait for this agent", options->path);
+    if (fd < 0)
+        return NULL;
+    agent = calloc(1, sizeof(*agent));
+    if (agent == NULL) {
+        close(fd);
+        (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+        return NULL;
+    }
+    if (limits.message_bytes == 0)
+        limits.message_bytes = DEFAULT_MESSAGE_BYTES;
+    if (limits.depth == 0)
+        limits.depth = DEFAULT_DEPTH;
+    agent->pump.ops = &agent_pump_ops;
+    agent->sync_timeout_ms = options->sync_timeout_ms > 0 ? options->sync_timeout_ms
+                                                          : DEFAULT_SYNC_MS;
+    TAILQ_INIT(&agent->pending);
+    channel_init(&agent->channel, "agent", &limits, &options->tap);
+    channel_open(&agent->channel, fd);
+    return agent;
+}
+
+void agent_free(struct agent *agent)
+{
+    struct error error = ERROR_INIT;
+
+    if (agent == NULL)
+        return;
+    agent->dispatching++;
+    agent->doomed = true;
+    (void)error_set(&error, ERROR_CANCELLED, "", "the connection was given up");
+    die(agent, &error);
+    leave(agent);
+}
+
+struct pump *agent_pump(struct agent *agent)
+{
+    return &agent->pump;
+}
+
+const struct error *agent_failure(const struct agent *agent)
+{
+    return agent->state == DEAD ? &agent->failure : NULL;
+}
+
+static int refuse(const struct agent *agent, struct error *error)
+{
+    if (agent->state != DEAD)
+        return error_set(error, ERROR_LIMIT, "", "%d agent commands are pending already",
+                         PENDING_MAX);
+    if (error != NULL)
+        *error = agent->failure;
+    return -1;
+}
+
+int64_t agent_submit(struct agent *agent, const struct request *request, struct error *error)
+{
+    struct pending *pending;
+
+    if (agent->state == DEAD || agent->pending_count >= PENDING_MAX) {
+        json_decref(request->arguments);
+        return refuse(agent, error);
+    }
+    pending = pending_new(request, 0, error);
+    if (pending == NULL)
+        return -1;
+    pending->id = ++agent->last_id;
+    agent->pending_count++;
+    TAILQ_INSERT_TAIL(&agent->pending, pending, link);
+    (void)advance(agent, NULL); /* what could not leave now leaves, or fails, in the pump */
+    pump_changed(&agent->pump);
+    return pending->id;
+}
+
+void agent_cancel(struct agent *agent, int64_t id)
+{
+    struct pending *pending = pending_find(&agent->pending, id);
+
+    if (pending == NULL)
+        return;
+    pending->done = NULL; /* its deadline stays: the agent may never answer it */
+    if (!pending->sent)
+        finish(agent, pending, NULL, NULL);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest agent's dialect (qemu-ga, qga/qapi-schema.json): no greeting, one command at a time,
+ * and nobody knows what a former client left half-said. So the stream is synchronised first: a
+ * 0xFF byte makes the agent forget a partial request, guest-sync-delimited makes it answer with
+ * 0xFF and our number, and all before that is dropped. The same again after every timeout.
+ *
+ * What answers here runs inside the guest and is hostile until shown otherwise.
+ */
+#ifndef QMP_AGENT_H
+#define QMP_AGENT_H
+
+#include "qmp/channel.h"
+#include "qmp/pump.h"
+#include "qmp/request.h"
+
+struct agent;
+
+struct agent_options {
+    const char *path;            /* the socket to connect to, or NULL: */
+    int fd;                      /* a connected socket, taken over */
+    struct framer_limits limits; /* 0: 4 MiB a reply, 32 levels */
+    double sync_timeout_ms;      /* 0: 2000; after it, the synchronisation is tried anew */
+    struct tap tap;
+};
+
+/* A new session, or NULL with ERROR_CONNECT or ERROR_SYSTEM. An agent that is absent or held by
+ * another client is merely silent: its commands end with ERROR_TIMEOUT. */
+struct agent *agent_new(const struct agent_options *options, struct error *error);
+
+/* Fails what is pending with ERROR_CANCELLED and frees. Allowed in a callback. NULL is allowed. */
+void agent_free(struct agent *agent);
+
+struct pump *agent_pump(struct agent *agent);
+
+/* Why the session ended (ERROR_DISCONNECTED, ERROR_SYSTEM), NULL while it lives. */
+const struct error *agent_failure(const struct agent *agent);
+
+/* Queues a command. request->done fires from the pump, never from in here, exactly once; a command
+ * that ends in ERROR_TIMEOUT may be carried out all the same. ERROR_PROTOCOL and ERROR_LIMIT say
+ * that the agent answered with something that is no reply or too large; the next command begins
+ * with a new synchronisation. Returns the command's id, or -1 with ERROR_INVALID, ERROR_LIMIT
+ * (1024 are pending), ERROR_SYSTEM, or the session's failure. */
+int64_t agent_submit(struct agent *agent, const struct request *request, struct error *error);
+
+/* Its callback will not fire. */
+void agent_cancel(struct agent *agent, int64_t id);
+
+#endif

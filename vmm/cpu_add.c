@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A vCPU goes into the lowest free slot of query-hotpluggable-cpus, with the slot's properties
+ * passed back as QEMU gave them, whatever the topology. The guest numbers its CPUs by itself, so
+ * the new one is recognised as the logical id that was not there before.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "qmp/codec.h"
+#include "qmp/field.h"
+#include "vmm/operation_kind.h"
+
+static const struct inventory_cpu *lowest_free(const struct inventory_cpus *cpus)
+{
+    size_t i;
+
+    for (i = 0; i < cpus->slot_count; i++) {
+        if (!cpus->slots[i].present)
+            return &cpus->slots[i];
+    }
+    return NULL;
+}
+
+static int plan(struct operation *operation, struct error *error)
+{
+    const struct inventory_cpus *cpus = &operation->before->cpus;
+    const struct inventory_cpu *cpu = lowest_free(cpus);
+    json_t *arguments;
+
+    if (!cpus->hotpluggable)
+        return error_set(error, ERROR_BLOCKED, "use a machine type that can, such as q35",
+                         "this machine can't add vCPUs: %s", cpus->reason);
+    if (cpu == NULL)
+        return error_set(error, ERROR_BLOCKED,
+                         "restart QEMU with a larger -smp …,maxcpus=N",
+                         "all %u vCPUs that this QEMU can have (maxcpus) are there", cpus->max);
+    if (operation_choose_id(operation, "vmplug-cpu-", cpu->slot, OPERATION_ID_MAX - 1, error) < 0)
+        return -1;
+    operation->slot = cpu->slot;
+    operation->vcpus_count = cpu->vcpus_count;
+    arguments = json_pack("{s:s, s:s}", "driver", cpu->type, "id", operation->result.id);
+    (void)json_object_update_missing(arguments, cpu->props);
+    operation_add_step(operation, "device_add", arguments, NULL, NULL, operation->result.id);
+    operation_detail(operation, "slot", json_integer(cpu->slot));
+    operation_detail(operation, "props", json_incref(cpu->props));
+    return 0;
+}
+
+/* The row of the slot that was chosen is occupied by the device of this id. */
+static bool is_realized(struct operation *operation, const json_t *answer)
+{
+    size_t count = json_array_size(answer);
+    const char *path, *id;
+
+    if (operation->slot >= count)
+        return false;
+    path = field_string(json_array_get(answer, count - 1 - operation->slot), "qom-path", "");
+    id = strrchr(path, '/');
+    return id != NULL && strcmp(id + 1, operation->result.id) == 0;
+}
+
+static const struct inventory_guest_cpu *find_cpu(const struct inventory_guest *guest,
+                                                  int64_t logical_id)
+{
+    size_t i;
+
+    for (i = 0; i < guest->cpu_count; i++) {
+        if (guest->cpus[i].logical_id == logical_id)
+            return &guest->cpus[i];
+    }
+    return NULL;
+}
+
+/* Sorts the guest's vCPUs: new ones that are online and new ones that are not, as lists of logical
+ * ids. On a board without _OST the guest lists vCPUs that are not plugged yet, as offline (POWER):
+ * there, one that has come online since is new, too. */
+static void sort_out(const struct operation *operation, const struct inventory_guest_cpu *cpus,
+                     size_t count, json_t *online, json_t *offline)
+{
+    const struct inventory_guest_cpu *before;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        before = find_cpu(&operation->before->guest, cpus[i].logical_id);
+        if (before != NULL &&
+            (operation->before->has_ost || before->online || !cpus[i].online))
+            continue;
+        (void)json_array_append_new(cpus[i].online ? online : offline,
+                                    json_integer(cpus[i].logical_id));
+    }
+}
+
+static void on_set(struct operation *operation, const json_t *value, const struct error *error)
+{
+    (void)value; /* how many of them were processed: what counts is what the next look shows */
+    if (error != NULL)
+        operation_online_failed(operation, error);
+    else
+        operation_look_again(operation);
+}
+
+static void put_online(struct operation *operation, const json_t *logical_ids)
+{
+    json_t *vcpus = json_array();
+    const json_t *id;
+    size_t i;
+
+    json_array_foreach(logical_ids, i, id)
+        (void)json_array_append_new(vcpus, json_pack("{s:I, s:b}", "logical-id",
+                                                     json_integer_value(id), "online", 1));
+    operation_ask_agent(operation, "guest-set-vcpus", json_pack("{s:o}", "vcpus", vcpus), on_set);
+}
+
+static void on_vcpus(struct operation *operation, const json_t *value, const struct error *error)
+{
+    AUTO_JSON json_t *online = json_array();
+    AUTO_JSON json_t *offline = json_array();
+    struct inventory_guest_cpu *cpus = NULL;
+    size_t count = 0;
+
+    if (error != NULL || !inventory_guest_read_cpus(value, &cpus, &count)) {
+        operation_look_later(operation);
+        return;
+    }
+    sort_out(operation, cpus, count, online, offline);
+    free(cpus);
+    if (json_array_size(offline) > 0) {
+        put_online(operation, offline);
+    } else if (json_array_size(online) >= operation->vcpus_count) {
+        operation_detail(operation, "logical_ids", json_incref(online));
+        operation_online(operation);
+    } else {
+        operation_look_later(operation);
+    }
+}
+
+static void look_inside(struct operation *operation)
+{
+    operation_ask_agent(operation, "guest-get-vcpus", NULL, on_vcpus);
+}
+
+static const char *const agent_commands[] = {"guest-get-vcpus", "guest-set-vcpus", NULL};
+
+const struct operation_kind cpu_add_kind = {
+    .name = "cpu-add",
+    .parts = INVENTORY_CPUS | INVENTORY_OSPM | INVENTORY_GUEST_CPUS,
+    .has_ost = true,
+    .ost_type = LEDGER_CPU,
+    .agent_commands = agent_commands,
+    .plan = plan,
+    .realized_query = "query-hotpluggable-cpus",
+    .is_realized = is_realized,
+    .look_inside = look_inside,
+};

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A DIMM is a memory backend and a pc-dimm in front of it. The guest takes memory in blocks, so
+ * its size and its address must be whole blocks: QEMU would place any multiple of 2 MiB, and Linux
+ * then silently refuses it while answering _OST success. Hence success of _OST is not yet memory,
+ * and each block of the DIMM's range is looked at inside the guest.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/size.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
+#include "vmm/operation_kind.h"
+
+#define SMALLEST_BLOCK_BYTES (128 * SIZE_MIB) /* Linux on x86-64 and arm64, when it can't be asked */
+#define UNHEARD_MS 2000 /* after _OST success, until missing blocks count as refused */
+#define SLOTS_FIX "restart QEMU with more room: -m …,slots=N,maxmem=SIZE"
+
+static uint64_t block_bytes(const struct operation *operation)
+{
+    uint64_t bytes = operation->before->guest.block_bytes;
+
+    return bytes != 0 ? bytes : SMALLEST_BLOCK_BYTES;
+}
+
+static bool has_slot(const struct inventory_memory_device *device)
+{
+    return strcmp(device->kind, "dimm") == 0 || strcmp(device->kind, "nvdimm") == 0;
+}
+
+static int check_size(const struct operation *operation, struct error *error)
+{
+    uint64_t block = block_bytes(operation), bytes = operation->request.dimm.bytes;
+    char size[SIZE_TEXT_MAX], unit[SIZE_TEXT_MAX], below[SIZE_TEXT_MAX], above[SIZE_TEXT_MAX];
+
+    if (bytes != 0 && bytes % block == 0)
+        return 0;
+    (void)error_set(error, ERROR_BLOCKED, "",
+                    "the guest takes memory in blocks of %s, and %s is no multiple of it",
+                    size_format(block, unit), size_format(bytes, size));
+    size_format(bytes / block * block + block, above);
+    if (bytes < block)
+        error_advise(error, "ask for %s", above);
+    else
+        error_advise(error, "ask for %s or %s", size_format(bytes / block * block, below), above);
+    return -1;
+}
+
+static int check_room(const struct operation *operation, struct error *error)
+{
+    const struct inventory_memory *memory = &operation->before->memory;
+    uint64_t used_bytes = memory->base_bytes, bytes = operation->request.dimm.bytes;
+    char size[SIZE_TEXT_MAX], free_size[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX];
+    unsigned slots = 0;
+    size_t i;
+
+    if (!memory->room_known)
+        return 0; /* QEMU will say */
+    for (i = 0; i < memory->device_count; i++) {
+        used_bytes += memory->devices[i].bytes;
+        slots += has_slot(&memory->devices[i]) ? 1 : 0;
+    }
+    if (memory->slots_total == 0)
+        return error_set(error, ERROR_BLOCKED, SLOTS_FIX,
+                         "this QEMU was started without memory slots");
+    if (slots >= memory->slots_total)
+        return error_set(error, ERROR_BLOCKED, SLOTS_FIX, "all %u memory slots are taken",
+                         memory->slots_total);
+    if (used_bytes <= memory->max_bytes && bytes <= memory->max_bytes - used_bytes)
+        return 0;
+    return error_set(error, ERROR_BLOCKED, SLOTS_FIX,
+                     "%s more exceeds maxmem=%s, of which %s is free", size_format(bytes, size),
+                     size_format(memory->max_bytes, max),
+                     size_format(used_bytes < memory->max_bytes ? memory->max_bytes - used_bytes
+                                                                : 0,
+                                 free_size));
+}
+
+/* QEMU puts a DIMM at the end of the first gap that takes it. Behind devices that are no whole
+ * blocks that would not be a block's boundary: then the address is chosen here, behind all.
+ * Returns 0 to leave it to QEMU. */
+static uint64_t choose_address(const struct operation *operation)
+{
+    const struct inventory_memory *memory = &operation->before->memory;
+    uint64_t block = block_bytes(operation), end = 0, device_end;
+    bool aligned = true;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        device_end = memory->devices[i].addr + memory->devices[i].bytes;
+        aligned = aligned && device_end % block == 0;
+        end = device_end > end ? device_end : end;
+    }
+    return aligned ? 0 : (end + block - 1) / block * block;
+}
+
+static json_t *backend_arguments(const struct operation *operation, const char *id)
+{
+    static const char *const types[] = {
+        [BACKEND_RAM] = "memory-backend-ram",
+        [BACKEND_MEMFD] = "memory-backend-memfd",
+        [BACKEND_FILE] = "memory-backend-file",
+    };
+    const struct operation_dimm *dimm = &operation->request.dimm;
+    enum backend_type type = dimm->backend;
+    json_t *arguments;
+
+    if (dimm->hugepages && type == BACKEND_RAM)
+        type = BACKEND_MEMFD; /* plain RAM can't ask for huge pages */
+    arguments = json_pack("{s:s, s:s, s:I}", "qom-type", types[type], "id", id, "size",
+                          (json_int_t)dimm->bytes);
+    if (type == BACKEND_FILE)
+        (void)json_object_set_new(arguments, "mem-path", json_string(dimm->backend_path));
+    if (dimm->hugepages && type == BACKEND_MEMFD)
+        (void)json_object_set_new(arguments, "hugetlb", json_true());
+    return arguments;
+}
+
+static int choose_ids(struct operation *operation, char backend[OPERATION_ID_MAX],
+                      struct error *error)
+{
+    unsigned first = 0;
+
+    do {
+        if (operation_choose_id(operation, "vmplug-mem-", first++, 48, error) < 0)
+            return -1;
+        (void)snprintf(backend, OPERATION_ID_MAX, "%.48s-backend", operation->result.id);
+    } while (operation->request.id == NULL && inventory_name_taken(operation->before, backend));
+    if (inventory_name_taken(operation->before, backend))
+        return error_set(error, ERROR_BLOCKED, "choose another --id",
+                         "the id '%s', which the backend would get, is taken in this QEMU",
+                         backend);
+    return 0;
+}
+
+static int plan(struct operation *operation, struct error *error)
+{
+    const struct operation_dimm *dimm = &operation->request.dimm;
+    uint64_t address = choose_address(operation);
+    char backend[OPERATION_ID_MAX];
+    json_t *device;
+
+    if (check_size(operation, error) < 0 || check_room(operation, error) < 0 ||
+        choose_ids(operation, backend, error) < 0)
+        return -1;
+    device = json_pack("{s:s, s:s, s:s}", "driver", "pc-dimm", "id", operation->result.id,
+                       "memdev", backend);
+    if (dimm->node_set)
+        (void)json_object_set_new(device, "node", json_integer(dimm->node));
+    if (address != 0)
+        (void)json_object_set_new(device, "addr", json_integer((json_int_t)address));
+    operation_add_step(operation, "object-add", backend_arguments(operation, backend),
+                       "object-del", json_pack("{s:s}", "id", backend), backend);
+    operation_add_step(operation, "device_add", device, NULL, NULL, operation->result.id);
+    operation_detail(operation, "bytes", json_integer((json_int_t)dimm->bytes));
+    return 0;
+}
+
+static bool is_realized(struct operation *operation, const json_t *answer)
+{
+    const json_t *row, *data;
+    unsigned slot, node = 0;
+    size_t i;
+
+    json_array_foreach(answer, i, row) {
+        data = field_object(row, "data");
+        if (strcmp(field_string(data, "id", ""), operation->result.id) != 0)
+            continue;
+        if (!field_unsigned(data, "slot", &slot) || !field_u64(data, "addr", &operation->addr))
+            return false;
+        (void)field_unsigned(data, "node", &node);
+        operation->slot = slot;
+        operation_detail(operation, "slot", json_integer(slot));
+        operation_detail(operation, "addr", json_integer((json_int_t)operation->addr));
+        operation_detail(operation, "node", json_integer(node));
+        return true;
+    }
+    return false;
+}
+
+static void on_set(struct operation *operation, const json_t *value, const struct error *error)
+{
+    struct error failure = ERROR_INIT;
+    const char *response;
+    const json_t *row;
+    uint64_t index = 0;
+    int64_t code = 0;
+    size_t i;
+
+    if (error != NULL) {
+        operation_online_failed(operation, error);
+        return;
+    }
+    json_array_foreach(value, i, row) {
+        response = field_string(row, "response", "no response");
+        if (strcmp(response, "success") == 0)
+            continue;
+        (void)field_u64(row, "phys-index", &index);
+        (void)field_s64(row, "error-code", &code);
+        (void)error_set(&failure, ERROR_REJECTED, "look into the guest's kernel log",
+                        "the guest could not put memory block %" PRIu64 " online: %.40s%s%s",
+                        index, response, code > 0 ? ": " : "",
+                        code > 0 && code < 4096 ? strerror((int)code) : "");
+        operation_online_failed(operation, &failure);
+        return;
+    }
+    operation->failures = 0;
+    operation_look_again(operation);
+}
+
+static void put_online(struct operation *operation, json_t *offline)
+{
+    json_t *blocks = json_array();
+    const json_t *index;
+    size_t i;
+
+    json_array_foreach(offline, i, index)
+        (void)json_array_append_new(blocks, json_pack("{s:I, s:b}", "phys-index",
+                                                      json_integer_value(index), "online", 1));
+    operation_ask_agent(operation, "guest-set-memory-blocks",
+                        json_pack("{s:o}", "mem-blks", blocks), on_set);
+}
+
+/* Linux makes the blocks before it answers by _OST: if it answered, and they are not there a good
+ * while later, it has not taken the memory. */
+static void miss_blocks(struct operation *operation)
+{
+    const struct operation_result *result = &operation->result;
+    const struct operation_stage *last = &result->stages[result->stage_count - 1];
+    struct error error = ERROR_INIT;
+
+    if (last->rung != RUNG_ACKNOWLEDGED ||
+        clock_now_ms() - operation->started_ms - last->ms < UNHEARD_MS) {
+        operation_look_later(operation);
+        return;
+    }
+    (void)error_set(&error, ERROR_REJECTED, "look into the guest's kernel log",
+                    "the guest acknowledged %s and made no memory blocks of it", result->id);
+    operation_refused(operation, &error);
+}
+
+/* Which of the DIMM's blocks are there, and which of those are not online. */
+static size_t count_blocks(const struct operation *operation,
+                           const struct inventory_guest_block *blocks, size_t count,
+                           json_t *online, json_t *offline)
+{
+    uint64_t block = block_bytes(operation);
+    uint64_t first = operation->addr / block;
+    uint64_t end = first + operation->request.dimm.bytes / block;
+    size_t found = 0, i;
+
+    for (i = 0; i < count; i++) {
+        if (blocks[i].index < first || blocks[i].index >= end)
+            continue;
+        found++;
+        (void)json_array_append_new(blocks[i].online ? online : offline,
+                                    json_integer((json_int_t)blocks[i].index));
+    }
+    return found;
+}
+
+static void on_blocks(struct operation *operation, const json_t *value, const struct error *error)
+{
+    uint64_t wanted = operation->request.dimm.bytes / block_bytes(operation);
+    AUTO_JSON json_t *online = json_array();
+    AUTO_JSON json_t *offline = json_array();
+    struct inventory_guest_block *blocks = NULL;
+    size_t count = 0, found;
+
+    if (error != NULL || !inventory_guest_read_blocks(value, &blocks, &count)) {
+        operation_look_later(operation);
+        return;
+    }
+    found = count_blocks(operation, blocks, count, online, offline);
+    free(blocks);
+    if (json_array_size(offline) > 0) {
+        put_online(operation, offline);
+    } else if (found == wanted) {
+        operation_detail(operation, "blocks", json_incref(online));
+        operation_online(operation);
+    } else {
+        miss_blocks(operation);
+    }
+}
+
+static void look_inside(struct operation *operation)
+{
+    operation_ask_agent(operation, "guest-get-memory-blocks", NULL, on_blocks);
+}
+
+static const char *const agent_commands[] = {"guest-get-memory-blocks",
+                                             "guest-get-memory-block-info",
+                                             "guest-set-memory-blocks", NULL};
+
+const struct operation_kind dimm_add_kind = {
+    .name = "memory-add",
+    .parts = INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_GUEST_MEMORY,
+    .has_ost = true,
+    .ost_type = LEDGER_DIMM,
+    .agent_commands = agent_commands,
+    .plan = plan,
+    .realized_query = "query-memory-devices",
+    .is_realized = is_realized,
+    .look_inside = look_inside,
+};

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A disk image on the host, looked at before QEMU is asked to open it.
+ *
+ * Its format is never guessed from content alone: a guest that can write to a raw image can write
+ * a qcow2 header into it, with a backing file of its choice, and whoever believes it hands the
+ * guest a file of the host. So the name, which the guest can't change, has the last word:
+ *
+ *   name ends in   content is qcow2   content is not
+ *   .qcow2         qcow2              refused: not a qcow2 image
+ *   .raw           raw (noted)        raw
+ *   anything else  refused: say which raw
+ */
+#ifndef VMM_IMAGE_H
+#define VMM_IMAGE_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct image {
+    char path[PATH_MAX]; /* absolute: QEMU's working directory is not ours */
+    const char *format;  /* "raw" or "qcow2", or what the caller said */
+    bool block_device;   /* of the host */
+    bool header_ignored; /* taken as raw although it begins like qcow2 */
+};
+
+/* Looks at file. format is NULL or what the user said, which is then believed. Returns 0, or -1
+ * with ERROR_BLOCKED: it does not exist, is not readable (unless read_only also not writable), is
+ * no regular file or block device, or its format is ambiguous. */
+int image_inspect(const char *file, const char *format, bool read_only, struct image *ret,
+                  struct error *error);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/inventory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "qmp/codec.h"
+#include "vmm/inventory_parts.h"
+
+struct inventory_fetch {
+    struct inventory_question question; /* first: the parts see no more than this */
+    inventory_done_fn *done;
+    void *user;
+};
+
+void inventory_free(struct inventory *inventory)
+{
+    struct inventory_scsi_device *device;
+    size_t i;
+
+    if (inventory == NULL)
+        return;
+    for (i = 0; i < inventory->cpus.slot_count; i++)
+        json_decref(inventory->cpus.slots[i].props);
+    free(inventory->cpus.slots);
+    free(inventory->memory.devices);
+    while ((device = SLIST_FIRST(&inventory->disks.scsi_devices)) != NULL) {
+        SLIST_REMOVE_HEAD(&inventory->disks.scsi_devices, link);
+        free(device);
+    }
+    free(inventory->disks.buses);
+    free(inventory->disks.disks);
+    json_decref(inventory->guest.commands);
+    free(inventory->guest.cpus);
+    free(inventory->guest.blocks);
+    free(inventory->guest.disks);
+    json_decref(inventory->names);
+    free(inventory);
+}
+
+static void on_gathered(void *user, const struct error *failure)
+{
+    struct inventory_fetch *fetch = user;
+    struct inventory_fetch ended = *fetch;
+
+    free(fetch);
+    if (failure != NULL) {
+        inventory_free(ended.question.inventory);
+        ended.question.inventory = NULL;
+    } else {
+        inventory_cpus_finish(ended.question.inventory);
+        inventory_disks_finish(ended.question.inventory);
+    }
+    ended.done(ended.user, ended.question.inventory, failure);
+}
+
+static void take_rows(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_question *question = user;
+    struct vm *vm = item;
+
+    (void)error;
+    if (value == NULL)
+        return;
+    question->inventory->has_ost = true;
+    ledger_take_rows(vm_ledger(vm), value, clock_now_ms());
+}
+
+static void take_names(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_question *question = user;
+    const char *key = item;
+    const json_t *row;
+    const char *name;
+    size_t i;
+
+    (void)error;
+    json_array_foreach(value, i, row) {
+        name = json_string_value(json_object_get(row, key));
+        if (name != NULL && strcmp(name, "type") != 0)
+            (void)json_object_set_new(question->inventory->names, name, json_true());
+    }
+}
+
+static void ask_names(struct gather *gather)
+{
+    static char name_key[] = "name", node_key[] = "node-name";
+
+    gather_qom_list(gather, "/machine/peripheral", take_names, name_key);
+    gather_qom_list(gather, "/objects", take_names, name_key);
+    gather_ask(gather, PEER_QMP, "query-named-block-nodes", json_pack("{s:b}", "flat", 1),
+               take_names, node_key);
+}
+
+static void ask_all(const struct inventory_question *question, struct vm *vm)
+{
+    unsigned parts = question->inventory->parts;
+
+    /* The agent is asked first: its answers take longest, and both sides work at once. */
+    if (parts & (INVENTORY_AGENT | INVENTORY_GUEST_CPUS | INVENTORY_GUEST_MEMORY |
+                 INVENTORY_GUEST_DISKS))
+        inventory_guest_ask(question, vm);
+    if (parts & INVENTORY_OSPM)
+        gather_ask(question->gather, PEER_QMP, "query-acpi-ospm-status", NULL, take_rows, vm);
+    if (parts & INVENTORY_MACHINE)
+        inventory_machine_ask(question);
+    if (parts & INVENTORY_CPUS)
+        inventory_cpus_ask(question);
+    if (parts & INVENTORY_MEMORY)
+        inventory_memory_ask(question);
+    if (parts & INVENTORY_DISKS)
+        inventory_disks_ask(question);
+    if (parts & INVENTORY_NAMES)
+        ask_names(question->gather);
+}
+
+struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,
+                                        double agent_timeout_ms, inventory_done_fn *done,
+                                        void *user, struct error *error)
+{
+    struct inventory_fetch *fetch = calloc(1, sizeof(*fetch));
+    struct inventory *inventory = calloc(1, sizeof(*inventory));
+    struct gather *gather = gather_new(vm, timeout_ms, agent_timeout_ms, on_gathered, fetch, error);
+
+    if (inventory != NULL)
+        inventory->names = json_object();
+    if (fetch == NULL || gather == NULL || inventory == NULL || inventory->names == NULL) {
+        gather_cancel(gather);
+        inventory_free(inventory);
+        free(fetch);
+        (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+        return NULL;
+    }
+    inventory->parts = parts;
+    fetch->question = (struct inventory_question){.gather = gather, .inventory = inventory};
+    fetch->done = done;
+    fetch->user = user;
+    ask_all(&fetch->question, vm);
+    gather_begin(gather);
+    return fetch;
+}
+
+void inventory_fetch_cancel(struct inventory_fetch *fetch)
+{
+    if (fetch == NULL)
+        return;
+    gather_cancel(fetch->question.gather);
+    inventory_free(fetch->question.inventory);
+    free(fetch);
+}
+
+void inventory_copy(char *to, size_t size, const char *from)
+{
+    size_t i;
+
+    for (i = 0; from != NULL && from[i] != '\0' && i + 1 < size; i++)
+        to[i] = (unsigned char)from[i] < 0x20 || from[i] == 0x7f ? '?' : from[i];
+    to[i] = '\0';
+}
+
+bool inventory_name_taken(const struct inventory *inventory, const char *id)
+{
+    return json_object_get(inventory->names, id) != NULL;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What QEMU and the guest say of a VM at one moment. Each part is asked for only when wanted.
+ * A figure that could not be learnt has its `…_known` flag false: it is reported as null, never
+ * guessed. All strings come from QEMU or the guest; the guest's are cut and checked.
+ */
+#ifndef VMM_INVENTORY_H
+#define VMM_INVENTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "vmm/gather.h"
+
+#define INVENTORY_ID_MAX 128
+#define INVENTORY_PATH_MAX 256
+#define INVENTORY_GUEST_ITEMS_MAX 65536 /* vCPUs, memory blocks or disks taken from an agent */
+#define INVENTORY_SERIAL_MAX 40
+
+enum inventory_part {
+    INVENTORY_MACHINE = 1 << 0, /* name, machine type, accelerator, run state, versions */
+    INVENTORY_CPUS = 1 << 1,
+    INVENTORY_MEMORY = 1 << 2,
+    INVENTORY_DISKS = 1 << 3,
+    INVENTORY_OSPM = 1 << 4,         /* brings the vm's _OST ledger up to date */
+    INVENTORY_NAMES = 1 << 5,        /* ids in use: devices, objects, block nodes */
+    INVENTORY_AGENT = 1 << 6,        /* whether it answers, and which commands it has */
+    INVENTORY_GUEST_CPUS = 1 << 7,   /* guest-get-vcpus */
+    INVENTORY_GUEST_MEMORY = 1 << 8, /* guest-get-memory-blocks, -block-info */
+    INVENTORY_GUEST_DISKS = 1 << 9,  /* guest-get-disks */
+};
+
+struct inventory_machine {
+    char name[INVENTORY_ID_MAX]; /* "" when QEMU was given none */
+    char uuid[40];
+    char state[32];   /* "running", "paused", … (QAPI RunState) */
+    char machine[64]; /* "pc-q35-7.2" */
+    char arch[32];
+    char accel[16]; /* "kvm", else "tcg" */
+    char qemu[32];  /* "7.2.22" */
+};
+
+/* One row of query-hotpluggable-cpus. */
+struct inventory_cpu {
+    unsigned slot; /* 0 is the first boot vCPU; rises in the order in which slots are filled */
+    bool present;
+    bool removable; /* present, and not slot 0 */
+    char id[INVENTORY_ID_MAX]; /* of a vCPU plugged with one, else "" */
+    char qom_path[INVENTORY_PATH_MAX];
+    char type[64];       /* the driver for device_add */
+    json_t *props;       /* as QEMU gave them, to be passed back as they are */
+    unsigned vcpus_count; /* vCPUs in this slot: a core may be several */
+    int64_t thread_id;   /* of its first vCPU on the host, 0 when unknown */
+};
+
+struct inventory_cpus {
+    bool hotpluggable; /* the machine has query-hotpluggable-cpus */
+    char reason[256];  /* QEMU's words when it has not */
+    struct inventory_cpu *slots; /* in ascending slot order */
+    size_t slot_count;
+    unsigned present; /* vCPUs, not slots */
+    unsigned max;
+};
+
+struct inventory_memory_device {
+    char id[INVENTORY_ID_MAX]; /* "" when it has none */
+    char kind[24];             /* "dimm", "nvdimm", "virtio-mem", … (QAPI MemoryDeviceInfoKind) */
+    uint64_t bytes;
+    int slot; /* -1: has none */
+    unsigned node;
+    uint64_t addr;
+    bool hotpluggable;
+};
+
+struct inventory_memory {
+    bool known;
+    uint64_t base_bytes;
+    uint64_t plugged_bytes;
+    bool room_known; /* slots_total and max_bytes */
+    uint64_t max_bytes;
+    unsigned slots_total;
+    struct inventory_memory_device *devices;
+    size_t device_count;
+};
+
+/* A virtio-scsi bus. */
+struct inventory_bus {
+    char name[INVENTORY_ID_MAX]; /* "scsi0.0", what device_add takes; "" for an HBA without */
+    char path[INVENTORY_PATH_MAX];
+};
+
+/* Anything that sits on one of these buses, whether QEMU gave it a drive or not. */
+struct inventory_scsi_device {
+    SLIST_ENTRY(inventory_scsi_device) link;
+    char path[INVENTORY_PATH_MAX]; /* QOM */
+    char driver[32];               /* "scsi-hd", "scsi-cd", … */
+    char bus[INVENTORY_ID_MAX];
+    unsigned scsi_id;
+    unsigned lun;
+    char serial[INVENTORY_SERIAL_MAX];
+};
+
+SLIST_HEAD(inventory_scsi_device_list, inventory_scsi_device);
+
+/* A drive on any bus, with or without a medium. */
+struct inventory_disk {
+    char id[INVENTORY_PATH_MAX];  /* the device's id, or its QOM path when it has none */
+    char bus[INVENTORY_ID_MAX];   /* "" when it is not on a bus that we know */
+    bool on_scsi; /* bus, scsi_id and lun are set */
+    unsigned scsi_id;
+    unsigned lun;
+    bool cdrom; /* removable medium */
+    bool tray_open, locked;
+    bool has_medium;
+    char file[1024];
+    char format[32];
+    char node[64];
+    uint64_t bytes;
+    bool read_only;
+    char serial[INVENTORY_SERIAL_MAX];
+};
+
+struct inventory_disks {
+    bool known;
+    struct inventory_scsi_device_list scsi_devices;
+    struct inventory_bus *buses;
+    size_t bus_count;
+    struct inventory_disk *disks;
+    size_t disk_count;
+};
+
+struct inventory_guest_cpu {
+    int64_t logical_id; /* the guest's own number, not QEMU's slot */
+    bool online;
+    bool can_offline;
+};
+
+struct inventory_guest_block {
+    uint64_t index; /* physical address divided by the block size */
+    bool online;
+};
+
+struct inventory_guest_disk {
+    char name[64]; /* "/dev/sda": nothing but lower-case letters and digits behind /dev/ */
+    bool has_unit;
+    unsigned unit; /* LUN */
+    char serial[INVENTORY_SERIAL_MAX]; /* "" where the agent gives none */
+};
+
+struct inventory_guest {
+    bool wanted;    /* an agent socket was given */
+    bool connected; /* and it answered */
+    char reason[384]; /* why it did not */
+    char version[32];
+    json_t *commands; /* name -> enabled */
+    bool cpus_known;
+    struct inventory_guest_cpu *cpus;
+    size_t cpu_count;
+    bool blocks_known;
+    uint64_t block_bytes; /* 0: unknown */
+    struct inventory_guest_block *blocks;
+    size_t block_count;
+    bool disks_known;
+    struct inventory_guest_disk *disks;
+    size_t disk_count;
+};
+
+struct inventory {
+    unsigned parts;
+    bool has_ost; /* query-acpi-ospm-status answered: this machine relays _OST */
+    json_t *names; /* id -> true, of devices, objects and block nodes */
+    struct inventory_machine machine;
+    struct inventory_cpus cpus;
+    struct inventory_memory memory;
+    struct inventory_disks disks;
+    struct inventory_guest guest;
+};
+
+/* inventory is the caller's (free it with inventory_free()), or NULL with *error when QEMU could
+ * not be asked. */
+typedef void inventory_done_fn(void *user, struct inventory *inventory, const struct error *error);
+
+struct inventory_fetch;
+
+/* Asks QEMU and the agent for the parts (enum inventory_part, or'ed), all at once. done fires from
+ * the pump, once. A silent agent is given agent_timeout_ms and then reported as absent. NULL with
+ * ERROR_SYSTEM. Rests on QAPI query-name, -uuid, -status, -version, -target, -kvm,
+ * -hotpluggable-cpus, -cpus-fast, -memory-size-summary, -memory-devices, -block,
+ * -named-block-nodes, -acpi-ospm-status, qom-list, qom-get. */
+struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,
+                                        double agent_timeout_ms, inventory_done_fn *done,
+                                        void *user, struct error *error);
+
+/* done will not fire. Only before it did. */
+void inventory_fetch_cancel(struct inventory_fetch *fetch);
+
+void inventory_free(struct inventory *inventory);
+
+/* Reads the agent's lists, at most INVENTORY_GUEST_ITEMS_MAX items, skipping what is malformed. The
+ * array is the caller's to free(). False when the value is no list or memory runs out. Partitions
+ * and disks with odd names are left out. */
+bool inventory_guest_read_cpus(const json_t *value, struct inventory_guest_cpu **ret_cpus,
+                               size_t *ret_count);
+bool inventory_guest_read_blocks(const json_t *value, struct inventory_guest_block **ret_blocks,
+                                 size_t *ret_count);
+bool inventory_guest_read_disks(const json_t *value, struct inventory_guest_disk **ret_disks,
+                                size_t *ret_count);
+
+/* The agent answered and lists this command as enabled. */
+bool inventory_agent_has(const struct inventory *inventory, const char *command);
+
+/* Taken by a device, an object or a block node. */
+bool inventory_name_taken(const struct inventory *inventory, const char *id);
+
+/* vCPUs that the guest has online, or -1 when it was not asked or did not say. */
+int inventory_cpus_online(const struct inventory *inventory);
+
+/* Bytes of [addr, addr + bytes) that the guest has online. False when that can't be known. */
+bool inventory_bytes_online(const struct inventory *inventory, uint64_t addr, uint64_t bytes,
+                            uint64_t *ret_bytes);
+
+#endif

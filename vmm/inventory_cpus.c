@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "qmp/field.h"
+#include "vmm/inventory_parts.h"
+
+#define SLOTS_MAX 8192
+#define PERIPHERAL "/machine/peripheral/"
+
+static void read_slot(struct inventory_cpu *cpu, const json_t *row)
+{
+    inventory_copy(cpu->type, sizeof(cpu->type), field_string(row, "type", ""));
+    inventory_copy(cpu->qom_path, sizeof(cpu->qom_path), field_string(row, "qom-path", ""));
+    cpu->props = json_incref(field_object(row, "props"));
+    if (!field_unsigned(row, "vcpus-count", &cpu->vcpus_count))
+        cpu->vcpus_count = 1;
+    cpu->present = cpu->qom_path[0] != '\0';
+    if (strncmp(cpu->qom_path, PERIPHERAL, strlen(PERIPHERAL)) == 0)
+        inventory_copy(cpu->id, sizeof(cpu->id), cpu->qom_path + strlen(PERIPHERAL));
+}
+
+static void take_slots(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_cpus *cpus = &((struct inventory_question *)user)->inventory->cpus;
+    size_t count = json_array_size(value);
+    size_t i;
+
+    (void)item;
+    if (error != NULL)
+        inventory_copy(cpus->reason, sizeof(cpus->reason), error->why);
+    if (count == 0 || count > SLOTS_MAX)
+        return;
+    cpus->slots = calloc(count, sizeof(*cpus->slots));
+    if (cpus->slots == NULL)
+        return;
+    cpus->hotpluggable = true;
+    cpus->slot_count = count;
+    /* QEMU lists the highest slot first. */
+    for (i = 0; i < count; i++) {
+        cpus->slots[i].slot = (unsigned)i;
+        read_slot(&cpus->slots[i], json_array_get(value, count - 1 - i));
+    }
+}
+
+static struct inventory_cpu *find_path(struct inventory_cpus *cpus, const char *path)
+{
+    size_t i;
+
+    for (i = 0; i < cpus->slot_count; i++) {
+        if (cpus->slots[i].present && strcmp(cpus->slots[i].qom_path, path) == 0)
+            return &cpus->slots[i];
+    }
+    return NULL;
+}
+
+/* A core's vCPUs have QOM paths below the core's; the first one's thread stands for it. */
+static struct inventory_cpu *find_owner(struct inventory_cpus *cpus, const char *path)
+{
+    char parent[INVENTORY_PATH_MAX];
+    struct inventory_cpu *cpu = find_path(cpus, path);
+    char *slash;
+
+    if (cpu != NULL)
+        return cpu;
+    inventory_copy(parent, sizeof(parent), path);
+    slash = strrchr(parent, '/');
+    if (slash == NULL)
+        return NULL;
+    *slash = '\0';
+    return find_path(cpus, parent);
+}
+
+static void count_without_slots(struct inventory_cpus *cpus, size_t vcpus)
+{
+    if (cpus->hotpluggable)
+        return;
+    cpus->present = (unsigned)vcpus;
+    cpus->max = (unsigned)vcpus;
+}
+
+static void take_threads(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_cpus *cpus = &((struct inventory_question *)user)->inventory->cpus;
+    struct inventory_cpu *cpu;
+    const json_t *row;
+    size_t i;
+
+    (void)item;
+    (void)error;
+    json_array_foreach(value, i, row) {
+        cpu = find_owner(cpus, field_string(row, "qom-path", ""));
+        if (cpu != NULL && cpu->thread_id == 0)
+            (void)field_s64(row, "thread-id", &cpu->thread_id);
+    }
+    count_without_slots(cpus, json_array_size(value));
+}
+
+/* The slots are asked for first, and QEMU answers in order: the threads find them there. */
+void inventory_cpus_ask(const struct inventory_question *question)
+{
+    gather_ask(question->gather, PEER_QMP, "query-hotpluggable-cpus", NULL, take_slots, NULL);
+    gather_ask(question->gather, PEER_QMP, "query-cpus-fast", NULL, take_threads, NULL);
+}
+
+void inventory_cpus_finish(struct inventory *inventory)
+{
+    struct inventory_cpus *cpus = &inventory->cpus;
+    size_t i;
+
+    for (i = 0; i < cpus->slot_count; i++) {
+        cpus->slots[i].removable = cpus->slots[i].present && i > 0;
+        cpus->max += cpus->slots[i].vcpus_count;
+        if (cpus->slots[i].present)
+            cpus->present += cpus->slots[i].vcpus_count;
+    }
+}

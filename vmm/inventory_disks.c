@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * query-block lists the drives but not where they sit; the buses, and what else sits on them,
+ * are found by walking QOM: peripherals -> virtio-scsi -> its bus -> the bus's children.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qmp/field.h"
+#include "vmm/inventory_parts.h"
+
+#define PERIPHERAL "/machine/peripheral"
+#define ANONYMOUS "/machine/peripheral-anon"
+#define BACKEND "/virtio-backend"
+#define DISKS_MAX 16384
+#define BUSES_MAX 256
+
+static struct inventory_disks *disks_of(void *user)
+{
+    return &((struct inventory_question *)user)->inventory->disks;
+}
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static void take_path(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_scsi_device *device = item;
+
+    (void)user;
+    (void)error;
+    inventory_copy(device->path, sizeof(device->path), json_string_value(value));
+}
+
+static void take_scsi_id(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_scsi_device *device = item;
+
+    (void)user;
+    (void)error;
+    device->scsi_id = (unsigned)json_integer_value(value);
+}
+
+static void take_lun(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_scsi_device *device = item;
+
+    (void)user;
+    (void)error;
+    device->lun = (unsigned)json_integer_value(value);
+}
+
+static void take_serial(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_scsi_device *device = item;
+
+    (void)user;
+    (void)error;
+    inventory_copy(device->serial, sizeof(device->serial), json_string_value(value));
+}
+
+/* A bus shows its devices as "child[0]", "child[1]", … of type link<scsi-hd>. */
+static void ask_device(const struct inventory_question *question, const struct inventory_bus *bus,
+                       const char *child, const char *type)
+{
+    struct inventory_scsi_device *device = calloc(1, sizeof(*device));
+    char path[INVENTORY_PATH_MAX + 64];
+
+    if (device == NULL)
+        return;
+    SLIST_INSERT_HEAD(&question->inventory->disks.scsi_devices, device, link);
+    inventory_copy(device->bus, sizeof(device->bus), bus->name);
+    (void)sscanf(type, "link<%31[^>]>", device->driver);
+    (void)snprintf(path, sizeof(path), "%s/%.40s", bus->path, child);
+    gather_qom_get(question->gather, bus->path, child, take_path, device);
+    gather_qom_get(question->gather, path, "scsi-id", take_scsi_id, device);
+    gather_qom_get(question->gather, path, "lun", take_lun, device);
+    gather_qom_get(question->gather, path, "serial", take_serial, device);
+}
+
+static void take_bus(void *user, void *item, const json_t *value, const struct error *error)
+{
+    const struct inventory_question *question = user;
+    struct inventory_bus *bus = item;
+    const char *name, *type;
+    const json_t *row;
+    size_t i;
+
+    (void)error;
+    json_array_foreach(value, i, row) {
+        name = field_string(row, "name", "");
+        type = field_string(row, "type", "");
+        if (i < DISKS_MAX && has_prefix(name, "child[") && has_prefix(type, "link<"))
+            ask_device(question, bus, name, type);
+    }
+}
+
+/* Looks for the bus, which takes the place of its HBA in *item. */
+static void take_hba(void *user, void *item, const json_t *value, const struct error *error)
+{
+    const struct inventory_question *question = user;
+    struct inventory_bus *bus = item;
+    const json_t *row;
+    size_t used, i;
+
+    (void)error;
+    json_array_foreach(value, i, row) {
+        if (strcmp(field_string(row, "type", ""), "child<SCSI>") != 0)
+            continue;
+        inventory_copy(bus->name, sizeof(bus->name), field_string(row, "name", ""));
+        used = strlen(bus->path);
+        (void)snprintf(bus->path + used, sizeof(bus->path) - used, "/%s", bus->name);
+        gather_qom_list(question->gather, bus->path, take_bus, bus);
+        return;
+    }
+}
+
+/* virtio-scsi-pci, -ccw and their kin keep the device proper, and its bus, in virtio-backend. */
+static void take_peripherals(void *user, void *item, const json_t *value,
+                             const struct error *error)
+{
+    const struct inventory_question *question = user;
+    struct inventory_disks *disks = disks_of(user);
+    const char *container = item;
+    struct inventory_bus *bus;
+    const char *type;
+    const json_t *row;
+    size_t i;
+
+    (void)error;
+    json_array_foreach(value, i, row) {
+        type = field_string(row, "type", "");
+        if (!has_prefix(type, "child<virtio-scsi-") || disks->bus_count == BUSES_MAX)
+            continue;
+        bus = &disks->buses[disks->bus_count++];
+        (void)snprintf(bus->path, sizeof(bus->path), "%s/%.100s%s", container,
+                       field_string(row, "name", ""),
+                       has_prefix(type, "child<virtio-scsi-device") ? "" : BACKEND);
+        gather_qom_list(question->gather, bus->path, take_hba, bus);
+    }
+}
+
+static void take_blk_serial(void *user, void *item, const json_t *value,
+                            const struct error *error)
+{
+    struct inventory_disk *disk = item;
+
+    (void)user;
+    (void)error;
+    inventory_copy(disk->serial, sizeof(disk->serial), json_string_value(value));
+}
+
+/* What stands before /virtio-backend of a virtio-blk device's path, the id where it has one. */
+static void read_id(struct inventory_disk *disk, const char *qdev)
+{
+    size_t length;
+
+    if (has_prefix(qdev, PERIPHERAL "/"))
+        qdev += strlen(PERIPHERAL "/");
+    inventory_copy(disk->id, sizeof(disk->id), qdev);
+    length = strlen(disk->id);
+    if (length > strlen(BACKEND) && strcmp(disk->id + length - strlen(BACKEND), BACKEND) == 0) {
+        disk->id[length - strlen(BACKEND)] = '\0';
+        inventory_copy(disk->bus, sizeof(disk->bus), "virtio");
+    }
+}
+
+static void read_disk(struct inventory_disk *disk, const json_t *row)
+{
+    const json_t *inserted = field_object(row, "inserted");
+    const json_t *image = field_object(inserted, "image");
+
+    read_id(disk, field_string(row, "qdev", ""));
+    disk->cdrom = field_bool(row, "removable", false);
+    disk->locked = field_bool(row, "locked", false);
+    disk->tray_open = field_bool(row, "tray_open", false);
+    disk->has_medium = inserted != NULL;
+    inventory_copy(disk->file, sizeof(disk->file),
+                   field_string(image, "filename", field_string(inserted, "file", "")));
+    inventory_copy(disk->format, sizeof(disk->format), field_string(inserted, "drv", ""));
+    inventory_copy(disk->node, sizeof(disk->node), field_string(inserted, "node-name", ""));
+    (void)field_u64(image, "virtual-size", &disk->bytes);
+    disk->read_only = field_bool(inserted, "ro", false);
+}
+
+static void take_block(void *user, void *item, const json_t *value, const struct error *error)
+{
+    const struct inventory_question *question = user;
+    struct inventory_disks *disks = disks_of(user);
+    size_t count = json_array_size(value);
+    struct inventory_disk *disk;
+    const char *qdev;
+    size_t i;
+
+    (void)item;
+    if (error != NULL || count > DISKS_MAX)
+        return;
+    disks->known = true;
+    disks->disks = count > 0 ? calloc(count, sizeof(*disks->disks)) : NULL;
+    for (i = 0; i < count && disks->disks != NULL; i++) {
+        qdev = field_string(json_array_get(value, i), "qdev", "");
+        if (*qdev == '\0')
+            continue; /* a drive that no device uses */
+        disk = &disks->disks[disks->disk_count++];
+        read_disk(disk, json_array_get(value, i));
+        if (strcmp(disk->bus, "virtio") == 0)
+            gather_qom_get(question->gather, qdev, "serial", take_blk_serial, disk);
+    }
+}
+
+void inventory_disks_ask(const struct inventory_question *question)
+{
+    static char peripheral[] = PERIPHERAL, anonymous[] = ANONYMOUS;
+    struct inventory_disks *disks = &question->inventory->disks;
+
+    SLIST_INIT(&disks->scsi_devices);
+    disks->buses = calloc(BUSES_MAX, sizeof(*disks->buses)); /* answers point into it */
+    gather_ask(question->gather, PEER_QMP, "query-block", NULL, take_block, NULL);
+    if (disks->buses == NULL)
+        return;
+    gather_qom_list(question->gather, peripheral, take_peripherals, peripheral);
+    gather_qom_list(question->gather, anonymous, take_peripherals, anonymous);
+}
+
+static const struct inventory_scsi_device *find_device(const struct inventory_disks *disks,
+                                                       const struct inventory_disk *disk)
+{
+    const struct inventory_scsi_device *device;
+    const char *path;
+
+    SLIST_FOREACH(device, &disks->scsi_devices, link) {
+        path = device->path;
+        if (has_prefix(path, PERIPHERAL "/"))
+            path += strlen(PERIPHERAL "/");
+        if (strcmp(path, disk->id) == 0)
+            return device;
+    }
+    return NULL;
+}
+
+void inventory_disks_finish(struct inventory *inventory)
+{
+    struct inventory_disks *disks = &inventory->disks;
+    const struct inventory_scsi_device *device;
+    struct inventory_disk *disk;
+    size_t i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        disk = &disks->disks[i];
+        device = find_device(disks, disk);
+        if (device == NULL)
+            continue;
+        disk->on_scsi = true;
+        disk->scsi_id = device->scsi_id;
+        disk->lun = device->lun;
+        inventory_copy(disk->bus, sizeof(disk->bus), device->bus);
+        inventory_copy(disk->serial, sizeof(disk->serial), device->serial);
+    }
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "qmp/field.h"
+#include "vmm/inventory_parts.h"
+
+#define MACHINE_SUFFIX "-machine"
+
+static struct inventory_machine *machine_of(void *user)
+{
+    return &((struct inventory_question *)user)->inventory->machine;
+}
+
+static void take_name(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_machine *machine = machine_of(user);
+
+    (void)item;
+    (void)error;
+    inventory_copy(machine->name, sizeof(machine->name), field_string(value, "name", ""));
+}
+
+static void take_uuid(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_machine *machine = machine_of(user);
+
+    (void)item;
+    (void)error;
+    inventory_copy(machine->uuid, sizeof(machine->uuid), field_string(value, "UUID", ""));
+}
+
+static void take_status(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_machine *machine = machine_of(user);
+
+    (void)item;
+    (void)error;
+    inventory_copy(machine->state, sizeof(machine->state), field_string(value, "status", ""));
+}
+
+static void take_target(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_machine *machine = machine_of(user);
+
+    (void)item;
+    (void)error;
+    inventory_copy(machine->arch, sizeof(machine->arch), field_string(value, "arch", ""));
+}
+
+/* QMP names no other accelerator than KVM; without it Debian's QEMU emulates. */
+static void take_kvm(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_machine *machine = machine_of(user);
+
+    (void)item;
+    (void)error;
+    if (value != NULL)
+        inventory_copy(machine->accel, sizeof(machine->accel),
+                       field_bool(value, "enabled", false) ? "kvm" : "tcg");
+}
+
+static void take_version(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_machine *machine = machine_of(user);
+    const json_t *numbers = field_object(value, "qemu");
+    unsigned major, minor, micro;
+
+    (void)item;
+    (void)error;
+    if (field_unsigned(numbers, "major", &major) && field_unsigned(numbers, "minor", &minor) &&
+        field_unsigned(numbers, "micro", &micro))
+        (void)snprintf(machine->qemu, sizeof(machine->qemu), "%u.%u.%u", major, minor, micro);
+}
+
+static void take_type(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_machine *machine = machine_of(user);
+    size_t length;
+
+    (void)item;
+    (void)error;
+    inventory_copy(machine->machine, sizeof(machine->machine), json_string_value(value));
+    length = strlen(machine->machine);
+    if (length > strlen(MACHINE_SUFFIX) &&
+        strcmp(machine->machine + length - strlen(MACHINE_SUFFIX), MACHINE_SUFFIX) == 0)
+        machine->machine[length - strlen(MACHINE_SUFFIX)] = '\0';
+}
+
+void inventory_machine_ask(const struct inventory_question *question)
+{
+    struct gather *gather = question->gather;
+
+    gather_ask(gather, PEER_QMP, "query-name", NULL, take_name, NULL);
+    gather_ask(gather, PEER_QMP, "query-uuid", NULL, take_uuid, NULL);
+    gather_ask(gather, PEER_QMP, "query-status", NULL, take_status, NULL);
+    gather_ask(gather, PEER_QMP, "query-version", NULL, take_version, NULL);
+    gather_ask(gather, PEER_QMP, "query-target", NULL, take_target, NULL);
+    gather_ask(gather, PEER_QMP, "query-kvm", NULL, take_kvm, NULL);
+    gather_qom_get(gather, "/machine", "type", take_type, NULL);
+}

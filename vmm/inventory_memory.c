@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "qmp/field.h"
+#include "vmm/inventory_parts.h"
+
+#define DEVICES_MAX 4096
+
+static struct inventory_memory *memory_of(void *user)
+{
+    return &((struct inventory_question *)user)->inventory->memory;
+}
+
+static void take_summary(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_memory *memory = memory_of(user);
+
+    (void)item;
+    (void)error;
+    memory->known = field_u64(value, "base-memory", &memory->base_bytes);
+    (void)field_u64(value, "plugged-memory", &memory->plugged_bytes); /* absent: none possible */
+}
+
+/* The machine's own -m option, as it was understood (QOM type MemorySizeConfiguration). */
+static void take_room(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_memory *memory = memory_of(user);
+    uint64_t slots = 0;
+
+    (void)item;
+    (void)error;
+    if (value == NULL || !field_u64(value, "max-size", &memory->max_bytes))
+        return;
+    (void)field_u64(value, "slots", &slots); /* absent: none */
+    memory->slots_total = slots <= 65536 ? (unsigned)slots : 0;
+    memory->room_known = true;
+}
+
+static void read_device(struct inventory_memory_device *device, const json_t *row)
+{
+    const json_t *data = field_object(row, "data");
+    int64_t slot = -1;
+
+    inventory_copy(device->kind, sizeof(device->kind), field_string(row, "type", ""));
+    inventory_copy(device->id, sizeof(device->id), field_string(data, "id", ""));
+    if (!field_u64(data, "size", &device->bytes))
+        (void)field_u64(data, "max-size", &device->bytes); /* virtio-mem: what it reserves */
+    if (!field_u64(data, "addr", &device->addr))
+        (void)field_u64(data, "memaddr", &device->addr);
+    (void)field_s64(data, "slot", &slot);
+    device->slot = slot >= 0 && slot <= 65536 ? (int)slot : -1;
+    (void)field_unsigned(data, "node", &device->node);
+    device->hotpluggable = field_bool(data, "hotpluggable", true);
+}
+
+static void take_devices(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_memory *memory = memory_of(user);
+    size_t count = json_array_size(value);
+    size_t i;
+
+    (void)item;
+    (void)error;
+    if (count == 0 || count > DEVICES_MAX)
+        return;
+    memory->devices = calloc(count, sizeof(*memory->devices));
+    if (memory->devices == NULL)
+        return;
+    memory->device_count = count;
+    for (i = 0; i < count; i++)
+        read_device(&memory->devices[i], json_array_get(value, i));
+}
+
+void inventory_memory_ask(const struct inventory_question *question)
+{
+    struct gather *gather = question->gather;
+
+    gather_ask(gather, PEER_QMP, "query-memory-size-summary", NULL, take_summary, NULL);
+    gather_qom_get(gather, "/machine", "memory", take_room, NULL);
+    gather_ask(gather, PEER_QMP, "query-memory-devices", NULL, take_devices, NULL);
+}

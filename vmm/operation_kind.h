@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between the engine (operation.c) and the kinds of device (cpu_add.c, dimm_add.c, disk_add.c). A
+ * kind is one table entry: what it must know beforehand, which commands it sends and how each is
+ * undone, and by what it is recognised on each rung. The engine owns order, time and undoing.
+ */
+#ifndef VMM_OPERATION_KIND_H
+#define VMM_OPERATION_KIND_H
+
+#include "vmm/operation.h"
+
+#define OPERATION_STEPS_MAX 2
+
+/* One QMP command, and the one that takes it back (NULL: nothing to take back). */
+struct operation_step {
+    const char *command;
+    json_t *arguments;
+    const char *undo_command;
+    json_t *undo_arguments;
+    char makes[OPERATION_ID_MAX]; /* what stands when undoing fails */
+};
+
+struct operation;
+
+struct operation_kind {
+    const char *name;
+    unsigned parts;  /* enum inventory_part: what plan() reads */
+    bool has_ost;    /* the guest answers by _OST where the machine relays it */
+    enum ledger_slot_type ost_type;
+    const char *const *agent_commands; /* without these the guest can't be asked; NULL-ended */
+
+    /* Chooses id, place and commands from operation->before, sending nothing. Returns 0, or -1
+     * with ERROR_BLOCKED or ERROR_INVALID. */
+    int (*plan)(struct operation *operation, struct error *error);
+
+    /* The question that shows the device in QEMU's inventory, and whether an answer does. A kind
+     * with has_ost sets operation->slot here at the latest. */
+    const char *realized_query;
+    bool (*is_realized)(struct operation *operation, const json_t *answer);
+
+    /* Looks inside the guest by operation_ask_agent(), puts online what is not, and ends with one
+     * of the operation_…() below. */
+    void (*look_inside)(struct operation *operation);
+
+    /* Adds advice to QEMU's refusal, where there is any. */
+    void (*advise)(struct error *error);
+};
+
+enum operation_state {
+    OPERATION_NEW,
+    OPERATION_SENT, /* prepared, and a step is on its way */
+    OPERATION_AWAITING_GUEST,
+    OPERATION_ROLLING_BACK,
+    OPERATION_ENDED
+};
+
+typedef void operation_answer_fn(struct operation *operation, const json_t *value,
+                                 const struct error *error);
+
+struct operation {
+    struct vm *vm;
+    const struct operation_kind *kind;
+    struct operation_request request;
+    struct operation_observer observer;
+    struct operation_result result;
+    enum operation_state state;
+    double started_ms;
+    double deadline_ms;
+    struct inventory_fetch *fetch;
+    struct inventory *before; /* the VM as it was found */
+    struct operation_step steps[OPERATION_STEPS_MAX];
+    size_t step_count;
+    size_t steps_done;
+    enum rung goal;
+    bool reached[RUNGS_];
+    unsigned subscription;
+    uint64_t mark;  /* of the _OST ledger */
+    unsigned slot;  /* of the ledger */
+    struct vm_timer timer;
+    double pause_ms; /* until the next look */
+    bool interrupted;
+
+    /* The one question that is open. */
+    int64_t asked; /* 0: none */
+    enum peer asked_peer;
+    operation_answer_fn *answer;
+
+    /* The kind's own. */
+    unsigned vcpus_count;
+    uint64_t addr;
+    unsigned lun;
+    char serial[INVENTORY_SERIAL_MAX];
+    unsigned failures;                   /* of putting it online, in a row */
+    bool looked_again;
+    struct inventory_guest_disk *candidates;
+    size_t candidate_count;
+    size_t candidate;
+    bool candidate_matches;
+    int64_t handle; /* of the guest file that is open */
+};
+
+/* Asks; the answer comes to `answer` with ERROR_REJECTED at the worst. Other failures of the
+ * agent are the engine's business. arguments are taken over. */
+void operation_ask_agent(struct operation *operation, const char *command, json_t *arguments,
+                         operation_answer_fn *answer);
+
+/* The ends of a look inside: it is online; not yet; something was changed, so look at once (an agent
+ * that claims success and changes nothing is looked at ever more rarely); the guest will not; there
+ * is no way to see (`missing` as in the result). */
+void operation_online(struct operation *operation);
+void operation_look_later(struct operation *operation);
+void operation_look_again(struct operation *operation);
+void operation_refused(struct operation *operation, const struct error *error);
+void operation_cannot_look(struct operation *operation, const char *missing, const char *why);
+
+/* The agent refused to put it online, which may pass: looks later, or after the third time in a
+ * row reports a refusal. */
+void operation_online_failed(struct operation *operation, const struct error *error);
+
+/* The guest will answer by _OST: the kind has one, and this machine relays it. */
+bool operation_expects_ost(const struct operation *operation);
+
+/* How high this VM can prove, why no higher (result.missing), and so the goal. Returns 0, or -1
+ * with ERROR_BLOCKED saying what is lacking when more was asked for. */
+int operation_set_goal(struct operation *operation, struct error *error);
+
+/* Sets a member of the result's details; value is taken over. */
+void operation_detail(struct operation *operation, const char *name, json_t *value);
+
+/* Settles the id: the caller's, if it is well-formed and free, else the first free one of
+ * PREFIX<first>, PREFIX<first + 1>, … Returns 0, or -1 with ERROR_INVALID or ERROR_BLOCKED. */
+int operation_choose_id(struct operation *operation, const char *prefix, unsigned first,
+                        size_t length_max, struct error *error);
+
+/* Appends a step; both argument objects are taken over. */
+void operation_add_step(struct operation *operation, const char *command, json_t *arguments,
+                        const char *undo_command, json_t *undo_arguments, const char *makes);
+
+extern const struct operation_kind cpu_add_kind;
+extern const struct operation_kind dimm_add_kind;
+extern const struct operation_kind disk_add_kind;
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One running QEMU: its monitor, its guest agent where there is one, and the guest's last words
+ * by _OST. Everything else in vmm/ asks through it.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include "acpi/ledger.h"
+#include "qmp/agent.h"
+#include "qmp/qmp_client.h"
+
+enum peer { PEER_QMP, PEER_AGENT };
+
+struct vm;
+
+struct vm_options {
+    const char *qmp_path;
+    const char *agent_path;     /* NULL: no agent */
+    double greeting_timeout_ms; /* 0: qmp_client's default */
+    struct tap tap;
+};
+
+/* Opens both connections; the session goes on in the pumps. NULL with ERROR_CONNECT or
+ * ERROR_SYSTEM. An agent socket that can't be reached is an absent agent, not a failure:
+ * vm_agent_failure() says why. */
+struct vm *vm_new(const struct vm_options *options, struct error *error);
+void vm_free(struct vm *vm);
+
+/* The pumps to drive: writes up to VM_PUMPS_MAX entries, returns how many. */
+#define VM_PUMPS_MAX 3
+size_t vm_pumps(struct vm *vm, struct pump *pumps[VM_PUMPS_MAX]);
+
+struct qmp_client *vm_qmp(struct vm *vm);
+bool vm_has_agent(const struct vm *vm); /* connected; whether it answers is another matter */
+
+/* Why there is no agent connection: ERROR_NONE when none was asked for. */
+const struct error *vm_agent_failure(const struct vm *vm);
+
+struct ledger *vm_ledger(struct vm *vm);
+
+/* qmp_client_submit() or agent_submit(). ERROR_CONNECT when there is no agent. */
+int64_t vm_submit(struct vm *vm, enum peer peer, const struct request *request,
+                  struct error *error);
+void vm_cancel(struct vm *vm, enum peer peer, int64_t id);
+
+/* A moment that the vm's timer pump calls back at. The caller owns the structure and keeps it
+ * until it fired or was stopped; the callback fires from the pump. Setting it again moves it. */
+struct vm_timer {
+    TAILQ_ENTRY(vm_timer) link;
+    double at_ms;
+    void (*fired)(void *user);
+    void *user;
+    bool armed;
+};
+
+void vm_timer_set(struct vm *vm, struct vm_timer *timer, double at_ms);
+void vm_timer_stop(struct vm *vm, struct vm_timer *timer);
+
+#endif
