@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "acpi/ledger.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/clock.h"
 #include "qmp/field.h"
+#include "qmp/qapi.h"
 
-#define SLOTS_MAX 65536
+#define ROWS_MAX (2 * 65536) /* of each type, as many as qapi_read_ost() lets through */
 
 void ledger_free(struct ledger *ledger)
 {
@@ -16,39 +14,16 @@ void ledger_free(struct ledger *ledger)
     *ledger = (struct ledger){0};
 }
 
-/* QEMU gives the slot's number as a string. */
-static bool read_slot(const json_t *row, unsigned *ret_slot)
-{
-    const char *text = field_string(row, "slot", "");
-    unsigned long number;
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    number = strtoul(text, &end, 10);
-    if (errno != 0 || *end != '\0' || number >= SLOTS_MAX)
-        return false;
-    *ret_slot = (unsigned)number;
-    return true;
-}
-
 static bool read_row(const json_t *row, struct ledger_entry *ret)
 {
-    const char *type = field_string(row, "slot-type", "");
-    unsigned source, status;
+    struct qapi_ost ost;
 
-    if (strcmp(type, "CPU") == 0)
-        ret->type = LEDGER_CPU;
-    else if (strcmp(type, "DIMM") == 0)
-        ret->type = LEDGER_DIMM;
-    else
+    if (!qapi_read_ost(row, &ost))
         return false;
-    if (!read_slot(row, &ret->slot) || !field_unsigned(row, "source", &source) ||
-        !field_unsigned(row, "status", &status))
-        return false;
-    ret->source = source;
-    ret->status = status;
+    *ret = (struct ledger_entry){.type = ost.is_cpu ? LEDGER_CPU : LEDGER_DIMM,
+                                 .slot = ost.slot,
+                                 .source = ost.source,
+                                 .status = ost.status};
     return true;
 }
 
@@ -115,7 +90,7 @@ void ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotoni
     size_t i;
 
     json_array_foreach(rows, i, object) {
-        if (i >= SLOTS_MAX || !read_row(object, &row))
+        if (i >= ROWS_MAX || !read_row(object, &row))
             continue;
         known = find(ledger, row.type, row.slot);
         /* An empty row of a slot never heard of is no news: it is how every slot begins. */

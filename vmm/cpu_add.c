@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "qmp/codec.h"
-#include "qmp/field.h"
+#include "qmp/qapi.h"
 #include "vmm/operation_kind.h"
 
 static const struct inventory_cpu *lowest_free(const struct inventory_cpus *cpus)
@@ -47,20 +47,19 @@ static int plan(struct operation *operation, struct error *error)
     return 0;
 }
 
-/* The row of the slot that was chosen is occupied by the device of this id. */
+/* The slot that was chosen is occupied by the device of this id. */
 static bool is_realized(struct operation *operation, const json_t *answer)
 {
-    size_t count = json_array_size(answer);
-    const char *path, *id;
+    struct qapi_hotpluggable_cpu cpu;
+    const char *id;
 
-    if (operation->slot >= count)
+    if (!qapi_read_hotpluggable_cpu(answer, operation->slot, &cpu))
         return false;
-    path = field_string(json_array_get(answer, count - 1 - operation->slot), "qom-path", "");
-    id = strrchr(path, '/');
+    id = strrchr(cpu.qom_path, '/');
     return id != NULL && strcmp(id + 1, operation->result.id) == 0;
 }
 
-static const struct inventory_guest_cpu *find_cpu(const struct inventory_guest *guest,
+static const struct qga_vcpu *find_cpu(const struct inventory_guest *guest,
                                                   int64_t logical_id)
 {
     size_t i;
@@ -75,10 +74,10 @@ static const struct inventory_guest_cpu *find_cpu(const struct inventory_guest *
 /* Sorts the guest's vCPUs: new ones that are online and new ones that are not, as lists of logical
  * ids. On a board without _OST the guest lists vCPUs that are not plugged yet, as offline (POWER):
  * there, one that has come online since is new, too. */
-static void sort_out(const struct operation *operation, const struct inventory_guest_cpu *cpus,
+static void sort_out(const struct operation *operation, const struct qga_vcpu *cpus,
                      size_t count, json_t *online, json_t *offline)
 {
-    const struct inventory_guest_cpu *before;
+    const struct qga_vcpu *before;
     size_t i;
 
     for (i = 0; i < count; i++) {
@@ -91,42 +90,31 @@ static void sort_out(const struct operation *operation, const struct inventory_g
     }
 }
 
+/* Whether all of them were set or only the first few, the next look shows, and asks for the rest. */
 static void on_set(struct operation *operation, const json_t *value, const struct error *error)
 {
-    (void)value; /* how many of them were processed: what counts is what the next look shows */
+    (void)value;
     if (error != NULL)
         operation_online_failed(operation, error);
     else
         operation_look_again(operation);
 }
 
-static void put_online(struct operation *operation, const json_t *logical_ids)
-{
-    json_t *vcpus = json_array();
-    const json_t *id;
-    size_t i;
-
-    json_array_foreach(logical_ids, i, id)
-        (void)json_array_append_new(vcpus, json_pack("{s:I, s:b}", "logical-id",
-                                                     json_integer_value(id), "online", 1));
-    operation_ask_agent(operation, "guest-set-vcpus", json_pack("{s:o}", "vcpus", vcpus), on_set);
-}
-
 static void on_vcpus(struct operation *operation, const json_t *value, const struct error *error)
 {
     AUTO_JSON json_t *online = json_array();
     AUTO_JSON json_t *offline = json_array();
-    struct inventory_guest_cpu *cpus = NULL;
+    struct qga_vcpu *cpus = NULL;
     size_t count = 0;
 
-    if (error != NULL || !inventory_guest_read_cpus(value, &cpus, &count)) {
+    if (error != NULL || !qga_read_vcpus(value, &cpus, &count)) {
         operation_look_later(operation);
         return;
     }
     sort_out(operation, cpus, count, online, offline);
     free(cpus);
     if (json_array_size(offline) > 0) {
-        put_online(operation, offline);
+        operation_ask_agent(operation, "guest-set-vcpus", qga_vcpus_online(offline), on_set);
     } else if (json_array_size(online) >= operation->vcpus_count) {
         operation_detail(operation, "logical_ids", json_incref(online));
         operation_online(operation);

@@ -5,7 +5,6 @@
  * then silently refuses it while answering _OST success. Hence success of _OST is not yet memory,
  * and each block of the DIMM's range is looked at inside the guest.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "qmp/codec.h"
-#include "qmp/field.h"
+#include "qmp/qapi.h"
 #include "vmm/operation_kind.h"
 
 #define SMALLEST_BLOCK_BYTES (128 * SIZE_MIB) /* Linux on x86-64 and arm64, when it can't be asked */
@@ -162,21 +161,19 @@ static int plan(struct operation *operation, struct error *error)
 
 static bool is_realized(struct operation *operation, const json_t *answer)
 {
-    const json_t *row, *data;
-    unsigned slot, node = 0;
+    struct qapi_memory_device device;
+    const json_t *row;
     size_t i;
 
     json_array_foreach(answer, i, row) {
-        data = field_object(row, "data");
-        if (strcmp(field_string(data, "id", ""), operation->result.id) != 0)
+        qapi_read_memory_device(row, &device);
+        if (strcmp(device.id, operation->result.id) != 0 || device.slot < 0)
             continue;
-        if (!field_unsigned(data, "slot", &slot) || !field_u64(data, "addr", &operation->addr))
-            return false;
-        (void)field_unsigned(data, "node", &node);
-        operation->slot = slot;
-        operation_detail(operation, "slot", json_integer(slot));
-        operation_detail(operation, "addr", json_integer((json_int_t)operation->addr));
-        operation_detail(operation, "node", json_integer(node));
+        operation->addr = device.addr;
+        operation->slot = (unsigned)device.slot;
+        operation_detail(operation, "slot", json_integer(device.slot));
+        operation_detail(operation, "addr", json_integer((json_int_t)device.addr));
+        operation_detail(operation, "node", json_integer(device.node));
         return true;
     }
     return false;
@@ -185,44 +182,11 @@ static bool is_realized(struct operation *operation, const json_t *answer)
 static void on_set(struct operation *operation, const json_t *value, const struct error *error)
 {
     struct error failure = ERROR_INIT;
-    const char *response;
-    const json_t *row;
-    uint64_t index = 0;
-    int64_t code = 0;
-    size_t i;
 
-    if (error != NULL) {
-        operation_online_failed(operation, error);
-        return;
-    }
-    json_array_foreach(value, i, row) {
-        response = field_string(row, "response", "no response");
-        if (strcmp(response, "success") == 0)
-            continue;
-        (void)field_u64(row, "phys-index", &index);
-        (void)field_s64(row, "error-code", &code);
-        (void)error_set(&failure, ERROR_REJECTED, "look into the guest's kernel log",
-                        "the guest could not put memory block %" PRIu64 " online: %.40s%s%s",
-                        index, response, code > 0 ? ": " : "",
-                        code > 0 && code < 4096 ? strerror((int)code) : "");
-        operation_online_failed(operation, &failure);
-        return;
-    }
-    operation->failures = 0;
-    operation_look_again(operation);
-}
-
-static void put_online(struct operation *operation, json_t *offline)
-{
-    json_t *blocks = json_array();
-    const json_t *index;
-    size_t i;
-
-    json_array_foreach(offline, i, index)
-        (void)json_array_append_new(blocks, json_pack("{s:I, s:b}", "phys-index",
-                                                      json_integer_value(index), "online", 1));
-    operation_ask_agent(operation, "guest-set-memory-blocks",
-                        json_pack("{s:o}", "mem-blks", blocks), on_set);
+    if (error == NULL && qga_check_memory_blocks_set(value, &failure) == 0)
+        operation_look_again(operation);
+    else
+        operation_online_failed(operation, error != NULL ? error : &failure);
 }
 
 /* Linux makes the blocks before it answers by _OST: if it answered, and they are not there a good
@@ -245,7 +209,7 @@ static void miss_blocks(struct operation *operation)
 
 /* Which of the DIMM's blocks are there, and which of those are not online. */
 static size_t count_blocks(const struct operation *operation,
-                           const struct inventory_guest_block *blocks, size_t count,
+                           const struct qga_memory_block *blocks, size_t count,
                            json_t *online, json_t *offline)
 {
     uint64_t block = block_bytes(operation);
@@ -268,17 +232,18 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
     uint64_t wanted = operation->request.dimm.bytes / block_bytes(operation);
     AUTO_JSON json_t *online = json_array();
     AUTO_JSON json_t *offline = json_array();
-    struct inventory_guest_block *blocks = NULL;
+    struct qga_memory_block *blocks = NULL;
     size_t count = 0, found;
 
-    if (error != NULL || !inventory_guest_read_blocks(value, &blocks, &count)) {
+    if (error != NULL || !qga_read_memory_blocks(value, &blocks, &count)) {
         operation_look_later(operation);
         return;
     }
     found = count_blocks(operation, blocks, count, online, offline);
     free(blocks);
     if (json_array_size(offline) > 0) {
-        put_online(operation, offline);
+        operation_ask_agent(operation, "guest-set-memory-blocks",
+                            qga_memory_blocks_online(offline), on_set);
     } else if (found == wanted) {
         operation_detail(operation, "blocks", json_incref(online));
         operation_online(operation);

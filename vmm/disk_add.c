@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "qmp/field.h"
+#include "qmp/qapi.h"
 #include "base/base64.h"
 #include "vmm/image.h"
 #include "vmm/operation_kind.h"
@@ -170,11 +171,13 @@ static int plan(struct operation *operation, struct error *error)
 
 static bool is_realized(struct operation *operation, const json_t *answer)
 {
+    struct qapi_block block;
     const json_t *row;
     size_t i;
 
     json_array_foreach(answer, i, row) {
-        if (strcmp(field_string(row, "qdev", ""), operation->result.id) == 0)
+        qapi_read_block(row, &block);
+        if (strcmp(block.qdev, operation->result.id) == 0)
             return true;
     }
     return false;
@@ -184,7 +187,7 @@ static bool is_realized(struct operation *operation, const json_t *answer)
 
 static void read_next_candidate(struct operation *operation);
 
-static void found(struct operation *operation, const struct inventory_guest_disk *disk)
+static void found(struct operation *operation, const struct qga_disk *disk)
 {
     operation_detail(operation, "guest_name", json_string(disk->name));
     operation_online(operation);
@@ -246,7 +249,7 @@ static void on_opened(struct operation *operation, const json_t *value, const st
 }
 
 static bool is_candidate(const struct operation *operation,
-                         const struct inventory_guest_disk *disk)
+                         const struct qga_disk *disk)
 {
     return disk->serial[0] == '\0' && (!disk->has_unit || disk->unit == operation->lun);
 }
@@ -260,7 +263,7 @@ static bool can_read_files(const struct operation *operation)
 
 static void read_next_candidate(struct operation *operation)
 {
-    const struct inventory_guest_disk *disk;
+    const struct qga_disk *disk;
     char path[128];
 
     while (operation->candidate < operation->candidate_count &&
@@ -289,7 +292,7 @@ static void on_disks(struct operation *operation, const json_t *value, const str
     free(STEAL(operation->candidates));
     operation->candidate_count = 0;
     operation->candidate = 0;
-    if (error != NULL || !inventory_guest_read_disks(value, &operation->candidates,
+    if (error != NULL || !qga_read_disks(value, &operation->candidates,
                                                      &operation->candidate_count)) {
         operation_look_later(operation);
         return;

@@ -12,12 +12,12 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "qmp/qga.h"
 #include "vmm/gather.h"
 
 #define INVENTORY_ID_MAX 128
 #define INVENTORY_PATH_MAX 256
-#define INVENTORY_GUEST_ITEMS_MAX 65536 /* vCPUs, memory blocks or disks taken from an agent */
-#define INVENTORY_SERIAL_MAX 40
+#define INVENTORY_SERIAL_MAX QGA_SERIAL_MAX
 
 enum inventory_part {
     INVENTORY_MACHINE = 1 << 0, /* name, machine type, accelerator, run state, versions */
@@ -131,24 +131,6 @@ struct inventory_disks {
     size_t disk_count;
 };
 
-struct inventory_guest_cpu {
-    int64_t logical_id; /* the guest's own number, not QEMU's slot */
-    bool online;
-    bool can_offline;
-};
-
-struct inventory_guest_block {
-    uint64_t index; /* physical address divided by the block size */
-    bool online;
-};
-
-struct inventory_guest_disk {
-    char name[64]; /* "/dev/sda": nothing but lower-case letters and digits behind /dev/ */
-    bool has_unit;
-    unsigned unit; /* LUN */
-    char serial[INVENTORY_SERIAL_MAX]; /* "" where the agent gives none */
-};
-
 struct inventory_guest {
     bool wanted;    /* an agent socket was given */
     bool connected; /* and it answered */
@@ -156,14 +138,14 @@ struct inventory_guest {
     char version[32];
     json_t *commands; /* name -> enabled */
     bool cpus_known;
-    struct inventory_guest_cpu *cpus;
+    struct qga_vcpu *cpus;
     size_t cpu_count;
     bool blocks_known;
     uint64_t block_bytes; /* 0: unknown */
-    struct inventory_guest_block *blocks;
+    struct qga_memory_block *blocks;
     size_t block_count;
     bool disks_known;
-    struct inventory_guest_disk *disks;
+    struct qga_disk *disks;
     size_t disk_count;
 };
 
@@ -197,16 +179,6 @@ struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double ti
 void inventory_fetch_cancel(struct inventory_fetch *fetch);
 
 void inventory_free(struct inventory *inventory);
-
-/* Reads the agent's lists, at most INVENTORY_GUEST_ITEMS_MAX items, skipping what is malformed. The
- * array is the caller's to free(). False when the value is no list or memory runs out. Partitions
- * and disks with odd names are left out. */
-bool inventory_guest_read_cpus(const json_t *value, struct inventory_guest_cpu **ret_cpus,
-                               size_t *ret_count);
-bool inventory_guest_read_blocks(const json_t *value, struct inventory_guest_block **ret_blocks,
-                                 size_t *ret_count);
-bool inventory_guest_read_disks(const json_t *value, struct inventory_guest_disk **ret_disks,
-                                size_t *ret_count);
 
 /* The agent answered and lists this command as enabled. */
 bool inventory_agent_has(const struct inventory *inventory, const char *command);

@@ -3,18 +3,18 @@
 #include <string.h>
 
 #include "qmp/field.h"
+#include "qmp/qapi.h"
 #include "vmm/inventory_parts.h"
 
 #define SLOTS_MAX 8192
 #define PERIPHERAL "/machine/peripheral/"
 
-static void read_slot(struct inventory_cpu *cpu, const json_t *row)
+static void keep_slot(struct inventory_cpu *cpu, const struct qapi_hotpluggable_cpu *row)
 {
-    inventory_copy(cpu->type, sizeof(cpu->type), field_string(row, "type", ""));
-    inventory_copy(cpu->qom_path, sizeof(cpu->qom_path), field_string(row, "qom-path", ""));
-    cpu->props = json_incref(field_object(row, "props"));
-    if (!field_unsigned(row, "vcpus-count", &cpu->vcpus_count))
-        cpu->vcpus_count = 1;
+    inventory_copy(cpu->type, sizeof(cpu->type), row->type);
+    inventory_copy(cpu->qom_path, sizeof(cpu->qom_path), row->qom_path);
+    cpu->props = json_incref(row->props);
+    cpu->vcpus_count = row->vcpus_count;
     cpu->present = cpu->qom_path[0] != '\0';
     if (strncmp(cpu->qom_path, PERIPHERAL, strlen(PERIPHERAL)) == 0)
         inventory_copy(cpu->id, sizeof(cpu->id), cpu->qom_path + strlen(PERIPHERAL));
@@ -24,6 +24,7 @@ static void take_slots(void *user, void *item, const json_t *value, const struct
 {
     struct inventory_cpus *cpus = &((struct inventory_question *)user)->inventory->cpus;
     size_t count = json_array_size(value);
+    struct qapi_hotpluggable_cpu row;
     size_t i;
 
     (void)item;
@@ -36,10 +37,9 @@ static void take_slots(void *user, void *item, const json_t *value, const struct
         return;
     cpus->hotpluggable = true;
     cpus->slot_count = count;
-    /* QEMU lists the highest slot first. */
-    for (i = 0; i < count; i++) {
+    for (i = 0; qapi_read_hotpluggable_cpu(value, i, &row); i++) {
         cpus->slots[i].slot = (unsigned)i;
-        read_slot(&cpus->slots[i], json_array_get(value, count - 1 - i));
+        keep_slot(&cpus->slots[i], &row);
     }
 }
 

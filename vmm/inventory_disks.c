@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "qmp/field.h"
+#include "qmp/qapi.h"
 #include "vmm/inventory_parts.h"
 
 #define PERIPHERAL "/machine/peripheral"
@@ -168,22 +169,18 @@ static void read_id(struct inventory_disk *disk, const char *qdev)
     }
 }
 
-static void read_disk(struct inventory_disk *disk, const json_t *row)
+static void keep_disk(struct inventory_disk *disk, const struct qapi_block *row)
 {
-    const json_t *inserted = field_object(row, "inserted");
-    const json_t *image = field_object(inserted, "image");
-
-    read_id(disk, field_string(row, "qdev", ""));
-    disk->cdrom = field_bool(row, "removable", false);
-    disk->locked = field_bool(row, "locked", false);
-    disk->tray_open = field_bool(row, "tray_open", false);
-    disk->has_medium = inserted != NULL;
-    inventory_copy(disk->file, sizeof(disk->file),
-                   field_string(image, "filename", field_string(inserted, "file", "")));
-    inventory_copy(disk->format, sizeof(disk->format), field_string(inserted, "drv", ""));
-    inventory_copy(disk->node, sizeof(disk->node), field_string(inserted, "node-name", ""));
-    (void)field_u64(image, "virtual-size", &disk->bytes);
-    disk->read_only = field_bool(inserted, "ro", false);
+    read_id(disk, row->qdev);
+    disk->cdrom = row->removable;
+    disk->locked = row->locked;
+    disk->tray_open = row->tray_open;
+    disk->has_medium = row->has_medium;
+    disk->bytes = row->bytes;
+    disk->read_only = row->read_only;
+    inventory_copy(disk->file, sizeof(disk->file), row->file);
+    inventory_copy(disk->format, sizeof(disk->format), row->format);
+    inventory_copy(disk->node, sizeof(disk->node), row->node);
 }
 
 static void take_block(void *user, void *item, const json_t *value, const struct error *error)
@@ -192,7 +189,7 @@ static void take_block(void *user, void *item, const json_t *value, const struct
     struct inventory_disks *disks = disks_of(user);
     size_t count = json_array_size(value);
     struct inventory_disk *disk;
-    const char *qdev;
+    struct qapi_block row;
     size_t i;
 
     (void)item;
@@ -201,13 +198,13 @@ static void take_block(void *user, void *item, const json_t *value, const struct
     disks->known = true;
     disks->disks = count > 0 ? calloc(count, sizeof(*disks->disks)) : NULL;
     for (i = 0; i < count && disks->disks != NULL; i++) {
-        qdev = field_string(json_array_get(value, i), "qdev", "");
-        if (*qdev == '\0')
-            continue; /* a drive that no device uses */
+        qapi_read_block(json_array_get(value, i), &row);
+        if (*row.qdev == '\0')
+            continue;
         disk = &disks->disks[disks->disk_count++];
-        read_disk(disk, json_array_get(value, i));
+        keep_disk(disk, &row);
         if (strcmp(disk->bus, "virtio") == 0)
-            gather_qom_get(question->gather, qdev, "serial", take_blk_serial, disk);
+            gather_qom_get(question->gather, row.qdev, "serial", take_blk_serial, disk);
     }
 }
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's own view, as its agent tells it. Everything here is bounded and checked in type. */
-#include <stdlib.h>
-#include <string.h>
-
+/* The guest's own view, as its agent tells it. */
 #include "qmp/field.h"
 #include "vmm/inventory_parts.h"
 
@@ -11,110 +8,13 @@ static struct inventory_guest *guest_of(void *user)
     return &((struct inventory_question *)user)->inventory->guest;
 }
 
-/* How many items of an answer are taken: a guest must not decide how much we store. */
-static size_t bounded(const json_t *value)
-{
-    size_t count = json_array_size(value);
-
-    return count < INVENTORY_GUEST_ITEMS_MAX ? count : INVENTORY_GUEST_ITEMS_MAX;
-}
-
 static void take_cpus(void *user, void *item, const json_t *value, const struct error *error)
 {
     struct inventory_guest *guest = guest_of(user);
 
     (void)item;
     (void)error;
-    guest->cpus_known = inventory_guest_read_cpus(value, &guest->cpus, &guest->cpu_count);
-}
-
-bool inventory_guest_read_cpus(const json_t *value, struct inventory_guest_cpu **ret_cpus,
-                               size_t *ret_count)
-{
-    size_t count = bounded(value);
-    struct inventory_guest_cpu *cpus;
-    const json_t *row;
-    size_t i, used = 0;
-
-    if (!json_is_array(value))
-        return false;
-    cpus = calloc(count + 1, sizeof(*cpus));
-    if (cpus == NULL)
-        return false;
-    for (i = 0; i < count; i++) {
-        row = json_array_get(value, i);
-        if (!field_s64(row, "logical-id", &cpus[used].logical_id))
-            continue;
-        cpus[used].online = field_bool(row, "online", false);
-        cpus[used].can_offline = field_bool(row, "can-offline", false);
-        used++;
-    }
-    *ret_cpus = cpus;
-    *ret_count = used;
-    return true;
-}
-
-bool inventory_guest_read_blocks(const json_t *value, struct inventory_guest_block **ret_blocks,
-                                 size_t *ret_count)
-{
-    size_t count = bounded(value);
-    struct inventory_guest_block *blocks;
-    const json_t *row;
-    size_t i, used = 0;
-
-    if (!json_is_array(value))
-        return false;
-    blocks = calloc(count + 1, sizeof(*blocks));
-    if (blocks == NULL)
-        return false;
-    for (i = 0; i < count; i++) {
-        row = json_array_get(value, i);
-        if (!field_u64(row, "phys-index", &blocks[used].index))
-            continue;
-        blocks[used].online = field_bool(row, "online", false);
-        used++;
-    }
-    *ret_blocks = blocks;
-    *ret_count = used;
-    return true;
-}
-
-/* The name will be part of a path inside the guest, read by the agent as root. */
-static bool is_disk_name(const char *name)
-{
-    size_t length = strlen(name);
-
-    return length > 5 && length < sizeof(((struct inventory_guest_disk *)NULL)->name) &&
-           strncmp(name, "/dev/", 5) == 0 &&
-           strspn(name + 5, "abcdefghijklmnopqrstuvwxyz0123456789") == length - 5;
-}
-
-bool inventory_guest_read_disks(const json_t *value, struct inventory_guest_disk **ret_disks,
-                                size_t *ret_count)
-{
-    size_t count = bounded(value);
-    struct inventory_guest_disk *disks, *disk;
-    const json_t *row, *address;
-    size_t i, used = 0;
-
-    if (!json_is_array(value))
-        return false;
-    disks = calloc(count + 1, sizeof(*disks));
-    if (disks == NULL)
-        return false;
-    for (i = 0; i < count; i++) {
-        row = json_array_get(value, i);
-        if (field_bool(row, "partition", true) || !is_disk_name(field_string(row, "name", "")))
-            continue;
-        disk = &disks[used++];
-        address = field_object(row, "address");
-        inventory_copy(disk->name, sizeof(disk->name), field_string(row, "name", ""));
-        inventory_copy(disk->serial, sizeof(disk->serial), field_string(address, "serial", ""));
-        disk->has_unit = field_unsigned(address, "unit", &disk->unit);
-    }
-    *ret_disks = disks;
-    *ret_count = used;
-    return true;
+    guest->cpus_known = qga_read_vcpus(value, &guest->cpus, &guest->cpu_count);
 }
 
 static void take_blocks(void *user, void *item, const json_t *value, const struct error *error)
@@ -123,20 +23,15 @@ static void take_blocks(void *user, void *item, const json_t *value, const struc
 
     (void)item;
     (void)error;
-    guest->blocks_known = inventory_guest_read_blocks(value, &guest->blocks, &guest->block_count);
+    guest->blocks_known = qga_read_memory_blocks(value, &guest->blocks, &guest->block_count);
 }
 
 static void take_block_info(void *user, void *item, const json_t *value,
                             const struct error *error)
 {
-    struct inventory_guest *guest = guest_of(user);
-    uint64_t bytes;
-
     (void)item;
     (void)error;
-    /* A power of two, as Linux has them; anything else would be used for dividing. */
-    if (field_u64(value, "size", &bytes) && bytes >= 1 << 20 && (bytes & (bytes - 1)) == 0)
-        guest->block_bytes = bytes;
+    guest_of(user)->block_bytes = qga_read_block_bytes(value);
 }
 
 static void take_disks(void *user, void *item, const json_t *value, const struct error *error)
@@ -145,7 +40,7 @@ static void take_disks(void *user, void *item, const json_t *value, const struct
 
     (void)item;
     (void)error;
-    guest->disks_known = inventory_guest_read_disks(value, &guest->disks, &guest->disk_count);
+    guest->disks_known = qga_read_disks(value, &guest->disks, &guest->disk_count);
 }
 
 static void ask_if_enabled(const struct inventory_question *question, enum inventory_part part,
@@ -154,23 +49,6 @@ static void ask_if_enabled(const struct inventory_question *question, enum inven
     if ((question->inventory->parts & (unsigned)part) != 0 &&
         inventory_agent_has(question->inventory, command))
         gather_ask(question->gather, PEER_AGENT, command, NULL, take, NULL);
-}
-
-static void read_commands(struct inventory_guest *guest, const json_t *list)
-{
-    size_t count = bounded(list);
-    const json_t *row;
-    const char *name;
-    size_t i;
-
-    guest->commands = json_object();
-    for (i = 0; i < count; i++) {
-        row = json_array_get(list, i);
-        name = field_string(row, "name", NULL);
-        if (name != NULL)
-            (void)json_object_set_new(guest->commands, name,
-                                      json_boolean(field_bool(row, "enabled", false)));
-    }
 }
 
 static void take_info(void *user, void *item, const json_t *value, const struct error *error)
@@ -185,7 +63,7 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
     }
     guest->connected = true;
     inventory_copy(guest->version, sizeof(guest->version), field_string(value, "version", ""));
-    read_commands(guest, field_array(value, "supported_commands"));
+    guest->commands = qga_read_commands(value);
     ask_if_enabled(question, INVENTORY_GUEST_CPUS, "guest-get-vcpus", take_cpus);
     ask_if_enabled(question, INVENTORY_GUEST_MEMORY, "guest-get-memory-block-info",
                    take_block_info);

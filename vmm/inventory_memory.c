@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "qmp/field.h"
+#include "qmp/qapi.h"
 #include "vmm/inventory_parts.h"
 
 #define DEVICES_MAX 4096
@@ -36,21 +37,18 @@ static void take_room(void *user, void *item, const json_t *value, const struct 
     memory->room_known = true;
 }
 
-static void read_device(struct inventory_memory_device *device, const json_t *row)
+static void keep_device(struct inventory_memory_device *device, const json_t *row)
 {
-    const json_t *data = field_object(row, "data");
-    int64_t slot = -1;
+    struct qapi_memory_device read;
 
-    inventory_copy(device->kind, sizeof(device->kind), field_string(row, "type", ""));
-    inventory_copy(device->id, sizeof(device->id), field_string(data, "id", ""));
-    if (!field_u64(data, "size", &device->bytes))
-        (void)field_u64(data, "max-size", &device->bytes); /* virtio-mem: what it reserves */
-    if (!field_u64(data, "addr", &device->addr))
-        (void)field_u64(data, "memaddr", &device->addr);
-    (void)field_s64(data, "slot", &slot);
-    device->slot = slot >= 0 && slot <= 65536 ? (int)slot : -1;
-    (void)field_unsigned(data, "node", &device->node);
-    device->hotpluggable = field_bool(data, "hotpluggable", true);
+    qapi_read_memory_device(row, &read);
+    inventory_copy(device->kind, sizeof(device->kind), read.kind);
+    inventory_copy(device->id, sizeof(device->id), read.id);
+    device->bytes = read.bytes;
+    device->addr = read.addr;
+    device->slot = read.slot;
+    device->node = read.node;
+    device->hotpluggable = read.hotpluggable;
 }
 
 static void take_devices(void *user, void *item, const json_t *value, const struct error *error)
@@ -68,7 +66,7 @@ static void take_devices(void *user, void *item, const json_t *value, const stru
         return;
     memory->device_count = count;
     for (i = 0; i < count; i++)
-        read_device(&memory->devices[i], json_array_get(value, i));
+        keep_device(&memory->devices[i], json_array_get(value, i));
 }
 
 void inventory_memory_ask(const struct inventory_question *question)

@@ -365,6 +365,7 @@ void operation_look_again(struct operation *operation)
     bool first = !operation->looked_again;
 
     operation->looked_again = true;
+    operation->failures = 0;
     if (first)
         operation->kind->look_inside(operation);
     else

@@ -92,7 +92,7 @@ struct operation {
     char serial[INVENTORY_SERIAL_MAX];
     unsigned failures;                   /* of putting it online, in a row */
     bool looked_again;
-    struct inventory_guest_disk *candidates;
+    struct qga_disk *candidates;
     size_t candidate_count;
     size_t candidate;
     bool candidate_matches;

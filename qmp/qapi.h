@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the QMP commands that vmplug uses say, typed (QEMU, qapi/machine.json, qapi/acpi.json,
+ * qapi/block-core.json). Strings and objects are borrowed from the answer, and "" or NULL where a
+ * member is absent. Unknown members are ignored: QEMU's versions differ in them.
+ */
+#ifndef QMP_QAPI_H
+#define QMP_QAPI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A row of query-hotpluggable-cpus. QEMU lists the highest slot first. */
+struct qapi_hotpluggable_cpu {
+    const char *type;     /* the driver for device_add */
+    const char *qom_path; /* "": the slot is free */
+    json_t *props;        /* to be passed back as they are */
+    unsigned vcpus_count;
+};
+
+/* Reads the slot, counted from 0 upwards; false when there is no such slot. */
+bool qapi_read_hotpluggable_cpu(const json_t *value, size_t slot,
+                                struct qapi_hotpluggable_cpu *ret);
+
+/* A row of query-memory-devices. */
+struct qapi_memory_device {
+    const char *kind; /* MemoryDeviceInfoKind: "dimm", "nvdimm", "virtio-mem", … */
+    const char *id;
+    uint64_t bytes;
+    uint64_t addr;
+    int slot; /* -1: a kind without slots */
+    unsigned node;
+    bool hotpluggable;
+};
+
+void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret);
+
+/* A row of query-block. */
+struct qapi_block {
+    const char *qdev; /* id or QOM path of the device, "": no device uses this drive */
+    bool removable;
+    bool locked;
+    bool tray_open;
+    bool has_medium;
+    const char *file;
+    const char *format;
+    const char *node;
+    uint64_t bytes;
+    bool read_only;
+};
+
+void qapi_read_block(const json_t *row, struct qapi_block *ret);
+
+/* ACPIOSTInfo: a row of query-acpi-ospm-status, or "info" of ACPI_DEVICE_OST. */
+struct qapi_ost {
+    bool is_cpu; /* else a DIMM */
+    unsigned slot;
+    uint32_t source;
+    uint32_t status;
+};
+
+/* False when it is malformed or the slot is 65536 or above. */
+bool qapi_read_ost(const json_t *row, struct qapi_ost *ret);
+
+#endif

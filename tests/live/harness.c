@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/live/harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "qmp/blocking.h"
+#include "qmp/codec.h"
+
+#define SKIPPED 77
+#define COMMAND_MS 30000
+
+static char private_dir[64];
+static unsigned vm_count;
+
+static const char *environment(const char *name, const char *fallback)
+{
+    const char *value = getenv(name);
+
+    return value != NULL && *value != '\0' ? value : fallback;
+}
+
+static const char *script(const char *name)
+{
+    static char path[512];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", environment("VMPLUG_SCRIPTS", "scripts"), name);
+    return path;
+}
+
+/* ---- processes ---- */
+
+/* A child that ends with us, whatever ends us. */
+static pid_t spawn(const char *const *argv, int out_fd, int err_fd)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(126);
+    if (out_fd >= 0)
+        dup2(out_fd, STDOUT_FILENO);
+    if (err_fd >= 0)
+        dup2(err_fd, STDERR_FILENO);
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    fprintf(stderr, "cannot run %s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+}
+
+int harness_await(pid_t pid)
+{
+    int status;
+
+    while (waitpid(pid, &status, 0) < 0)
+        assert_int_equal(errno, EINTR);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Reads both to their ends, so that neither pipe can fill up. */
+static void read_both(int fds[2], struct buffer texts[2])
+{
+    struct pollfd polled[2] = {{.fd = fds[0], .events = POLLIN}, {.fd = fds[1], .events = POLLIN}};
+    ssize_t count;
+    size_t i;
+
+    while (polled[0].fd >= 0 || polled[1].fd >= 0) {
+        assert_true(poll(polled, 2, -1) > 0);
+        for (i = 0; i < 2; i++) {
+            if (polled[i].revents == 0)
+                continue;
+            count = read(polled[i].fd, buffer_reserve(&texts[i], 4096), 4096);
+            if (count <= 0)
+                polled[i].fd = -1;
+            else
+                buffer_commit(&texts[i], (size_t)count);
+        }
+    }
+    for (i = 0; i < 2; i++)
+        assert_int_equal(buffer_append(&texts[i], "", 1), 0);
+}
+
+static struct harness_run run(const char *const *argv)
+{
+    struct harness_run result = {.status = -1};
+    struct buffer texts[2] = {{0}, {0}};
+    int out[2], err[2];
+    pid_t pid;
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(err, O_CLOEXEC), 0);
+    pid = spawn(argv, out[1], err[1]);
+    close(out[1]);
+    close(err[1]);
+    read_both((int[2]){out[0], err[0]}, texts);
+    close(out[0]);
+    close(err[0]);
+    result.status = harness_await(pid);
+    result.out = texts[0].bytes;
+    result.err = texts[1].bytes;
+    return result;
+}
+
+static void parse_lines(struct harness_run *result)
+{
+    AUTO_FREE char *copy = strdup(result->out);
+    char *rest = copy;
+    char *line;
+    json_t *object;
+
+    result->lines = json_array();
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        if (*line == '\0')
+            continue;
+        object = codec_parse(line, NULL);
+        if (object == NULL) {
+            json_decref(STEAL(result->lines));
+            return;
+        }
+        (void)json_array_append_new(result->lines, object);
+    }
+}
+
+static struct harness_run run_vmplug(const char *const *before, const char *const *arguments)
+{
+    const char *argv[HARNESS_ARGUMENTS_MAX] = {environment("VMPLUG", "./vmplug")};
+    struct harness_run result;
+    size_t count = 1;
+
+    for (; before != NULL && *before != NULL; before++)
+        argv[count++] = *before;
+    for (; *arguments != NULL; arguments++) {
+        assert_true(count < HARNESS_ARGUMENTS_MAX - 1);
+        argv[count++] = *arguments;
+    }
+    result = run(argv);
+    parse_lines(&result);
+    return result;
+}
+
+struct harness_run harness_vmplug(const char *const *arguments)
+{
+    return run_vmplug(NULL, arguments);
+}
+
+struct harness_run harness_vmplug_json(const struct harness_vm *vm, const char *const *arguments)
+{
+    const char *before[] = {"--json", "--qmp", vm->qmp, "--agent", vm->agent, NULL};
+
+    if (vm->agent[0] == '\0')
+        before[3] = NULL;
+    return run_vmplug(before, arguments);
+}
+
+pid_t harness_spawn(const char *const *arguments, int *ret_out_fd)
+{
+    const char *argv[HARNESS_ARGUMENTS_MAX] = {environment("VMPLUG", "./vmplug")};
+    size_t count = 1;
+    int out[2];
+    pid_t pid;
+
+    for (; *arguments != NULL; arguments++)
+        argv[count++] = *arguments;
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    pid = spawn(argv, out[1], -1);
+    close(out[1]);
+    *ret_out_fd = out[0];
+    return pid;
+}
+
+void harness_run_free(struct harness_run *result)
+{
+    free(result->out);
+    free(result->err);
+    json_decref(result->lines);
+}
+
+const char *harness_verdict(const struct harness_run *result)
+{
+    size_t count = json_array_size(result->lines);
+    const char *verdict = NULL;
+
+    if (count > 0)
+        verdict = json_string_value(
+            json_object_get(json_array_get(result->lines, count - 1), "verdict"));
+    return verdict != NULL ? verdict : "";
+}
+
+/* ---- places ---- */
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    (void)status;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+/* A failed assertion leaves its VM behind; QEMU's pid file names it. */
+static void kill_left_behind(unsigned number)
+{
+    char path[192];
+    FILE *file;
+    int pid;
+
+    (void)snprintf(path, sizeof(path), "%s/vm%u/pid", private_dir, number);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return;
+    if (fscanf(file, "%d", &pid) == 1 && pid > 1)
+        (void)kill(pid, SIGKILL);
+    fclose(file);
+}
+
+static void remove_dir(void)
+{
+    unsigned i;
+
+    for (i = 0; i < vm_count; i++)
+        kill_left_behind(i);
+    (void)nftw(private_dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *harness_dir(void)
+{
+    if (private_dir[0] == '\0') {
+        (void)snprintf(private_dir, sizeof(private_dir), "/tmp/vmplug-live-XXXXXX");
+        assert_non_null(mkdtemp(private_dir));
+        (void)atexit(remove_dir);
+    }
+    return private_dir;
+}
+
+const char *harness_image(const char *name, const char *format, const char *size)
+{
+    char *path;
+    struct harness_run made;
+
+    assert_true(asprintf(&path, "%s/%s", harness_dir(), name) > 0);
+    made = run(HARNESS_ARGUMENTS("qemu-img", "create", "-q", "-f", format, path, size));
+    assert_int_equal(made.status, 0);
+    harness_run_free(&made);
+    return path;
+}
+
+void harness_need_tools(void)
+{
+    struct harness_run have =
+        run(HARNESS_ARGUMENTS("sh", "-c", "command -v \"$0\" socat qemu-img cpio readelf",
+                              environment("VMPLUG_QEMU", "qemu-system-x86_64")));
+    int status = have.status;
+
+    harness_run_free(&have);
+    if (status == 0)
+        return;
+    fprintf(stderr, "QEMU or another tool is missing: run scripts/setup\n");
+    exit(getenv("CI") != NULL ? 1 : SKIPPED);
+}
+
+/* ---- virtual machines ---- */
+
+static void prepare(struct harness_vm *vm, bool guest)
+{
+    *vm = (struct harness_vm){.guest = guest};
+    (void)snprintf(vm->dir, sizeof(vm->dir), "%s/vm%u", harness_dir(), vm_count++);
+    (void)snprintf(vm->qmp, sizeof(vm->qmp), "%s/qmp", vm->dir);
+    (void)snprintf(vm->qmp2, sizeof(vm->qmp2), "%s/qmp2", vm->dir);
+    if (guest)
+        (void)snprintf(vm->agent, sizeof(vm->agent), "%s/agent", vm->dir);
+}
+
+void harness_boot(struct harness_vm *vm, const char *const *arguments)
+{
+    const char *argv[HARNESS_ARGUMENTS_MAX] = {script("run-guest"), "--dir", NULL, "--qemu"};
+    struct harness_run booted;
+    size_t count = 5;
+
+    prepare(vm, true);
+    argv[2] = vm->dir;
+    argv[4] = environment("VMPLUG_QEMU", "qemu-system-x86_64");
+    for (; arguments != NULL && *arguments != NULL; arguments++) {
+        if (strcmp(*arguments, "--no-agent") == 0)
+            vm->agent[0] = '\0';
+        argv[count++] = *arguments;
+    }
+    booted = run(argv);
+    if (booted.status != 0)
+        print_error("%s\n", booted.err);
+    assert_int_equal(booted.status, 0);
+    harness_run_free(&booted);
+}
+
+/* QEMU says by its pid file, through -daemonize, that its sockets are there. */
+void harness_start_bare(struct harness_vm *vm, const char *const *arguments)
+{
+    const char *argv[HARNESS_ARGUMENTS_MAX] = {
+        environment("VMPLUG_QEMU", "qemu-system-x86_64"),
+        "-S", "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",
+        "-daemonize", "-pidfile"};
+    size_t count = 10;
+    char pid_path[192], qmp[256], qmp2[256];
+    struct harness_run started;
+    FILE *file;
+    int pid = 0;
+
+    prepare(vm, false);
+    assert_int_equal(mkdir(vm->dir, 0700), 0);
+    (void)snprintf(pid_path, sizeof(pid_path), "%s/pid", vm->dir);
+    (void)snprintf(qmp, sizeof(qmp), "unix:%s,server=on,wait=off", vm->qmp);
+    (void)snprintf(qmp2, sizeof(qmp2), "unix:%s,server=on,wait=off", vm->qmp2);
+    argv[count++] = pid_path;
+    argv[count++] = "-qmp";
+    argv[count++] = qmp;
+    argv[count++] = "-qmp";
+    argv[count++] = qmp2;
+    for (; arguments != NULL && *arguments != NULL; arguments++)
+        argv[count++] = *arguments;
+    started = run(argv);
+    if (started.status != 0)
+        print_error("%s\n", started.err);
+    assert_int_equal(started.status, 0);
+    harness_run_free(&started);
+    file = fopen(pid_path, "re");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &pid), 1);
+    fclose(file);
+    vm->pid = pid;
+}
+
+void harness_stop(struct harness_vm *vm)
+{
+    struct harness_run stopped;
+    char pid_path[192];
+
+    if (vm->guest) {
+        stopped = run(HARNESS_ARGUMENTS(script("run-guest"), "--dir", vm->dir, "--stop"));
+        assert_int_equal(stopped.status, 0);
+        harness_run_free(&stopped);
+    } else if (vm->pid > 0) {
+        (void)kill(vm->pid, SIGKILL);
+        (void)snprintf(pid_path, sizeof(pid_path), "%s/pid", vm->dir);
+        (void)unlink(pid_path);
+    }
+    *vm = (struct harness_vm){.guest = false};
+}
+
+char *harness_guest(const struct harness_vm *vm, const char *command)
+{
+    struct harness_run said =
+        run(HARNESS_ARGUMENTS(script("guest-shell"), "--timeout", "60", vm->dir, command));
+    char *text;
+    size_t length;
+
+    if (said.status != 0)
+        print_error("in the guest: %s: %s%s\n", command, said.out, said.err);
+    assert_int_equal(said.status, 0);
+    text = STEAL(said.out);
+    harness_run_free(&said);
+    length = strlen(text);
+    if (length > 0 && text[length - 1] == '\n')
+        text[length - 1] = '\0';
+    return text;
+}
+
+/* ---- the second monitor ---- */
+
+static struct qmp_client *connect_second(const struct harness_vm *vm)
+{
+    const struct qmp_client_options options = {.path = vm->qmp2,
+                                               .greeting_timeout_ms = COMMAND_MS};
+    struct error error = ERROR_INIT;
+    struct qmp_client *client = qmp_client_new(&options, &error);
+
+    if (client == NULL)
+        print_error("%s\n", error.why);
+    assert_non_null(client);
+    return client;
+}
+
+json_t *harness_qmp(const struct harness_vm *vm, const char *command, json_t *arguments)
+{
+    struct qmp_client *client = connect_second(vm);
+    struct error error = ERROR_INIT;
+    json_t *value = blocking_qmp(client, command, arguments, COMMAND_MS, &error);
+
+    if (value == NULL)
+        print_error("%s: %s\n", command, error.why);
+    assert_non_null(value);
+    qmp_client_free(client);
+    return value;
+}
+
+char *harness_snapshot(const struct harness_vm *vm)
+{
+    static const struct {
+        const char *command;
+        const char *path;
+    } questions[] = {
+        {"query-memory-devices", NULL},    {"query-named-block-nodes", NULL},
+        {"query-hotpluggable-cpus", NULL}, {"qom-list", "/objects"},
+        {"qom-list", "/machine/peripheral"},
+    };
+    struct qmp_client *client = connect_second(vm);
+    struct buffer text = {0};
+    json_t *arguments, *value;
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(questions); i++) {
+        arguments = questions[i].path != NULL ? json_pack("{s:s}", "path", questions[i].path) : NULL;
+        value = blocking_qmp(client, questions[i].command, arguments, COMMAND_MS, NULL);
+        assert_int_equal(value != NULL ? codec_append(&text, value) : 0, 0);
+        assert_int_equal(buffer_append(&text, "\n", 1), 0);
+        json_decref(value);
+    }
+    assert_int_equal(buffer_append(&text, "", 1), 0);
+    qmp_client_free(client);
+    return text.bytes;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Live tests run the vmplug command as a user would, against a real QEMU, and look at the truth by
+ * other ways: a second monitor of that QEMU, and a shell on the guest's serial console. Anything
+ * that goes wrong here fails the test that asked.
+ *
+ * Environment: VMPLUG (the command), VMPLUG_SCRIPTS (the folder scripts/), VMPLUG_QEMU (default
+ * qemu-system-x86_64).
+ */
+#ifndef TESTS_LIVE_HARNESS_H
+#define TESTS_LIVE_HARNESS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define HARNESS_ARGUMENTS_MAX 64
+
+struct harness_vm {
+    char dir[128];   /* private; holds qmp, qmp2, and with a guest agent, console */
+    char qmp[160];
+    char qmp2[160];
+    char agent[160];
+    bool guest;      /* started by run-guest, else a bare QEMU with -S */
+    pid_t pid;       /* of a bare QEMU */
+};
+
+/* What a command did. */
+struct harness_run {
+    int status; /* exit code, or 128 + signal */
+    char *out;
+    char *err;
+    json_t *lines; /* the JSON objects on stdout, an array; NULL when it is not JSON */
+};
+
+/* Ends the test program with 77 (skipped), or fails it under CI, when the tools are missing. */
+void harness_need_tools(void);
+
+/* A private directory for images and the like, removed at exit. */
+const char *harness_dir(void);
+
+/* Boots the guest; arguments (NULL-ended, may be NULL) go to run-guest as they are. */
+void harness_boot(struct harness_vm *vm, const char *const *arguments);
+
+/* Starts QEMU without a guest: -S, -nodefaults, two monitors, then the arguments. */
+void harness_start_bare(struct harness_vm *vm, const char *const *arguments);
+
+/* Ends it. Idempotent. */
+void harness_stop(struct harness_vm *vm);
+
+/* Runs `vmplug ARGUMENTS…` (NULL-ended) and waits. Free with harness_run_free(). */
+struct harness_run harness_vmplug(const char *const *arguments);
+void harness_run_free(struct harness_run *run);
+
+/* The same with --qmp, --agent (with a guest) and --json for this VM in front. */
+struct harness_run harness_vmplug_json(const struct harness_vm *vm, const char *const *arguments);
+
+/* Starts it and does not wait; harness_await() does. */
+pid_t harness_spawn(const char *const *arguments, int *ret_out_fd);
+int harness_await(pid_t pid);
+
+/* What the guest itself says to a shell command on its serial console, without the last newline;
+ * the caller frees. */
+char *harness_guest(const struct harness_vm *vm, const char *command);
+
+/* One QMP command through the second monitor; arguments are taken over. The `return` value is the
+ * caller's. */
+json_t *harness_qmp(const struct harness_vm *vm, const char *command, json_t *arguments);
+
+/* Everything that a refused command must not have changed: memory devices, block nodes, objects,
+ * peripherals, vCPUs; as one string, the caller's. */
+char *harness_snapshot(const struct harness_vm *vm);
+
+/* qemu-img create -f FORMAT; returns the path, which lives as long as the program. */
+const char *harness_image(const char *name, const char *format, const char *size);
+
+/* The verdict in the last JSON line, "" when there is none. */
+const char *harness_verdict(const struct harness_run *run);
+
+#define HARNESS_ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+#endif
