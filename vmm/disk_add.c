@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"
 #include "base/base64.h"
@@ -114,7 +115,7 @@ static int choose_serial(struct operation *operation, struct error *error)
                              "tell them apart",
                              disks->disks[i].id, serial);
     }
-    (void)snprintf(operation->serial, sizeof(operation->serial), "%s", serial);
+    text_copy(operation->serial, sizeof(operation->serial), serial);
     return 0;
 }
 

@@ -150,15 +150,6 @@ void inventory_fetch_cancel(struct inventory_fetch *fetch)
     free(fetch);
 }
 
-void inventory_copy(char *to, size_t size, const char *from)
-{
-    size_t i;
-
-    for (i = 0; from != NULL && from[i] != '\0' && i + 1 < size; i++)
-        to[i] = (unsigned char)from[i] < 0x20 || from[i] == 0x7f ? '?' : from[i];
-    to[i] = '\0';
-}
-
 bool inventory_name_taken(const struct inventory *inventory, const char *id)
 {
     return json_object_get(inventory->names, id) != NULL;

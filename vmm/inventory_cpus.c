@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"
 #include "vmm/inventory_parts.h"
@@ -11,13 +12,13 @@
 
 static void keep_slot(struct inventory_cpu *cpu, const struct qapi_hotpluggable_cpu *row)
 {
-    inventory_copy(cpu->type, sizeof(cpu->type), row->type);
-    inventory_copy(cpu->qom_path, sizeof(cpu->qom_path), row->qom_path);
+    text_copy(cpu->type, sizeof(cpu->type), row->type);
+    text_copy(cpu->qom_path, sizeof(cpu->qom_path), row->qom_path);
     cpu->props = json_incref(row->props);
     cpu->vcpus_count = row->vcpus_count;
     cpu->present = cpu->qom_path[0] != '\0';
     if (strncmp(cpu->qom_path, PERIPHERAL, strlen(PERIPHERAL)) == 0)
-        inventory_copy(cpu->id, sizeof(cpu->id), cpu->qom_path + strlen(PERIPHERAL));
+        text_copy(cpu->id, sizeof(cpu->id), cpu->qom_path + strlen(PERIPHERAL));
 }
 
 static void take_slots(void *user, void *item, const json_t *value, const struct error *error)
@@ -29,7 +30,7 @@ static void take_slots(void *user, void *item, const json_t *value, const struct
 
     (void)item;
     if (error != NULL)
-        inventory_copy(cpus->reason, sizeof(cpus->reason), error->why);
+        text_copy(cpus->reason, sizeof(cpus->reason), error->why);
     if (count == 0 || count > SLOTS_MAX)
         return;
     cpus->slots = calloc(count, sizeof(*cpus->slots));
@@ -63,7 +64,7 @@ static struct inventory_cpu *find_owner(struct inventory_cpus *cpus, const char 
 
     if (cpu != NULL)
         return cpu;
-    inventory_copy(parent, sizeof(parent), path);
+    text_copy(parent, sizeof(parent), path);
     slash = strrchr(parent, '/');
     if (slash == NULL)
         return NULL;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"
 #include "vmm/inventory_parts.h"
@@ -33,7 +34,7 @@ static void take_path(void *user, void *item, const json_t *value, const struct 
 
     (void)user;
     (void)error;
-    inventory_copy(device->path, sizeof(device->path), json_string_value(value));
+    text_copy(device->path, sizeof(device->path), json_string_value(value));
 }
 
 static void take_scsi_id(void *user, void *item, const json_t *value, const struct error *error)
@@ -60,7 +61,7 @@ static void take_serial(void *user, void *item, const json_t *value, const struc
 
     (void)user;
     (void)error;
-    inventory_copy(device->serial, sizeof(device->serial), json_string_value(value));
+    text_copy(device->serial, sizeof(device->serial), json_string_value(value));
 }
 
 /* A bus shows its devices as "child[0]", "child[1]", … of type link<scsi-hd>. */
@@ -73,7 +74,7 @@ static void ask_device(const struct inventory_question *question, const struct i
     if (device == NULL)
         return;
     SLIST_INSERT_HEAD(&question->inventory->disks.scsi_devices, device, link);
-    inventory_copy(device->bus, sizeof(device->bus), bus->name);
+    text_copy(device->bus, sizeof(device->bus), bus->name);
     (void)sscanf(type, "link<%31[^>]>", device->driver);
     (void)snprintf(path, sizeof(path), "%s/%.40s", bus->path, child);
     gather_qom_get(question->gather, bus->path, child, take_path, device);
@@ -111,7 +112,7 @@ static void take_hba(void *user, void *item, const json_t *value, const struct e
     json_array_foreach(value, i, row) {
         if (strcmp(field_string(row, "type", ""), "child<SCSI>") != 0)
             continue;
-        inventory_copy(bus->name, sizeof(bus->name), field_string(row, "name", ""));
+        text_copy(bus->name, sizeof(bus->name), field_string(row, "name", ""));
         used = strlen(bus->path);
         (void)snprintf(bus->path + used, sizeof(bus->path) - used, "/%s", bus->name);
         gather_qom_list(question->gather, bus->path, take_bus, bus);
@@ -151,7 +152,7 @@ static void take_blk_serial(void *user, void *item, const json_t *value,
 
     (void)user;
     (void)error;
-    inventory_copy(disk->serial, sizeof(disk->serial), json_string_value(value));
+    text_copy(disk->serial, sizeof(disk->serial), json_string_value(value));
 }
 
 /* What stands before /virtio-backend of a virtio-blk device's path, the id where it has one. */
@@ -161,11 +162,11 @@ static void read_id(struct inventory_disk *disk, const char *qdev)
 
     if (has_prefix(qdev, PERIPHERAL "/"))
         qdev += strlen(PERIPHERAL "/");
-    inventory_copy(disk->id, sizeof(disk->id), qdev);
+    text_copy(disk->id, sizeof(disk->id), qdev);
     length = strlen(disk->id);
     if (length > strlen(BACKEND) && strcmp(disk->id + length - strlen(BACKEND), BACKEND) == 0) {
         disk->id[length - strlen(BACKEND)] = '\0';
-        inventory_copy(disk->bus, sizeof(disk->bus), "virtio");
+        text_copy(disk->bus, sizeof(disk->bus), "virtio");
     }
 }
 
@@ -178,9 +179,9 @@ static void keep_disk(struct inventory_disk *disk, const struct qapi_block *row)
     disk->has_medium = row->has_medium;
     disk->bytes = row->bytes;
     disk->read_only = row->read_only;
-    inventory_copy(disk->file, sizeof(disk->file), row->file);
-    inventory_copy(disk->format, sizeof(disk->format), row->format);
-    inventory_copy(disk->node, sizeof(disk->node), row->node);
+    text_copy(disk->file, sizeof(disk->file), row->file);
+    text_copy(disk->format, sizeof(disk->format), row->format);
+    text_copy(disk->node, sizeof(disk->node), row->node);
 }
 
 static void take_block(void *user, void *item, const json_t *value, const struct error *error)
@@ -253,7 +254,7 @@ void inventory_disks_finish(struct inventory *inventory)
         disk->on_scsi = true;
         disk->scsi_id = device->scsi_id;
         disk->lun = device->lun;
-        inventory_copy(disk->bus, sizeof(disk->bus), device->bus);
-        inventory_copy(disk->serial, sizeof(disk->serial), device->serial);
+        text_copy(disk->bus, sizeof(disk->bus), device->bus);
+        text_copy(disk->serial, sizeof(disk->serial), device->serial);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's own view, as its agent tells it. */
+#include "base/text.h"
 #include "qmp/field.h"
 #include "vmm/inventory_parts.h"
 
@@ -58,11 +59,11 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
 
     (void)item;
     if (value == NULL) {
-        inventory_copy(guest->reason, sizeof(guest->reason), error->why);
+        text_copy(guest->reason, sizeof(guest->reason), error->why);
         return;
     }
     guest->connected = true;
-    inventory_copy(guest->version, sizeof(guest->version), field_string(value, "version", ""));
+    text_copy(guest->version, sizeof(guest->version), field_string(value, "version", ""));
     guest->commands = qga_read_commands(value);
     ask_if_enabled(question, INVENTORY_GUEST_CPUS, "guest-get-vcpus", take_cpus);
     ask_if_enabled(question, INVENTORY_GUEST_MEMORY, "guest-get-memory-block-info",
@@ -79,7 +80,7 @@ void inventory_guest_ask(const struct inventory_question *question, struct vm *v
     if (vm_has_agent(vm))
         gather_ask(question->gather, PEER_AGENT, "guest-info", NULL, take_info, NULL);
     else
-        inventory_copy(guest->reason, sizeof(guest->reason),
+        text_copy(guest->reason, sizeof(guest->reason),
                        guest->wanted ? vm_agent_failure(vm)->why : "no agent socket was given");
 }
 

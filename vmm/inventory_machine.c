@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "qmp/field.h"
 #include "vmm/inventory_parts.h"
 
@@ -18,7 +19,7 @@ static void take_name(void *user, void *item, const json_t *value, const struct 
 
     (void)item;
     (void)error;
-    inventory_copy(machine->name, sizeof(machine->name), field_string(value, "name", ""));
+    text_copy(machine->name, sizeof(machine->name), field_string(value, "name", ""));
 }
 
 static void take_uuid(void *user, void *item, const json_t *value, const struct error *error)
@@ -27,7 +28,7 @@ static void take_uuid(void *user, void *item, const json_t *value, const struct 
 
     (void)item;
     (void)error;
-    inventory_copy(machine->uuid, sizeof(machine->uuid), field_string(value, "UUID", ""));
+    text_copy(machine->uuid, sizeof(machine->uuid), field_string(value, "UUID", ""));
 }
 
 static void take_status(void *user, void *item, const json_t *value, const struct error *error)
@@ -36,7 +37,7 @@ static void take_status(void *user, void *item, const json_t *value, const struc
 
     (void)item;
     (void)error;
-    inventory_copy(machine->state, sizeof(machine->state), field_string(value, "status", ""));
+    text_copy(machine->state, sizeof(machine->state), field_string(value, "status", ""));
 }
 
 static void take_target(void *user, void *item, const json_t *value, const struct error *error)
@@ -45,7 +46,7 @@ static void take_target(void *user, void *item, const json_t *value, const struc
 
     (void)item;
     (void)error;
-    inventory_copy(machine->arch, sizeof(machine->arch), field_string(value, "arch", ""));
+    text_copy(machine->arch, sizeof(machine->arch), field_string(value, "arch", ""));
 }
 
 /* QMP names no other accelerator than KVM; without it Debian's QEMU emulates. */
@@ -56,7 +57,7 @@ static void take_kvm(void *user, void *item, const json_t *value, const struct e
     (void)item;
     (void)error;
     if (value != NULL)
-        inventory_copy(machine->accel, sizeof(machine->accel),
+        text_copy(machine->accel, sizeof(machine->accel),
                        field_bool(value, "enabled", false) ? "kvm" : "tcg");
 }
 
@@ -80,7 +81,7 @@ static void take_type(void *user, void *item, const json_t *value, const struct 
 
     (void)item;
     (void)error;
-    inventory_copy(machine->machine, sizeof(machine->machine), json_string_value(value));
+    text_copy(machine->machine, sizeof(machine->machine), json_string_value(value));
     length = strlen(machine->machine);
     if (length > strlen(MACHINE_SUFFIX) &&
         strcmp(machine->machine + length - strlen(MACHINE_SUFFIX), MACHINE_SUFFIX) == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"
 #include "vmm/inventory_parts.h"
@@ -42,8 +43,8 @@ static void keep_device(struct inventory_memory_device *device, const json_t *ro
     struct qapi_memory_device read;
 
     qapi_read_memory_device(row, &read);
-    inventory_copy(device->kind, sizeof(device->kind), read.kind);
-    inventory_copy(device->id, sizeof(device->id), read.id);
+    text_copy(device->kind, sizeof(device->kind), read.kind);
+    text_copy(device->id, sizeof(device->id), read.id);
     device->bytes = read.bytes;
     device->addr = read.addr;
     device->slot = read.slot;

@@ -21,8 +21,4 @@ void inventory_guest_ask(const struct inventory_question *question, struct vm *v
 void inventory_cpus_finish(struct inventory *inventory);
 void inventory_disks_finish(struct inventory *inventory);
 
-/* Copies a string that may be too long for its place; NULL copies as "". Control characters
- * become '?'. */
-void inventory_copy(char *to, size_t size, const char *from);
-
 #endif
