@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"
-#include "base/base64.h"
 #include "vmm/image.h"
 #include "vmm/operation_kind.h"
 

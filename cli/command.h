@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a subcommand is: a constant table entry from which dispatch, help, the manual page and the
+ * completion are all made, so that they can't drift apart.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <stddef.h>
+
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/session.h"
+
+#define COMMAND_NAME_MAX 64
+
+/* What a command talks to. */
+enum command_flag {
+    COMMAND_NEEDS_QMP = 1 << 0,
+    COMMAND_USES_QMP = 1 << 1,    /* where --qmp is given */
+    COMMAND_USES_AGENT = 1 << 2,  /* beside QMP, where --agent is given */
+    COMMAND_NEEDS_AGENT = 1 << 3, /* the agent alone */
+    COMMAND_HIDDEN = 1 << 4,      /* left out of help; for builds and packagers */
+    COMMAND_TAKES_FILES = 1 << 5, /* the operands are files, for the completion */
+};
+
+struct command_example {
+    const char *line; /* without the leading "vmplug" */
+    const char *does;
+};
+
+struct invocation;
+
+struct command {
+    const char *name;     /* "cpu add" */
+    const char *operands; /* "[COUNT]", or "" */
+    unsigned operands_min, operands_max;
+    const char *summary; /* one line, no full stop */
+    const char *help;    /* paragraphs, with an empty line between them */
+    const struct command_example *examples; /* ended by one without a line */
+    uint64_t options;    /* OPTION_BIT(…) of those it takes, beside OPTION_HELP */
+    unsigned flags;      /* enum command_flag */
+    int (*run)(struct invocation *invocation); /* returns the exit code */
+};
+
+/* Subcommands that share their first word, or a headline only. */
+struct command_group {
+    const char *word;  /* "cpu"; NULL where each command has a word of its own */
+    const char *title; /* "vCPUs" */
+    const struct command *commands;
+    size_t count;
+};
+
+/* One run of the program. */
+struct invocation {
+    const struct command_group *const *groups; /* ended by NULL */
+    const struct command *command;
+    struct options options;
+    const char *const *operands; /* behind the subcommand's words */
+    size_t operand_count;
+    struct output out;
+    struct session session;
+};
+
+extern const struct command_group cmd_status_group;
+extern const struct command_group cmd_cpu_group;
+extern const struct command_group cmd_memory_group;
+extern const struct command_group cmd_disk_group;
+extern const struct command_group cmd_events_group;
+extern const struct command_group cmd_raw_group;
+extern const struct command_group cmd_help_group;
+extern const struct command_group cmd_version_group;
+extern const struct command_group cmd_generate_group;
+
+#endif

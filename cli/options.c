@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/suggest.h"
+
+#define DEFAULT_TIMEOUT_MS 60000
+#define SECONDS_MAX 1e9
+#define LETTERS "-:q:g:vh" /* '-': operands in their order; ':': tell a missing argument apart */
+#define CODE_BASE 256 /* codes of long options: apart from letters */
+
+int options_read_number(const char *what, const char *text, uint64_t minimum, uint64_t maximum,
+                        uint64_t *ret, struct error *error)
+{
+    uintmax_t number;
+    char *end;
+
+    errno = 0;
+    number = strtoumax(text, &end, 10);
+    if (isdigit((unsigned char)text[0]) && *end == '\0' && errno == 0 && number >= minimum &&
+        number <= maximum) {
+        *ret = number;
+        return 0;
+    }
+    (void)error_set(error, ERROR_INVALID, "", "%s: '%s' is no whole number from %" PRIu64
+                    " to %" PRIu64, what, text, minimum, maximum);
+    error_advise(error, "write digits only, for example %" PRIu64, minimum > 0 ? minimum : 1);
+    return -1;
+}
+
+static int read_unsigned(const char *what, const char *text, unsigned *ret, struct error *error)
+{
+    uint64_t number;
+
+    if (options_read_number(what, text, 0, UINT32_MAX, &number, error) < 0)
+        return -1;
+    *ret = (unsigned)number;
+    return 0;
+}
+
+/* Digits with at most one point among them: no sign, no exponent, no "inf". */
+static int read_seconds(const char *what, const char *text, double *ret_ms, struct error *error)
+{
+    size_t length = strlen(text);
+    const char *point = strchr(text, '.');
+    double seconds = 0;
+
+    if (length > 0 && length < 32 && strspn(text, "0123456789.") == length &&
+        strpbrk(text, "0123456789") != NULL && (point == NULL || strchr(point + 1, '.') == NULL))
+        seconds = strtod(text, NULL);
+    if (!(seconds > 0) || seconds > SECONDS_MAX)
+        return error_set(error, ERROR_INVALID, "write a number above 0, for example 30 or 0.5",
+                         "%s: '%s' is no number of seconds", what, text);
+    *ret_ms = seconds * 1e3;
+    return 0;
+}
+
+static int read_path(const char *what, const char *text, const char **ret, struct error *error)
+{
+    if (*text == '\0')
+        return error_set(error, ERROR_INVALID, "give a path", "%s: the path is empty", what);
+    *ret = text;
+    return 0;
+}
+
+static int read_qmp(struct options *options, const char *text, struct error *error)
+{
+    return read_path("--qmp", text, &options->qmp_path, error);
+}
+
+static int read_agent(struct options *options, const char *text, struct error *error)
+{
+    return read_path("--agent", text, &options->agent_path, error);
+}
+
+static int read_json(struct options *options, const char *text, struct error *error)
+{
+    (void)text;
+    (void)error;
+    options->json = true;
+    return 0;
+}
+
+static int read_timeout(struct options *options, const char *text, struct error *error)
+{
+    return read_seconds("--timeout", text, &options->timeout_ms, error);
+}
+
+static int read_wait(struct options *options, const char *text, struct error *error)
+{
+    if (rung_parse(text, &options->wait))
+        return 0;
+    return error_set(error, ERROR_INVALID, "choose accepted, realized, acknowledged or online",
+                     "--wait: '%s' is no level", text);
+}
+
+static int read_verbose(struct options *options, const char *text, struct error *error)
+{
+    (void)text;
+    (void)error;
+    options->verbose = true;
+    return 0;
+}
+
+static int read_trace(struct options *options, const char *text, struct error *error)
+{
+    return read_path("--trace", text, &options->trace_path, error);
+}
+
+static int read_help(struct options *options, const char *text, struct error *error)
+{
+    (void)options;
+    (void)text;
+    (void)error;
+    return 0;
+}
+
+static int read_id(struct options *options, const char *text, struct error *error)
+{
+    (void)error;
+    options->id = text;
+    return 0;
+}
+
+static int read_node(struct options *options, const char *text, struct error *error)
+{
+    return read_unsigned("--node", text, &options->node, error);
+}
+
+static int read_backend(struct options *options, const char *text, struct error *error)
+{
+    options->backend_path = NULL;
+    if (strcmp(text, "ram") == 0) {
+        options->backend = BACKEND_RAM;
+    } else if (strcmp(text, "memfd") == 0) {
+        options->backend = BACKEND_MEMFD;
+    } else if (strncmp(text, "file:", 5) == 0 && text[5] != '\0') {
+        options->backend = BACKEND_FILE;
+        options->backend_path = text + 5;
+    } else {
+        return error_set(error, ERROR_INVALID, "choose ram, memfd or file:PATH",
+                         "--backend: '%s' is no memory backend", text);
+    }
+    return 0;
+}
+
+static int read_hugepages(struct options *options, const char *text, struct error *error)
+{
+    (void)text;
+    (void)error;
+    options->hugepages = true;
+    return 0;
+}
+
+static int read_serial(struct options *options, const char *text, struct error *error)
+{
+    (void)error;
+    options->serial = text;
+    return 0;
+}
+
+static int read_bus(struct options *options, const char *text, struct error *error)
+{
+    (void)error;
+    options->bus = text;
+    return 0;
+}
+
+static int read_lun(struct options *options, const char *text, struct error *error)
+{
+    return read_unsigned("--lun", text, &options->lun, error);
+}
+
+/* QEMU has more formats than these two, and says itself which it does not know. */
+static int read_format(struct options *options, const char *text, struct error *error)
+{
+    size_t length = strlen(text);
+
+    if (length == 0 || strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") != length)
+        return error_set(error, ERROR_INVALID, "choose raw, qcow2 or another block driver of QEMU",
+                         "--format: '%s' is no image format", text);
+    options->format = text;
+    return 0;
+}
+
+static int read_read_only(struct options *options, const char *text, struct error *error)
+{
+    (void)text;
+    (void)error;
+    options->read_only = true;
+    return 0;
+}
+
+static int read_for(struct options *options, const char *text, struct error *error)
+{
+    return read_seconds("--for", text, &options->for_ms, error);
+}
+
+static int read_until(struct options *options, const char *text, struct error *error)
+{
+    size_t length = strlen(text);
+
+    if (length == 0 || strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") != length)
+        return error_set(error, ERROR_INVALID, "write it as QEMU does, for example DEVICE_DELETED",
+                         "--until: '%s' is no event", text);
+    options->until = text;
+    return 0;
+}
+
+static const struct option_spec specs[] = {
+    [OPTION_QMP] = {"qmp", 'q', "PATH", "VMPLUG_QMP", "the QMP socket of a QEMU that is running",
+                    NULL, true, read_qmp},
+    [OPTION_AGENT] = {"agent", 'g', "PATH", "VMPLUG_AGENT",
+                      "the guest agent's socket; without it the guest's side can't be confirmed",
+                      NULL, true, read_agent},
+    [OPTION_JSON] = {"json", 0, NULL, NULL, "print JSON, one object a line, and nothing else",
+                     NULL, false, read_json},
+    [OPTION_TIMEOUT] = {"timeout", 0, "SECONDS", NULL,
+                        "each device's deadline, 60 if not given; fractions are allowed", NULL,
+                        false, read_timeout},
+    [OPTION_WAIT] = {"wait", 0, "LEVEL", NULL,
+                     "how far to go before returning: accepted, realized, acknowledged or online; "
+                     "if not given, as far as this VM can prove",
+                     "accepted realized acknowledged online", false, read_wait},
+    [OPTION_VERBOSE] = {"verbose", 'v', NULL, NULL, "show on stderr what is said, in brief", NULL,
+                        false, read_verbose},
+    [OPTION_TRACE] = {"trace", 0, "FILE", NULL,
+                      "append every QMP and agent message, both ways, to FILE as JSON lines", NULL,
+                      true, read_trace},
+    [OPTION_HELP] = {"help", 'h', NULL, NULL, "explain the command", NULL, false, read_help},
+    [OPTION_ID] = {"id", 0, "ID", NULL, "the new device's id, else the next free vmplug- one",
+                   NULL, false, read_id},
+    [OPTION_NODE] = {"node", 0, "N", NULL, "the guest's NUMA node", NULL, false, read_node},
+    [OPTION_BACKEND] = {"backend", 0, "TYPE", NULL,
+                        "where the memory comes from: ram (if not given), memfd or file:PATH",
+                        "ram memfd file:", false, read_backend},
+    [OPTION_HUGEPAGES] = {"hugepages", 0, NULL, NULL, "take it from the host's huge pages", NULL,
+                          false, read_hugepages},
+    [OPTION_SERIAL] = {"serial", 0, "SERIAL", NULL,
+                       "what the guest sees as the disk's serial number, else its id", NULL, false,
+                       read_serial},
+    [OPTION_BUS] = {"bus", 0, "BUS", NULL,
+                    "a virtio-scsi bus such as scsi0.0; scsi, or nothing, takes the first", "scsi",
+                    false, read_bus},
+    [OPTION_LUN] = {"lun", 0, "N", NULL, "the disk's LUN, else the first that no disk has", NULL,
+                    false, read_lun},
+    [OPTION_FORMAT] = {"format", 0, "FORMAT", NULL,
+                       "the image's format, else it is told by the file's name and content",
+                       "raw qcow2", false, read_format},
+    [OPTION_READ_ONLY] = {"read-only", 0, NULL, NULL, "the guest may not write to it", NULL, false,
+                          read_read_only},
+    [OPTION_FOR] = {"for", 0, "SECONDS", NULL, "end after so many seconds", NULL, false, read_for},
+    [OPTION_UNTIL] = {"until", 0, "EVENT", NULL, "end after the first event of this name",
+                      "ACPI_DEVICE_OST DEVICE_DELETED SHUTDOWN RESET STOP RESUME", false,
+                      read_until},
+};
+
+_Static_assert(COUNT_OF(specs) == OPTIONS_, "every option is described");
+
+const struct option_spec *options_spec(enum option_key key)
+{
+    return &specs[key];
+}
+
+static void derive(struct option array[OPTIONS_ + 1])
+{
+    size_t i;
+
+    memset(array, 0, (OPTIONS_ + 1) * sizeof(array[0]));
+    for (i = 0; i < OPTIONS_; i++) {
+        array[i].name = specs[i].name;
+        array[i].has_arg = specs[i].argument != NULL ? required_argument : no_argument;
+        array[i].val = CODE_BASE + (int)i;
+    }
+}
+
+/* getopt's code for an option that was recognised, whichever way it was written. */
+static int find_code(int code)
+{
+    int i;
+
+    for (i = 0; i < OPTIONS_; i++) {
+        if (code == CODE_BASE + i || (specs[i].letter != 0 && code == specs[i].letter))
+            return i;
+    }
+    return -1;
+}
+
+/* Length of an option as it was written, without its argument. */
+static int written_length(const char *text)
+{
+    return (int)strcspn(text, "=");
+}
+
+static int refuse_unknown(const char *text, struct error *error)
+{
+    struct suggestion suggestion;
+    char typed[64];
+    size_t i;
+
+    (void)snprintf(typed, sizeof(typed), "%.*s", written_length(text), text);
+    suggestion = (struct suggestion){.typed = typed + strspn(typed, "-")};
+    for (i = 0; i < OPTIONS_; i++)
+        suggest_consider(&suggestion, specs[i].name);
+    (void)error_set(error, ERROR_INVALID, "see vmplug help", "%s: there is no such option", typed);
+    if (strcmp(typed, "--version") == 0)
+        error_advise(error, "say vmplug version");
+    else if (suggestion.word != NULL && suggestion.distance < strlen(suggestion.typed))
+        error_advise(error, "did you mean --%s?", suggestion.word);
+    return -1;
+}
+
+static int refuse(int result, const char *text, struct error *error)
+{
+    char letter[3] = {'-', (char)optopt, '\0'};
+    int option = find_code(optopt);
+
+    if (result == ':' && option >= 0)
+        return error_set(error, ERROR_INVALID, "", "--%s: its %s is missing", specs[option].name,
+                         specs[option].argument);
+    if (option >= 0)
+        return error_set(error, ERROR_INVALID, "leave out what stands behind '='",
+                         "--%s: takes no value", specs[option].name);
+    return refuse_unknown(optopt == 0 ? text : letter, error);
+}
+
+static int read_environment(struct options *options, struct error *error)
+{
+    const char *text;
+    size_t i;
+
+    for (i = 0; i < OPTIONS_; i++) {
+        text = specs[i].variable != NULL ? getenv(specs[i].variable) : NULL;
+        if (text != NULL && *text != '\0' && specs[i].read(options, text, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int take(struct options *options, int result, const char *text, struct error *error)
+{
+    int option = find_code(result);
+
+    if (option < 0)
+        return refuse(result, text, error);
+    options->given |= OPTION_BIT(option);
+    return specs[option].read(options, optarg, error);
+}
+
+int options_parse(struct options *options, int argc, char *const argv[], const char **operands,
+                  size_t *ret_operand_count, struct error *error)
+{
+    struct option array[OPTIONS_ + 1];
+    struct error later;
+    size_t count = 0;
+    int result, status;
+
+    *options = (struct options){.timeout_ms = DEFAULT_TIMEOUT_MS};
+    status = read_environment(options, error);
+    derive(array);
+    opterr = 0;
+    optind = 0; /* glibc: start afresh, also for a second parse in one process */
+    while ((result = getopt_long(argc, argv, LETTERS, array, NULL)) != -1) {
+        if (result == 1)
+            operands[count++] = optarg;
+        else if (take(options, result, argv[optind - 1], status == 0 ? error : &later) < 0)
+            status = -1;
+    }
+    while (optind < argc)
+        operands[count++] = argv[optind++];
+    *ret_operand_count = count;
+    return status;
+}
+
+int options_check_taken(const struct options *options, uint64_t taken, const char *command,
+                        struct error *error)
+{
+    uint64_t excess = options->given & ~taken;
+    size_t i;
+
+    for (i = 0; i < OPTIONS_; i++) {
+        if ((excess & OPTION_BIT(i)) == 0)
+            continue;
+        (void)error_set(error, ERROR_INVALID, "", "--%s: vmplug %s does not take it",
+                        specs[i].name, command);
+        error_advise(error, "leave it out, or see vmplug help %s", command);
+        return -1;
+    }
+    return 0;
+}
