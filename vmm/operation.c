@@ -409,6 +409,12 @@ static void on_undone(void *user, const struct reply *reply)
     struct operation *operation = user;
 
     operation->asked = 0;
+    if (reply->error != NULL && reply->error->code != ERROR_REJECTED) {
+        operation->steps_done++; /* what was being undone may stand, too */
+        leave_all(operation, false);
+        finish_failed(operation, reply->error);
+        return;
+    }
     if (reply->error != NULL)
         add_left(operation, operation->steps[operation->steps_done].makes);
     undo_next(operation);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/printable.h"
+#include "cli/result_json.h"
+#include "qmp/codec.h"
+
+/* Where nobody closer to the failure had advice. */
+static const char *const general_advice[] = {
+    [ERROR_NONE] = "",
+    [ERROR_INVALID] = "see vmplug help",
+    [ERROR_BLOCKED] = "see vmplug status for what there is",
+    [ERROR_CONNECT] = "look whether QEMU runs and has this socket",
+    [ERROR_BUSY] = "end the other client, or give QEMU a second -qmp socket",
+    [ERROR_PROTOCOL] = "look whether this is the socket of QEMU's -qmp",
+    [ERROR_LIMIT] = "look whether this is the socket of QEMU's -qmp",
+    [ERROR_REJECTED] = "ask for something that it accepts",
+    [ERROR_TIMEOUT] = "give it more time with --timeout",
+    [ERROR_DISCONNECTED] = "look whether QEMU is still running",
+    [ERROR_CANCELLED] = "see vmplug status for what stands",
+    [ERROR_SYSTEM] = "look what this host is short of",
+};
+
+_Static_assert(COUNT_OF(general_advice) == ERROR_CODES_, "there is advice for every error");
+
+void report_line(const char *what, const struct error *error)
+{
+    const char *fix = error->fix[0] != '\0' ? error->fix : general_advice[error->code];
+    char line[sizeof(error->why) + sizeof(error->fix) + 128];
+
+    (void)snprintf(line, sizeof(line), "vmplug: %s%s%s; %s", what != NULL ? what : "",
+                   what != NULL ? ": " : "", error->why, fix);
+    printable_clean(line);
+    fprintf(stderr, "%s\n", line);
+}
+
+enum verdict report_verdict(const struct error *error, bool was_ready)
+{
+    switch (error->code) {
+    case ERROR_BLOCKED:
+        return VERDICT_BLOCKED;
+    case ERROR_REJECTED:
+        return VERDICT_REJECTED;
+    case ERROR_CANCELLED:
+        return VERDICT_INTERRUPTED;
+    case ERROR_DISCONNECTED:
+        return was_ready ? VERDICT_LOST : VERDICT_ERROR;
+    default:
+        return VERDICT_ERROR;
+    }
+}
+
+int report_exit_code(enum verdict verdict, const struct error *error)
+{
+    if (verdict != VERDICT_ERROR || error == NULL)
+        return verdict_exit_code(verdict);
+    switch (error->code) {
+    case ERROR_INVALID:
+        return 2;
+    case ERROR_CONNECT:
+    case ERROR_BUSY:
+    case ERROR_PROTOCOL:
+    case ERROR_LIMIT:
+    case ERROR_DISCONNECTED:
+        return 3;
+    default:
+        return verdict_exit_code(verdict);
+    }
+}
+
+/* "cpu add" is the operation "cpu-add". */
+static void name_operation(const struct command *command, char name[COMMAND_NAME_MAX])
+{
+    char *space;
+
+    (void)snprintf(name, COMMAND_NAME_MAX, "%s", command != NULL ? command->name : "vmplug");
+    while ((space = strchr(name, ' ')) != NULL)
+        *space = '-';
+}
+
+int report_failure(struct invocation *invocation, enum verdict verdict, const struct error *error)
+{
+    char operation[COMMAND_NAME_MAX];
+
+    name_operation(invocation->command, operation);
+    if (invocation->out.json) {
+        AUTO_JSON json_t *object = result_json_failure(operation, verdict, error);
+
+        output_json(&invocation->out, object, 0);
+    }
+    output_flush(&invocation->out);
+    report_line(invocation->command != NULL ? invocation->command->name : NULL, error);
+    return report_exit_code(verdict, error);
+}

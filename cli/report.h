@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Failures: one line on stderr, the result object with --json, and the exit code. */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include "cli/command.h"
+
+/* "vmplug: WHAT: WHY; FIX". what may be NULL when why begins with it. An empty fix is replaced by
+ * the best general advice. */
+void report_line(const char *what, const struct error *error);
+
+/* What a failed command comes to: was_ready tells a connection that ended from one that never was. */
+enum verdict report_verdict(const struct error *error, bool was_ready);
+
+/* The contract's exit code; error may be NULL. */
+int report_exit_code(enum verdict verdict, const struct error *error);
+
+/* A command that failed as a whole: line, object, exit code. */
+int report_failure(struct invocation *invocation, enum verdict verdict, const struct error *error);
+
+#endif

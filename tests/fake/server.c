@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/fake/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/fake/fake.h"
+
+#define READ_BYTES 65536
+#define SENTINEL 0xff
+
+void server_hang_up(struct server *server)
+{
+    if (server->fd >= 0)
+        close(server->fd);
+    server->fd = -1;
+    buffer_free(&server->in);
+    buffer_free(&server->out);
+}
+
+static void flush(struct server *server)
+{
+    ssize_t sent;
+
+    while (server->fd >= 0 && buffer_size(&server->out) > 0) {
+        sent = send(server->fd, server->out.bytes + server->out.start, buffer_size(&server->out),
+                    MSG_NOSIGNAL);
+        if (sent < 0)
+            return; /* a client that is gone shows when reading */
+        buffer_consume(&server->out, (size_t)sent);
+    }
+}
+
+void server_send(struct server *server, const char *bytes, size_t size)
+{
+    if (server->fd < 0)
+        return;
+    if (buffer_append(&server->out, bytes, size) < 0)
+        fake_fail("out of memory");
+    flush(server);
+}
+
+void server_send_json(struct server *server, json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+
+    server_send(server, text, strlen(text));
+    server_send(server, "\r\n", 2);
+    free(text);
+    json_decref(value);
+}
+
+/* Takes the first value out of what has come. NULL when it is not complete. */
+static json_t *take_value(struct server *server)
+{
+    const char *bytes = server->in.bytes + server->in.start;
+    size_t size = buffer_size(&server->in);
+    json_error_t problem;
+    json_t *value = json_loadb(bytes, size, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &problem);
+
+    if (value == NULL && json_error_code(&problem) != json_error_premature_end_of_input)
+        fake_fail("vmplug sent bad JSON: %s in: %.*s", problem.text, (int)size, bytes);
+    if (value != NULL)
+        buffer_consume(&server->in, (size_t)problem.position);
+    return value;
+}
+
+static void take_input(struct server *server)
+{
+    json_t *value;
+    unsigned char first;
+
+    while (server->fd >= 0 && buffer_size(&server->in) > 0) {
+        first = (unsigned char)server->in.bytes[server->in.start];
+        if (first == SENTINEL || first == '\n' || first == '\r' || first == ' ') {
+            buffer_consume(&server->in, 1);
+            if (first == SENTINEL && server->handler->sentinel != NULL)
+                server->handler->sentinel(server->user);
+            continue;
+        }
+        value = take_value(server);
+        if (value == NULL)
+            return;
+        if (server->handler->received != NULL)
+            server->handler->received(server->user, value);
+        json_decref(value);
+    }
+}
+
+static void fill(struct server *server)
+{
+    char *room = buffer_reserve(&server->in, READ_BYTES);
+    ssize_t count = recv(server->fd, room, READ_BYTES, 0);
+
+    if (count > 0) {
+        buffer_commit(&server->in, (size_t)count);
+        take_input(server);
+    } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
+        server_hang_up(server);
+        if (server->handler->closed != NULL)
+            server->handler->closed(server->user);
+    }
+}
+
+static void take_client(struct server *server)
+{
+    server->fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (server->fd >= 0 && server->handler->connected != NULL)
+        server->handler->connected(server->user);
+}
+
+static int watched_fd(const struct pump *pump)
+{
+    const struct server *server = (const struct server *)pump;
+
+    return server->fd >= 0 ? server->fd : server->listen_fd;
+}
+
+static short watched_events(const struct pump *pump)
+{
+    return buffer_size(&((const struct server *)pump)->out) > 0 ? POLLIN | POLLOUT : POLLIN;
+}
+
+static double wake_ms(const struct pump *pump)
+{
+    return ((const struct server *)pump)->wake_ms;
+}
+
+static enum pump_result process(struct pump *pump, short revents)
+{
+    struct server *server = (struct server *)pump;
+
+    if (revents != 0 && server->fd < 0) {
+        take_client(server);
+    } else if (revents != 0) {
+        flush(server);
+        if (revents & (POLLIN | POLLHUP | POLLERR))
+            fill(server);
+    }
+    if (clock_now_ms() >= server->wake_ms) {
+        server->wake_ms = CLOCK_NEVER_MS;
+        if (server->handler->woken != NULL)
+            server->handler->woken(server->user);
+    }
+    return PUMP_IDLE;
+}
+
+static const struct pump_ops server_ops = {
+    .fd = watched_fd, .events = watched_events, .deadline_ms = wake_ms, .process = process};
+
+void server_open(struct server *server, const char *path, const struct server_handler *handler,
+                 void *user)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    *server = (struct server){.pump = {.ops = &server_ops},
+                              .fd = -1,
+                              .wake_ms = CLOCK_NEVER_MS,
+                              .handler = handler,
+                              .user = user};
+    if (strlen(path) >= sizeof(address.sun_path))
+        fake_fail("%s is too long for a socket; set TMPDIR to something shorter", path);
+    (void)snprintf(server->path, sizeof(server->path), "%s", path);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    (void)unlink(path);
+    server->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (server->listen_fd < 0 ||
+        bind(server->listen_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(server->listen_fd, 8) < 0)
+        fake_fail("cannot listen at %s: %s", path, strerror(errno));
+}
+
+void server_close(struct server *server)
+{
+    server_hang_up(server);
+    if (server->listen_fd >= 0)
+        close(server->listen_fd);
+    server->listen_fd = -1;
+    (void)unlink(server->path);
+}
