@@ -44,8 +44,11 @@ void buffer_commit(struct buffer *buffer, size_t size)
 
 int buffer_append(struct buffer *buffer, const void *bytes, size_t size)
 {
-    char *room = buffer_reserve(buffer, size);
+    char *room;
 
+    if (size == 0)
+        return 0; /* a buffer without an allocation has room for that, too */
+    room = buffer_reserve(buffer, size);
     if (room == NULL)
         return -1;
     memcpy(room, bytes, size);

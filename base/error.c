@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 static const char *const code_names[] = {
     [ERROR_NONE] = "none",
@@ -23,15 +24,6 @@ static const char *const code_names[] = {
 
 _Static_assert(COUNT_OF(code_names) == ERROR_CODES_, "every error code has a name");
 
-/* One line, whatever a peer put into it: a terminal must not obey a guest. */
-static void make_printable(char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
-    }
-}
-
 static void set(struct error *error, enum error_code code, const char *fix, const char *why,
                 va_list arguments)
 {
@@ -39,7 +31,7 @@ static void set(struct error *error, enum error_code code, const char *fix, cons
     error->class_name[0] = '\0';
     (void)vsnprintf(error->why, sizeof(error->why), why, arguments);
     (void)snprintf(error->fix, sizeof(error->fix), "%s", fix);
-    make_printable(error->why);
+    text_make_printable(error->why);
 }
 
 int error_set(struct error *error, enum error_code code, const char *fix, const char *why, ...)
@@ -67,6 +59,7 @@ int error_set_errno(struct error *error, enum error_code code, int errnum, const
     va_end(arguments);
     used = strlen(error->why);
     (void)snprintf(error->why + used, sizeof(error->why) - used, ": %s", strerror(errnum));
+    text_make_printable(error->why); /* a translation may have been cut */
     return -1;
 }
 
@@ -76,7 +69,7 @@ int error_set_reply(struct error *error, const char *class_name, const char *des
         return -1;
     (void)error_set(error, ERROR_REJECTED, "", "%s", desc);
     (void)snprintf(error->class_name, sizeof(error->class_name), "%s", class_name);
-    make_printable(error->class_name);
+    text_make_printable(error->class_name);
     return -1;
 }
 
@@ -89,7 +82,7 @@ void error_advise(struct error *error, const char *fix, ...)
     va_start(arguments, fix);
     (void)vsnprintf(error->fix, sizeof(error->fix), fix, arguments);
     va_end(arguments);
-    make_printable(error->fix);
+    text_make_printable(error->fix);
 }
 
 const char *error_code_name(enum error_code code)

@@ -5,8 +5,11 @@
 
 #include <stddef.h>
 
-/* Copies at most size - 1 bytes; NULL copies as "". Control characters become '?', so that the
- * copy may be shown on a terminal or in a log. */
+/* Replaces each control character, and whatever is no UTF-8, by '?': afterwards the text is one
+ * line, a terminal does not obey it, and JSON can hold it. It may become shorter. */
+void text_make_printable(char *text);
+
+/* Copies at most size - 1 bytes, made printable. NULL copies as "". */
 void text_copy(char *to, size_t size, const char *from);
 
 #endif

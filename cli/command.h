@@ -40,6 +40,9 @@ struct command {
     const struct command_example *examples; /* ended by one without a line */
     uint64_t options;    /* OPTION_BIT(…) of those it takes, beside OPTION_HELP */
     unsigned flags;      /* enum command_flag */
+    /* Looks at the operands, before anybody is talked to. Returns 0, or -1 with ERROR_INVALID whose
+     * why begins with the command. May be NULL. */
+    int (*check)(const struct invocation *invocation, struct error *error);
     int (*run)(struct invocation *invocation); /* returns the exit code */
 };
 

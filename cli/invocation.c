@@ -144,13 +144,6 @@ static int check_sockets(const struct invocation *invocation, struct error *erro
     return 0;
 }
 
-/* A mistake on the command line: the error's why begins with the word that is wrong. */
-static int refuse(struct invocation *invocation, const struct error *error)
-{
-    invocation->command = NULL;
-    return report_failure(invocation, VERDICT_ERROR, error);
-}
-
 static int run_connected(struct invocation *invocation)
 {
     const struct options *options = &invocation->options;
@@ -165,7 +158,7 @@ static int run_connected(struct invocation *invocation)
     if ((flags & (COMMAND_USES_AGENT | COMMAND_NEEDS_AGENT)) != 0)
         session_options.agent_path = options->agent_path;
     if (trace_open(&trace, options->trace_path, options->verbose, &error) < 0)
-        return refuse(invocation, &error);
+        return report_mistake(invocation, &error);
     session_options.tap = trace_tap(&trace);
     if (session_open(&invocation->session, &session_options, &error) < 0)
         exit_code = report_failure(invocation, report_verdict(&error, false), &error);
@@ -187,8 +180,10 @@ static int run_command(struct invocation *invocation)
         return 0;
     }
     if (options_check_taken(options, command->options, command->name, &error) < 0 ||
-        check_operands(invocation, &error) < 0 || check_sockets(invocation, &error) < 0)
-        return refuse(invocation, &error);
+        check_operands(invocation, &error) < 0 ||
+        (command->check != NULL && command->check(invocation, &error) < 0) ||
+        check_sockets(invocation, &error) < 0)
+        return report_mistake(invocation, &error);
     if ((command->flags & (COMMAND_NEEDS_QMP | COMMAND_NEEDS_AGENT)) != 0 ||
         ((command->flags & COMMAND_USES_QMP) != 0 && options->qmp_path != NULL))
         return run_connected(invocation);
@@ -215,7 +210,7 @@ static int dispatch(struct invocation *invocation)
     if (invocation->command == NULL) {
         (void)invocation_refuse_words(invocation->groups, invocation->operands,
                                       invocation->operand_count, group, &error);
-        return refuse(invocation, &error);
+        return report_mistake(invocation, &error);
     }
     invocation->operands += words;
     invocation->operand_count -= words;
@@ -258,7 +253,8 @@ int invocation_main(const struct command_group *const *groups, int argc, char *c
     status = options_parse(&invocation.options, argc, argv, operands, &invocation.operand_count,
                            &error);
     invocation.operands = operands;
-    output_init(&invocation.out, stdout, invocation.options.json);
+    output_init(&invocation.out, stdout,
+                invocation.options.json && !options_given(&invocation.options, OPTION_HELP));
     return finish(&invocation,
-                  status < 0 ? refuse(&invocation, &error) : dispatch(&invocation));
+                  status < 0 ? report_mistake(&invocation, &error) : dispatch(&invocation));
 }

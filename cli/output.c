@@ -63,7 +63,7 @@ void output_print(struct output *out, const char *format, ...)
         text = NULL;
         return;
     }
-    printable_clean(text);
+    printable_text(text);
     put(out, text);
 }
 

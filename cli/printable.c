@@ -34,10 +34,11 @@ static size_t decode(const unsigned char *text, uint32_t *ret_character)
 
 static bool is_control(uint32_t character)
 {
-    return (character < 0x20 && character != '\n') || (character >= 0x7f && character <= 0x9f);
+    return character < 0x20 || (character >= 0x7f && character <= 0x9f);
 }
 
-static void clean(char *text, bool keep_controls)
+/* kept: the control characters that stay as they are. */
+static void clean(char *text, const char *kept)
 {
     unsigned char *at = (unsigned char *)text;
     uint32_t character = 0;
@@ -45,16 +46,22 @@ static void clean(char *text, bool keep_controls)
 
     for (; *at != '\0'; at += length) {
         length = decode(at, &character);
-        if (length > 0 && (keep_controls || !is_control(character)))
+        if (length > 0 &&
+            (!is_control(character) || (length == 1 && strchr(kept, *at) != NULL)))
             continue;
-        memset(at, '?', length > 0 ? length : 1);
         length = length > 0 ? length : 1;
+        memset(at, '?', length);
     }
 }
 
-void printable_clean(char *text)
+void printable_line(char *text)
 {
-    clean(text, false);
+    clean(text, "");
+}
+
+void printable_text(char *text)
+{
+    clean(text, "\n\t");
 }
 
 size_t printable_width(const char *text)
@@ -64,6 +71,20 @@ size_t printable_width(const char *text)
     for (; *text != '\0'; text++)
         width += ((unsigned char)*text & 0xc0) != 0x80 ? 1 : 0;
     return width;
+}
+
+static void replace_bad_bytes(char *text)
+{
+    uint32_t character;
+    size_t length;
+
+    for (; *text != '\0'; text += length) {
+        length = decode((const unsigned char *)text, &character);
+        if (length == 0) {
+            *text = '?';
+            length = 1;
+        }
+    }
 }
 
 json_t *printable_json(const char *text)
@@ -76,6 +97,6 @@ json_t *printable_json(const char *text)
     copy = strdup(text);
     if (copy == NULL)
         return NULL;
-    clean(copy, true);
+    replace_bad_bytes(copy);
     return json_string(copy);
 }

@@ -6,9 +6,12 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* Replaces, in place, what a terminal might obey by '?': control characters other than newline,
- * those of U+0080 to U+009F, and bytes that are no UTF-8. */
-void printable_clean(char *text);
+/* Replaces, in place, what a terminal might obey by '?': control characters, among them those of
+ * U+0080 to U+009F, and bytes that are no UTF-8. */
+void printable_line(char *text);
+
+/* The same, but line ends and tabs stay. */
+void printable_text(char *text);
 
 /* Columns that the text takes when each character takes one. */
 size_t printable_width(const char *text);

@@ -34,7 +34,7 @@ void report_line(const char *what, const struct error *error)
 
     (void)snprintf(line, sizeof(line), "vmplug: %s%s%s; %s", what != NULL ? what : "",
                    what != NULL ? ": " : "", error->why, fix);
-    printable_clean(line);
+    printable_line(line);
     fprintf(stderr, "%s\n", line);
 }
 
@@ -82,17 +82,30 @@ static void name_operation(const struct command *command, char name[COMMAND_NAME
         *space = '-';
 }
 
-int report_failure(struct invocation *invocation, enum verdict verdict, const struct error *error)
+static void print_object(struct invocation *invocation, enum verdict verdict,
+                         const struct error *error)
 {
+    AUTO_JSON json_t *object = NULL;
     char operation[COMMAND_NAME_MAX];
 
-    name_operation(invocation->command, operation);
     if (invocation->out.json) {
-        AUTO_JSON json_t *object = result_json_failure(operation, verdict, error);
-
+        name_operation(invocation->command, operation);
+        object = result_json_failure(operation, verdict, error);
         output_json(&invocation->out, object, 0);
     }
     output_flush(&invocation->out);
-    report_line(invocation->command != NULL ? invocation->command->name : NULL, error);
+}
+
+int report_failure(struct invocation *invocation, enum verdict verdict, const struct error *error)
+{
+    print_object(invocation, verdict, error);
+    report_line(invocation->command->name, error);
     return report_exit_code(verdict, error);
+}
+
+int report_mistake(struct invocation *invocation, const struct error *error)
+{
+    print_object(invocation, VERDICT_ERROR, error);
+    report_line(NULL, error);
+    return report_exit_code(VERDICT_ERROR, error);
 }

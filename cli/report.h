@@ -18,4 +18,7 @@ int report_exit_code(enum verdict verdict, const struct error *error);
 /* A command that failed as a whole: line, object, exit code. */
 int report_failure(struct invocation *invocation, enum verdict verdict, const struct error *error);
 
+/* A mistake on the command line, which error->why begins with. The command may not be known yet. */
+int report_mistake(struct invocation *invocation, const struct error *error);
+
 #endif

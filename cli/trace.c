@@ -94,9 +94,7 @@ static void show(const struct trace *trace, const char *channel, bool sent, cons
     }
     memcpy(text, bytes, shown);
     text[shown] = '\0';
-    printable_clean(text);
-    for (char *at = text; (at = strchr(at, '\n')) != NULL;)
-        *at = ' ';
+    printable_line(text);
     fprintf(stderr, "%8.1f ms  %-5s %s %s%s\n", clock_now_ms() - trace->started_ms, channel,
             sent ? "->" : "<-", text, shown < size ? " ..." : "");
 }

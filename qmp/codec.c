@@ -13,6 +13,7 @@
 #define TAG "number:"
 #define TAG_ESCAPED "\"\\u0000" TAG
 #define DEPTH_MAX 64
+#define READABLE_DIGITS 15 /* the most that do not show a double's rounding */
 #define NUMBER_MAX 512 /* longer digits are nobody's number */
 
 static bool is_number_byte(char byte)
@@ -116,10 +117,21 @@ static json_t *load_wide(const char *text, size_t size, size_t flags, json_error
     json_t *value = NULL;
 
     problem->text[0] = '\0';
+    if (size == 0)
+        return load("", 0, flags, problem);
     if (tag_wide_numbers(&tagged, text, size) == 0)
         value = load(tagged.bytes + tagged.start, buffer_size(&tagged), flags, problem);
     buffer_free(&tagged);
     return value;
+}
+
+/* jansson has no words for it: whatever it does not complain about was a lack of memory. */
+static bool is_out_of_memory(const json_error_t *problem, struct error *error)
+{
+    if (problem->text[0] != '\0')
+        return false;
+    (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+    return true;
 }
 
 json_t *codec_decode(const struct framer_message *message, struct error *error)
@@ -129,7 +141,7 @@ json_t *codec_decode(const struct framer_message *message, struct error *error)
                         ? load_wide(message->bytes, message->size_bytes, 0, &problem)
                         : load(message->bytes, message->size_bytes, 0, &problem);
 
-    if (value == NULL)
+    if (value == NULL && !is_out_of_memory(&problem, error))
         (void)error_set(error, ERROR_PROTOCOL, "", "the peer sent bad JSON: %s", problem.text);
     return value;
 }
@@ -166,7 +178,7 @@ json_t *codec_parse(const char *text, struct error *error)
         return NULL;
     }
     value = load_wide(text, strlen(text), JSON_DECODE_ANY, &problem);
-    if (value == NULL)
+    if (value == NULL && !is_out_of_memory(&problem, error))
         (void)error_set(error, ERROR_INVALID, "quote the JSON for the shell: '{\"key\": 1}'",
                         "bad JSON at column %d: %s", problem.column, problem.text);
     return value;
@@ -239,7 +251,9 @@ char *codec_dump(const json_t *value, unsigned indent)
 {
     struct buffer text = {0};
 
-    if (append(&text, value, indent > 0 ? JSON_INDENT(indent) : JSON_COMPACT) < 0 ||
+    if (append(&text, value,
+               JSON_REAL_PRECISION(READABLE_DIGITS) |
+                   (indent > 0 ? JSON_INDENT(indent) : JSON_COMPACT)) < 0 ||
         buffer_append(&text, "", 1) < 0) {
         buffer_free(&text);
         return NULL;
@@ -263,7 +277,7 @@ bool codec_get_u64(const json_t *value, uint64_t *ret_number)
     if (text[0] != '\0' || memcmp(text + 1, TAG, strlen(TAG)) != 0)
         return false;
     text += 1 + strlen(TAG);
-    if (!isdigit((unsigned char)*text))
+    if (*text == '-' || !is_json_number(text, json_string_length(value) - 1 - strlen(TAG)))
         return false;
     errno = 0;
     number = strtoumax(text, &end, 10);

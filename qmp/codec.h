@@ -36,7 +36,7 @@ json_t *codec_parse(const char *text, struct error *error);
 int codec_append(struct buffer *buffer, const json_t *value);
 
 /* The value as a string of the caller's (to be freed), NULL when memory runs out; indent 0 is
- * compact. Objects keep the order in which their members were set. */
+ * compact. Objects keep the order in which their members were set; reals have 15 digits. */
 char *codec_dump(const json_t *value, unsigned indent);
 
 /* Reads a non-negative integer of up to 64 bits. False when the value is anything else. */

@@ -31,9 +31,10 @@ static void take_room(void *user, void *item, const json_t *value, const struct 
 
     (void)item;
     (void)error;
-    if (value == NULL || !field_u64(value, "max-size", &memory->max_bytes))
+    if (!field_u64(value, "size", &memory->max_bytes))
         return;
-    (void)field_u64(value, "slots", &slots); /* absent: none */
+    (void)field_u64(value, "max-size", &memory->max_bytes); /* absent: no more than the size */
+    (void)field_u64(value, "slots", &slots);                /* absent: none */
     memory->slots_total = slots <= 65536 ? (unsigned)slots : 0;
     memory->room_known = true;
 }

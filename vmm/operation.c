@@ -62,7 +62,12 @@ static void finish(struct operation *operation, enum verdict verdict, const stru
 static void add_left(struct operation *operation, const char *id)
 {
     struct operation_result *result = &operation->result;
+    size_t i;
 
+    for (i = 0; i < result->left_count; i++) {
+        if (strcmp(result->left[i], id) == 0)
+            return; /* a disk and its block node have one name */
+    }
     if (result->left_count < OPERATION_LEFT_MAX && *id != '\0')
         result->left[result->left_count++] = id;
 }

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/cleanup.h"
+#include "cli/fetch.h"
+#include "cli/perform.h"
+#include "cli/status_json.h"
+#include "cli/status_text.h"
+#include "qmp/codec.h"
+
+#define FILES_MAX 4096
+
+static int list(struct invocation *invocation)
+{
+    int exit_code = 0;
+    struct inventory *inventory =
+        fetch(invocation, INVENTORY_DISKS | INVENTORY_AGENT | INVENTORY_GUEST_DISKS, &exit_code);
+
+    if (inventory == NULL)
+        return exit_code;
+    if (invocation->out.json) {
+        AUTO_JSON json_t *array = status_json_disks(inventory);
+
+        output_json(&invocation->out, array, 0);
+    } else {
+        status_text_disks(&invocation->out, inventory);
+    }
+    inventory_free(inventory);
+    return 0;
+}
+
+/* What can be given to one disk only. */
+static int check_add(const struct invocation *invocation, struct error *error)
+{
+    static const enum option_key unique[] = {OPTION_ID, OPTION_SERIAL, OPTION_LUN};
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(unique) && invocation->operand_count > 1; i++) {
+        if (options_given(&invocation->options, unique[i]))
+            return error_set(error, ERROR_INVALID, "add the disks by a command each",
+                             "disk add: --%s fits one FILE, and there are %zu",
+                             options_spec(unique[i])->name, invocation->operand_count);
+    }
+    return 0;
+}
+
+static int add(struct invocation *invocation)
+{
+    const struct options *options = &invocation->options;
+    struct batch_request request = {
+        .goal = BATCH_COUNT,
+        .count = invocation->operand_count,
+        .each = perform_request(invocation, OPERATION_DISK_ADD),
+        .files = invocation->operands,
+    };
+
+    request.each.disk = (struct operation_disk){
+        .file = invocation->operands[0],
+        .format = options->format,
+        .serial = options->serial,
+        .bus = options->bus,
+        .lun_set = options_given(options, OPTION_LUN),
+        .lun = options->lun,
+        .read_only = options->read_only,
+    };
+    return perform(invocation, &request);
+}
+
+static const struct command_example list_examples[] = {
+    {"disk list", "the disks, where they sit, and what the guest calls them"},
+    {"disk list --json | jq '.[].guest_name'", "the names inside the guest"},
+    {NULL, NULL},
+};
+
+static const struct command_example add_examples[] = {
+    {"disk add data.qcow2", "a disk on the first virtio-scsi bus"},
+    {"disk add data.raw --serial DATA-1 --read-only", "found in the guest by its serial number"},
+    {"disk add image --format raw", "say the format where the name does not"},
+    {"disk add a.qcow2 b.qcow2", "two disks, one after the other"},
+    {NULL, NULL},
+};
+
+static const struct command commands[] = {
+    {
+        .name = "disk list",
+        .operands = "",
+        .summary = "list the disks, where they sit, and their names in the guest",
+        .help = "IN GUEST is shown where it is certain: by the disk's serial number, or by its LUN "
+                "where the agent gives no serial numbers, every disk is on virtio-scsi and no two "
+                "have the same LUN.",
+        .examples = list_examples,
+        .options = OPTIONS_VM,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .run = list,
+    },
+    {
+        .name = "disk add",
+        .operands = "FILE...",
+        .operands_min = 1,
+        .operands_max = FILES_MAX,
+        .summary = "add a disk image or block device as a disk on virtio-scsi",
+        .help = "FILE is a path on this host, which QEMU must be able to open, too. The format is "
+                "told by the name: what ends in .raw is raw, what ends in .qcow2 must be qcow2; "
+                "under any other name what begins like a qcow2 image needs --format, since a guest "
+                "can write such a beginning into a raw image and so read the host's files. "
+                "Anything else is raw.\n\n"
+                "Where there is an agent, the guest's own list of disks is the proof: the new one "
+                "is recognised by its serial number. SCSI has no acknowledgement by the firmware, "
+                "so that rung is left out.",
+        .examples = add_examples,
+        .options = OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_ID) |
+                   OPTION_BIT(OPTION_SERIAL) | OPTION_BIT(OPTION_BUS) | OPTION_BIT(OPTION_LUN) |
+                   OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_READ_ONLY),
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT | COMMAND_TAKES_FILES,
+        .check = check_add,
+        .run = add,
+    },
+};
+
+const struct command_group cmd_disk_group = {
+    .word = "disk", .title = "Disks", .commands = commands, .count = COUNT_OF(commands)};

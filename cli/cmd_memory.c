@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/size.h"
+#include "cli/fetch.h"
+#include "cli/perform.h"
+#include "cli/report.h"
+#include "cli/status_json.h"
+#include "cli/status_text.h"
+#include "qmp/codec.h"
+
+static int list(struct invocation *invocation)
+{
+    int exit_code = 0;
+    struct inventory *inventory =
+        fetch(invocation, INVENTORY_MEMORY | INVENTORY_AGENT | INVENTORY_GUEST_MEMORY, &exit_code);
+
+    if (inventory == NULL)
+        return exit_code;
+    if (invocation->out.json) {
+        AUTO_JSON json_t *object = status_json_memory(inventory);
+
+        output_json(&invocation->out, object, 0);
+    } else {
+        status_text_memory(&invocation->out, inventory);
+    }
+    inventory_free(inventory);
+    return 0;
+}
+
+static int read_size(const struct invocation *invocation, uint64_t *ret_bytes,
+                     struct error *error)
+{
+    struct error problem = ERROR_INIT;
+
+    if (size_parse(invocation->operands[0], ret_bytes, &problem) == 0)
+        return 0;
+    (void)error_set(error, problem.code, "", "%s: SIZE: %s", invocation->command->name,
+                    problem.why);
+    error_advise(error, "%s", problem.fix);
+    return -1;
+}
+
+static int check(const struct invocation *invocation, struct error *error)
+{
+    const struct options *options = &invocation->options;
+    uint64_t bytes;
+
+    if (read_size(invocation, &bytes, error) < 0)
+        return -1;
+    if (options->hugepages && options->backend == BACKEND_FILE)
+        return error_set(error, ERROR_INVALID, "name a file on a hugetlbfs, without --hugepages",
+                         "%s: --hugepages says nothing of a file", invocation->command->name);
+    return 0;
+}
+
+/* QEMU's working directory is not ours. Returns 0, or -1 with ERROR_SYSTEM or ERROR_INVALID. */
+static int make_absolute(const char *path, char absolute[PATH_MAX], struct error *error)
+{
+    char directory[PATH_MAX];
+
+    if (path[0] == '/')
+        *directory = '\0';
+    else if (getcwd(directory, sizeof(directory)) == NULL)
+        return error_set_errno(error, ERROR_SYSTEM, errno, "use an absolute path",
+                               "cannot tell the working directory");
+    if (snprintf(absolute, PATH_MAX, "%s%s%s", directory, path[0] == '/' ? "" : "/", path) >=
+        PATH_MAX)
+        return error_set(error, ERROR_INVALID, "use a shorter path", "the path is too long");
+    return 0;
+}
+
+static int run_batch(struct invocation *invocation, struct batch_request *request)
+{
+    const struct options *options = &invocation->options;
+    struct operation_dimm *dimm = &request->each.dimm;
+    struct error error = ERROR_INIT;
+    char backend_path[PATH_MAX];
+
+    dimm->node_set = options_given(options, OPTION_NODE);
+    dimm->node = options->node;
+    dimm->backend = options->backend;
+    dimm->hugepages = options->hugepages;
+    if (options->backend_path != NULL) {
+        if (make_absolute(options->backend_path, backend_path, &error) < 0)
+            return report_failure(invocation, report_verdict(&error, true), &error);
+        dimm->backend_path = backend_path;
+    }
+    return perform(invocation, request);
+}
+
+static int add(struct invocation *invocation)
+{
+    struct batch_request request = {
+        .goal = BATCH_COUNT,
+        .count = 1,
+        .each = perform_request(invocation, OPERATION_DIMM_ADD),
+    };
+
+    (void)read_size(invocation, &request.each.dimm.bytes, NULL);
+    return run_batch(invocation, &request);
+}
+
+static int set(struct invocation *invocation)
+{
+    struct batch_request request = {
+        .goal = BATCH_MEMORY,
+        .each = perform_request(invocation, OPERATION_DIMM_ADD),
+    };
+
+    (void)read_size(invocation, &request.target, NULL);
+    return run_batch(invocation, &request);
+}
+
+static const struct command_example list_examples[] = {
+    {"memory list", "the DIMMs, and how much of each is online"},
+    {"memory list --json | jq .online_bytes", "what the guest has online"},
+    {NULL, NULL},
+};
+
+static const struct command_example add_examples[] = {
+    {"memory add 512M", "a DIMM of 512 MiB"},
+    {"memory add 1G --node 1 --hugepages", "from huge pages, on the guest's NUMA node 1"},
+    {"memory add 2G --backend file:/dev/shm/vm-2", "from a file of the host"},
+    {NULL, NULL},
+};
+
+static const struct command_example set_examples[] = {
+    {"memory set 4G", "as much as is lacking to 4 GiB in all"},
+    {NULL, NULL},
+};
+
+#define OPTIONS_BACKEND \
+    (OPTION_BIT(OPTION_NODE) | OPTION_BIT(OPTION_BACKEND) | OPTION_BIT(OPTION_HUGEPAGES))
+
+static const struct command commands[] = {
+    {
+        .name = "memory list",
+        .operands = "",
+        .summary = "list the DIMMs, and how much of each the guest uses",
+        .help = "ONLINE is how much of the DIMM's address range the guest has online, by its own "
+                "list of memory blocks.",
+        .examples = list_examples,
+        .options = OPTIONS_VM,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .run = list,
+    },
+    {
+        .name = "memory add",
+        .operands = "SIZE",
+        .operands_min = 1,
+        .operands_max = 1,
+        .summary = "add a DIMM of SIZE",
+        .help = "SIZE is written as 512M, 2G or a number of bytes; K, M, G, T and P are powers of "
+                "1024. The guest takes memory in whole blocks (128 MiB on most x86-64 guests, "
+                "more on large ones), and a size that is none is blocked. Where there is an agent, "
+                "every block of the new DIMM is put online, and looked at in the guest's own "
+                "list.\n\n"
+                "How much there can be is fixed when QEMU starts (-m ...,slots=N,maxmem=SIZE).",
+        .examples = add_examples,
+        .options = OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_ID) | OPTIONS_BACKEND,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .check = check,
+        .run = add,
+    },
+    {
+        .name = "memory set",
+        .operands = "SIZE",
+        .operands_min = 1,
+        .operands_max = 1,
+        .summary = "add memory until there is SIZE in all",
+        .help = "Counts the base memory in. What is lacking is added as one DIMM. A size that "
+                "whole memory blocks can't reach is blocked, and the nearest below and above are "
+                "named. With SIZE there already, nothing is done, which is a success. This version "
+                "only adds: less than there is is blocked.",
+        .examples = set_examples,
+        .options = OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTIONS_BACKEND,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .check = check,
+        .run = set,
+    },
+};
+
+const struct command_group cmd_memory_group = {
+    .word = "memory", .title = "Memory", .commands = commands, .count = COUNT_OF(commands)};

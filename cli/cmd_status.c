@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/cleanup.h"
+#include "cli/fetch.h"
+#include "cli/status_json.h"
+#include "cli/status_text.h"
+#include "qmp/codec.h"
+
+static int run(struct invocation *invocation)
+{
+    const unsigned parts = INVENTORY_MACHINE | INVENTORY_CPUS | INVENTORY_MEMORY |
+                           INVENTORY_DISKS | INVENTORY_AGENT | INVENTORY_GUEST_CPUS |
+                           INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_DISKS;
+    int exit_code = 0;
+    struct inventory *inventory = fetch(invocation, parts, &exit_code);
+
+    if (inventory == NULL)
+        return exit_code;
+    if (invocation->out.json) {
+        AUTO_JSON json_t *object = status_json(inventory);
+
+        output_json(&invocation->out, object, 0);
+    } else {
+        status_text(&invocation->out, inventory);
+    }
+    inventory_free(inventory);
+    return 0;
+}
+
+static const struct command_example examples[] = {
+    {"-q /run/vm/qmp -g /run/vm/agent status", "all that QEMU and the guest tell"},
+    {"status --json | jq .cpus.online", "how many vCPUs the guest uses"},
+    {NULL, NULL},
+};
+
+static const struct command commands[] = {
+    {
+        .name = "status",
+        .operands = "",
+        .summary = "show the VM: vCPUs, memory, disks, agent, and what can still grow",
+        .help =
+            "Asks QEMU and the guest agent what there is. What the guest has online is the guest's "
+            "own word; without an agent it is not known, and shown as nothing (null with --json), "
+            "never guessed. A silent agent is given two seconds and then counts as absent; that is "
+            "no failure.\n\n"
+            "A disk's name inside the guest is shown where it is certain: by its serial number, or "
+            "by its LUN where the agent gives no serial numbers, every disk is on virtio-scsi and "
+            "no two have the same LUN.",
+        .examples = examples,
+        .options = OPTIONS_VM,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .run = run,
+    },
+};
+
+const struct command_group cmd_status_group = {
+    .title = "The VM", .commands = commands, .count = COUNT_OF(commands)};

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/ladder.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "acpi/ost.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/size.h"
+#include "cli/printable.h"
+#include "qmp/field.h"
+
+#define DETAIL_MAX 512
+
+static const char *const nouns[] = {
+    [OPERATION_CPU_ADD] = "vCPU",
+    [OPERATION_DIMM_ADD] = "memory",
+    [OPERATION_DISK_ADD] = "disk",
+};
+
+/* ---- details ---- */
+
+static void describe_place(const json_t *details, char text[DETAIL_MAX])
+{
+    uint64_t slot = 0, addr, node = 0, lun = 0;
+
+    if (field_u64(details, "lun", &lun))
+        (void)snprintf(text, DETAIL_MAX, "%s LUN %" PRIu64, field_string(details, "bus", "?"), lun);
+    else if (field_u64(details, "slot", &slot) && field_u64(details, "addr", &addr)) {
+        (void)field_u64(details, "node", &node);
+        (void)snprintf(text, DETAIL_MAX, "slot %" PRIu64 ", node %" PRIu64 ", at 0x%" PRIx64, slot,
+                       node, addr);
+    } else if (field_u64(details, "slot", &slot))
+        (void)snprintf(text, DETAIL_MAX, "slot %" PRIu64, slot);
+}
+
+static void list_logical_ids(const json_t *ids, char text[DETAIL_MAX])
+{
+    const json_t *id;
+    size_t used, i;
+
+    (void)snprintf(text, DETAIL_MAX, "CPU");
+    json_array_foreach(ids, i, id) {
+        used = strlen(text);
+        (void)snprintf(text + used, DETAIL_MAX - used, "%s %lld", i == 0 ? "" : ",",
+                       (long long)json_integer_value(id));
+    }
+}
+
+static void describe_guest(const json_t *details, char text[DETAIL_MAX])
+{
+    const json_t *ids = field_array(details, "logical_ids");
+    size_t blocks = json_array_size(field_array(details, "blocks"));
+
+    if (ids != NULL)
+        list_logical_ids(ids, text);
+    else if (blocks > 0)
+        (void)snprintf(text, DETAIL_MAX, "%zu memory block%s", blocks, blocks == 1 ? "" : "s");
+    else
+        (void)snprintf(text, DETAIL_MAX, "%s", field_string(details, "guest_name", ""));
+}
+
+static void describe_stage(const struct operation_stage *stage, const json_t *details,
+                           char text[DETAIL_MAX])
+{
+    char meaning[OST_MEANING_MAX];
+
+    *text = '\0';
+    if (stage->rung == RUNG_REALIZED)
+        describe_place(details, text);
+    else if (stage->rung == RUNG_ONLINE)
+        describe_guest(details, text);
+    else if (stage->has_ost)
+        (void)snprintf(text, DETAIL_MAX, "_OST: %s",
+                       ost_meaning(stage->ost_source, stage->ost_status, meaning));
+    printable_line(text);
+}
+
+/* What is being added, behind its id. */
+static void describe_device(const json_t *details, char text[DETAIL_MAX])
+{
+    char size[SIZE_TEXT_MAX];
+    uint64_t bytes;
+
+    *text = '\0';
+    if (field_string(details, "file", NULL) != NULL)
+        (void)snprintf(text, DETAIL_MAX, ", %s (%s)", field_string(details, "file", ""),
+                       field_string(details, "format", "?"));
+    else if (field_u64(details, "bytes", &bytes))
+        (void)snprintf(text, DETAIL_MAX, ", %s", size_format(bytes, size));
+    printable_line(text);
+}
+
+/* ---- lines ---- */
+
+static void erase(struct ladder *ladder)
+{
+    if (ladder->drawn)
+        output_erase_line(ladder->out);
+    ladder->drawn = false;
+}
+
+static void print_head(struct ladder *ladder, const struct operation_result *result)
+{
+    char text[DETAIL_MAX];
+
+    if (ladder->headed || result->id[0] == '\0')
+        return;
+    ladder->headed = true;
+    describe_device(result->details, text);
+    output_print(ladder->out, "%s %s%s\n", nouns[ladder->type], result->id, text);
+    if (field_string(result->details, "note", NULL) != NULL)
+        output_print(ladder->out, "  note: %s\n", field_string(result->details, "note", ""));
+}
+
+void ladder_begin(struct ladder *ladder)
+{
+    ladder->started_ms = clock_now_ms();
+    ladder->headed = false;
+    ladder->ended = false;
+    memset(ladder->reached, 0, sizeof(ladder->reached));
+}
+
+void ladder_stage(struct ladder *ladder, const struct operation_result *so_far,
+                  const struct operation_stage *stage)
+{
+    char text[DETAIL_MAX];
+
+    erase(ladder);
+    print_head(ladder, so_far);
+    ladder->reached[stage->rung] = true;
+    describe_stage(stage, so_far->details, text);
+    output_print(ladder->out, "  %-12s %6.1f ms%s%s\n", rung_name(stage->rung), stage->ms,
+                 *text != '\0' ? "  " : "", text);
+    output_flush(ladder->out);
+}
+
+/* The next rung above those reached; a disk has no acknowledgement. */
+static enum rung awaited(const struct ladder *ladder)
+{
+    if (!ladder->reached[RUNG_ACCEPTED])
+        return RUNG_ACCEPTED;
+    if (!ladder->reached[RUNG_REALIZED])
+        return RUNG_REALIZED;
+    if (!ladder->reached[RUNG_ACKNOWLEDGED] && ladder->type != OPERATION_DISK_ADD)
+        return RUNG_ACKNOWLEDGED;
+    return RUNG_ONLINE;
+}
+
+void ladder_tick(struct ladder *ladder)
+{
+    if (!ladder->out->live || ladder->quiet_line || ladder->ended)
+        return;
+    output_erase_line(ladder->out);
+    output_style(ladder->out, OUTPUT_DIM);
+    output_print(ladder->out, "  %-12s %6.1f s ...", rung_name(awaited(ladder)),
+                 (clock_now_ms() - ladder->started_ms) / 1e3);
+    output_style(ladder->out, OUTPUT_PLAIN);
+    ladder->drawn = true;
+    output_flush(ladder->out);
+}
+
+/* ---- verdicts ---- */
+
+static enum output_style style_of(enum verdict verdict)
+{
+    switch (verdict) {
+    case VERDICT_UNCONFIRMED:
+    case VERDICT_PENDING:
+    case VERDICT_PARTIAL:
+    case VERDICT_INTERRUPTED:
+        return OUTPUT_DOUBTFUL;
+    default:
+        return verdict_is_success(verdict) ? OUTPUT_GOOD : OUTPUT_BAD;
+    }
+}
+
+static void print_verdict(struct ladder *ladder, enum verdict verdict)
+{
+    output_style(ladder->out, style_of(verdict));
+    output_print(ladder->out, "%s", verdict_name(verdict));
+    output_style(ladder->out, OUTPUT_PLAIN);
+    output_print(ladder->out, ": ");
+}
+
+static const struct {
+    const char *missing;
+    const char *advice;
+} remedies[] = {
+    {"agent", "give the guest agent's socket with --agent, and look that it runs in the guest"},
+    {"agent-command", "allow the agent its commands in the guest's qemu-ga configuration"},
+    {"ost", "this machine does not relay what the guest's firmware interface answers"},
+    {"disk-identity", "let the agent know serial numbers (udev in the guest) or read files"},
+};
+
+static const char *remedy(const char *missing)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(remedies); i++) {
+        if (strcmp(remedies[i].missing, missing) == 0)
+            return remedies[i].advice;
+    }
+    return "see vmplug status";
+}
+
+static void print_success(struct ladder *ladder, const struct operation_result *result)
+{
+    switch (result->verdict) {
+    case VERDICT_ACCEPTED:
+        output_print(ladder->out, "QEMU took %s; nobody looked further", result->id);
+        break;
+    case VERDICT_REALIZED:
+        output_print(ladder->out, "QEMU has %s; the guest was not asked", result->id);
+        break;
+    case VERDICT_ACKNOWLEDGED:
+        output_print(ladder->out, "the guest was told of %s and answered; nobody looked whether it "
+                                  "uses it",
+                     result->id);
+        break;
+    case VERDICT_UNCONFIRMED:
+        output_print(ladder->out, "QEMU has %s; whether the guest uses it can't be proved, for "
+                                  "lack of: %s; %s",
+                     result->id, result->missing, remedy(result->missing));
+        break;
+    default:
+        output_print(ladder->out, "the guest has %s", result->id);
+        break;
+    }
+}
+
+static const char *subject(const struct ladder *ladder, const struct operation_result *result)
+{
+    return result->id[0] != '\0' ? result->id : nouns[ladder->type];
+}
+
+static void print_failure(struct ladder *ladder, const struct operation_result *result)
+{
+    const char *name = subject(ladder, result);
+
+    switch (result->verdict) {
+    case VERDICT_REJECTED:
+        output_print(ladder->out, "QEMU refused %s", name);
+        break;
+    case VERDICT_REFUSED:
+        output_print(ladder->out, "the guest refused %s", name);
+        break;
+    case VERDICT_PENDING:
+        output_print(ladder->out, "time is up and the request still stands: %s is not yet %s", name,
+                     result->awaiting != NULL ? result->awaiting : "known");
+        break;
+    case VERDICT_BLOCKED:
+    case VERDICT_UNPROVEN:
+        output_print(ladder->out, "nothing was sent for the %s", nouns[ladder->type]);
+        break;
+    case VERDICT_LOST:
+        output_print(ladder->out, "the connection ended midway");
+        break;
+    case VERDICT_INTERRUPTED:
+        output_print(ladder->out, "stopped on request");
+        break;
+    default:
+        output_print(ladder->out, "the %s could not be added", nouns[ladder->type]);
+        break;
+    }
+}
+
+static void print_left(struct ladder *ladder, const struct operation_result *result)
+{
+    size_t i;
+
+    if (result->verdict == VERDICT_PENDING)
+        return; /* that it stands has been said */
+    if (result->left_count == 0) {
+        if (result->verdict == VERDICT_REJECTED || result->verdict == VERDICT_INTERRUPTED)
+            output_print(ladder->out, "; nothing is left behind");
+        return;
+    }
+    output_print(ladder->out, result->verdict == VERDICT_LOST ? "; may be there:" : "; still in QEMU:");
+    for (i = 0; i < result->left_count; i++)
+        output_print(ladder->out, "%s %s", i == 0 ? "" : ",", result->left[i]);
+}
+
+void ladder_result(struct ladder *ladder, const struct operation_result *result)
+{
+    erase(ladder);
+    print_head(ladder, result);
+    print_verdict(ladder, result->verdict);
+    if (verdict_is_success(result->verdict)) {
+        print_success(ladder, result);
+    } else {
+        print_failure(ladder, result);
+        print_left(ladder, result);
+    }
+    output_print(ladder->out, " (%.1f ms)\n", result->elapsed_ms);
+    output_flush(ladder->out);
+    ladder->ended = true;
+}
+
+void ladder_summary(struct ladder *ladder, const struct batch_result *result)
+{
+    erase(ladder);
+    if (!result->summary)
+        return;
+    print_verdict(ladder, result->verdict);
+    if (result->asked > 0)
+        output_print(ladder->out, "%" PRIu64 " of %" PRIu64 " added", result->done, result->asked);
+    else if (verdict_is_success(result->verdict))
+        output_print(ladder->out, "there is nothing to do");
+    else
+        output_print(ladder->out, "nothing was sent");
+    output_print(ladder->out, " (%.1f ms)\n", result->elapsed_ms);
+    output_flush(ladder->out);
+    ladder->ended = true;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/manual.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/roff.h"
+#include "config.h"
+#include "vmm/verdict.h"
+
+#define MANUAL_DATE "2026-11-21" /* of the release */
+
+static const char description[] =
+    "vmplug adds vCPUs, memory and disks to a QEMU that is already running, straight over its QMP "
+    "socket, and proves that the guest has them. It needs no libvirt. With the guest agent's "
+    "socket it also puts the new device online in the guest, and believes nothing but the guest's "
+    "own view of it.\n\n"
+    "Options may stand before or after the subcommand, and may be shortened as long as they are "
+    "unambiguous. What a command adds it takes back when it fails halfway, or names what is left.";
+
+static const char ladder[] =
+    "An addition climbs a ladder. Each rung has a source of its own, and vmplug says which was "
+    "reached. Events only wake it up: what counts is what QEMU and the guest show when asked.";
+
+static const struct {
+    enum rung rung;
+    const char *proof;
+} rungs[] = {
+    {RUNG_ACCEPTED, "QEMU answered device_add, and what goes before it, without an error. The "
+                    "device may still be without effect."},
+    {RUNG_REALIZED, "QEMU's own inventory shows the device: the slot of query-hotpluggable-cpus is "
+                    "taken by it, query-memory-devices or query-block lists it. The guest may not "
+                    "know of it."},
+    {RUNG_ACKNOWLEDGED,
+     "The guest's firmware interface (ACPI) evaluated _OST for the slot, with success: the guest "
+     "heard of the device. It may not use it: Linux says so of memory that it then leaves offline. "
+     "vCPUs and DIMMs on machines that relay it (pc, q35) only. Disks have no such rung, and a "
+     "rung that is not there counts as the one below it."},
+    {RUNG_ONLINE,
+     "The guest shows it in use, through its agent: guest-get-vcpus has the new CPU online; every "
+     "memory block of the DIMM's address range is online; guest-get-disks lists a disk with this "
+     "serial number, or reading the disk's identity inside the guest yields it. Whoever looks "
+     "inside the guest at this moment sees it."},
+};
+
+_Static_assert(COUNT_OF(rungs) == RUNGS_, "every rung is explained");
+
+static const struct {
+    enum verdict verdict;
+    const char *meaning;
+} verdicts[] = {
+    {VERDICT_ONLINE, "The guest has it: confirmed by every source that this VM has."},
+    {VERDICT_DONE, "There was nothing to do."},
+    {VERDICT_ACCEPTED, "As far as --wait asked for; no more was looked at."},
+    {VERDICT_REALIZED, "As far as --wait asked for; no more was looked at."},
+    {VERDICT_ACKNOWLEDGED, "As far as --wait asked for; no more was looked at."},
+    {VERDICT_UNCONFIRMED,
+     "QEMU has it. What would prove the guest's side is lacking, and named in missing: agent, "
+     "agent-command (the agent may not be asked that), ost, or disk-identity."},
+    {VERDICT_REJECTED, "QEMU refused. Nothing is left behind."},
+    {VERDICT_REFUSED, "The guest refused. left names what stays in QEMU."},
+    {VERDICT_PENDING,
+     "The time of --timeout is over and the request still stands. awaiting names the rung."},
+    {VERDICT_BLOCKED, "A ceiling or a prerequisite forbids it. Nothing was sent."},
+    {VERDICT_UNPROVEN, "--wait asked for more than this VM can prove. Nothing was sent."},
+    {VERDICT_LOST, "The connection, or QEMU itself, ended midway."},
+    {VERDICT_PARTIAL, "Of several devices, some were added; each has a line of its own."},
+    {VERDICT_INTERRUPTED,
+     "SIGINT, SIGTERM or SIGHUP came. What was half-made has been taken back, and left names what "
+     "stands. A second signal ends vmplug at once."},
+};
+
+static const struct {
+    const char *code;
+    const char *meaning;
+} exits[] = {
+    {"0", "Success: the verdicts online, done and unconfirmed, and the rung that --wait asked for."},
+    {"1", "Anything that is not below."},
+    {"2", "The command line is wrong."},
+    {"3", "No connection: no such socket, the monitor is held by another client, or what answers "
+          "is not QMP."},
+    {"4", "rejected; for qmp and agent: an error reply."},
+    {"5", "refused."},
+    {"6", "pending."},
+    {"7", "blocked."},
+    {"8", "unproven."},
+    {"9", "lost."},
+    {"10", "partial."},
+    {"130", "interrupted."},
+};
+
+static const char json[] =
+    "With --json, stdout has one JSON object a line and nothing else. An addition prints one when "
+    "it ends:\n\n";
+
+static const char json_example[] =
+    "{\"operation\":\"cpu-add\",\"id\":\"vmplug-cpu-1\",\"verdict\":\"online\",";
+
+static const char json_rest[] =
+    "with stages (each with its time in milliseconds, an acknowledgement's ost and a vCPU's "
+    "logical_ids), missing, elapsed_ms, where they apply awaiting, left and error (class, desc and "
+    "fix), and what is known of the device (slot, addr, lun, guest_name and so on).\n\n"
+    "A command that may concern several devices ends with {\"summary\":true,\"verdict\":...,"
+    "\"asked\":N,\"done\":N,\"elapsed_ms\":...}, whose verdict decides the exit status. A failure "
+    "without a device prints an object with operation, verdict and error.";
+
+static void print_head(struct output *out, const char *title)
+{
+    output_print(out, ".SH %s\n", title);
+}
+
+/* A phrase of the tables, as a sentence. */
+static void print_sentence(struct output *out, const char *phrase, const char *stop)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof(text), "%s%s", phrase, stop);
+    if (text[0] >= 'a' && text[0] <= 'z' && strncmp(text, "vmplug", 6) != 0)
+        text[0] = (char)(text[0] - 'a' + 'A');
+    roff_text(out, text, ".PP");
+}
+
+/* A tagged paragraph's tag, in bold. */
+static void print_tag(struct output *out, const char *tag)
+{
+    output_print(out, ".TP\n.B ");
+    roff_argument(out, tag);
+    output_print(out, "\n");
+}
+
+static void print_option(struct output *out, const struct option_spec *spec)
+{
+    output_print(out, ".TP\n");
+    if (spec->letter != 0)
+        output_print(out, "\\fB\\-%c\\fR, ", spec->letter);
+    output_print(out, "\\fB\\-\\-");
+    for (const char *at = spec->name; *at != '\0'; at++)
+        output_print(out, *at == '-' ? "\\-" : "%c", *at);
+    output_print(out, "\\fR");
+    if (spec->argument != NULL)
+        output_print(out, " \\fI%s\\fR", spec->argument);
+    output_print(out, "\n");
+    print_sentence(out, spec->help, ".");
+}
+
+static void print_options(struct output *out, uint64_t options)
+{
+    size_t i;
+
+    for (i = 0; i < OPTIONS_; i++) {
+        if ((options & OPTION_BIT(i)) != 0)
+            print_option(out, options_spec((enum option_key)i));
+    }
+}
+
+/* Options that most commands take are explained once, all others where they belong. */
+#define OPTIONS_COMMON (OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_HELP))
+
+static void print_command(struct output *out, const struct command *command)
+{
+    const struct command_example *example;
+
+    output_print(out, ".SS \"vmplug %s%s%s\"\n", command->name,
+                 command->operands[0] != '\0' ? " " : "", command->operands);
+    print_sentence(out, command->summary, ".");
+    output_print(out, ".PP\n");
+    roff_text(out, command->help, ".PP");
+    if ((command->options & OPTION_BIT(OPTION_WAIT)) != 0)
+        output_print(out, ".PP\nTakes\n.BR \\-\\-wait .\n");
+    print_options(out, command->options & ~OPTIONS_COMMON);
+    for (example = command->examples; example->line != NULL; example++) {
+        output_print(out, ".PP\n");
+        print_sentence(out, example->does, ":");
+        output_print(out, ".PP\n.RS 4\n.EX\nvmplug ");
+        roff_literal(out, example->line);
+        output_print(out, ".EE\n.RE\n");
+    }
+}
+
+static void print_commands(struct output *out, const struct command_group *const *groups)
+{
+    size_t i;
+
+    print_head(out, "SUBCOMMANDS");
+    for (; *groups != NULL; groups++) {
+        for (i = 0; i < (*groups)->count; i++) {
+            if (((*groups)->commands[i].flags & COMMAND_HIDDEN) == 0)
+                print_command(out, &(*groups)->commands[i]);
+        }
+    }
+}
+
+static void print_ladder(struct output *out)
+{
+    size_t i;
+
+    print_head(out, "WHAT EACH RUNG PROVES");
+    roff_text(out, ladder, ".PP");
+    for (i = 0; i < COUNT_OF(rungs); i++) {
+        print_tag(out, rung_name(rungs[i].rung));
+        roff_text(out, rungs[i].proof, ".IP");
+    }
+}
+
+static void print_verdicts(struct output *out)
+{
+    char tag[64];
+    size_t i;
+
+    print_head(out, "VERDICTS");
+    for (i = 0; i < COUNT_OF(verdicts); i++) {
+        (void)snprintf(tag, sizeof(tag), "%s (%d)", verdict_name(verdicts[i].verdict),
+                       verdict_exit_code(verdicts[i].verdict));
+        print_tag(out, tag);
+        roff_text(out, verdicts[i].meaning, ".IP");
+    }
+    print_head(out, "EXIT STATUS");
+    for (i = 0; i < COUNT_OF(exits); i++) {
+        print_tag(out, exits[i].code);
+        roff_text(out, exits[i].meaning, ".IP");
+    }
+    output_print(out, ".PP\n");
+    roff_text(out, "A failure is told in one line on stderr: what, why, and what to do about it.",
+              ".PP");
+}
+
+static void print_json(struct output *out)
+{
+    print_head(out, "JSON");
+    roff_text(out, json, ".PP");
+    output_print(out, ".RS 4\n.EX\n");
+    roff_literal(out, json_example);
+    roff_literal(out, " \"stages\":[...],\"missing\":[],\"elapsed_ms\":633.1}");
+    output_print(out, ".EE\n.RE\n.PP\n");
+    roff_text(out, json_rest, ".PP");
+}
+
+static void print_environment(struct output *out)
+{
+    const struct option_spec *spec;
+    char meaning[128];
+    size_t i;
+
+    print_head(out, "ENVIRONMENT");
+    for (i = 0; i < OPTIONS_; i++) {
+        spec = options_spec((enum option_key)i);
+        if (spec->variable == NULL)
+            continue;
+        print_tag(out, spec->variable);
+        (void)snprintf(meaning, sizeof(meaning), "Stands for --%s where that is not given.",
+                       spec->name);
+        roff_text(out, meaning, ".IP");
+    }
+    print_tag(out, "NO_COLOR");
+    roff_text(out, "When it is set and not empty, a terminal gets no colour.", ".IP");
+}
+
+static void print_files(struct output *out)
+{
+    print_head(out, "FILES");
+    roff_text(out,
+              "The file of --trace is made readable for its owner only, and appended to. A line is "
+              "an object with ms (of the host's monotonic clock), channel (qmp or agent), direction "
+              "(sent or received) and message, or text for what is no JSON.",
+              ".PP");
+    print_head(out, "SEE ALSO");
+    output_print(out, ".BR qemu\\-system\\-x86_64 (1),\n.BR qemu\\-img (1),\n.BR qemu\\-ga (8)\n");
+}
+
+void manual_print(struct output *out, const struct command_group *const *groups)
+{
+    output_print(out, ".\\\" Made by vmplug generate man.\n");
+    output_print(out, ".TH VMPLUG 1 %s \"vmplug %s\" \"User Commands\"\n", MANUAL_DATE,
+                 PACKAGE_VERSION);
+    print_head(out, "NAME");
+    output_print(out, "vmplug \\- add vCPUs, memory and disks to a running QEMU, and prove it\n");
+    print_head(out, "SYNOPSIS");
+    output_print(out, ".B vmplug\n[\\fIOPTION\\fR]... \\fISUBCOMMAND\\fR [\\fIOPERAND\\fR]...\n");
+    print_head(out, "DESCRIPTION");
+    roff_text(out, description, ".PP");
+    print_ladder(out);
+    print_head(out, "OPTIONS");
+    print_options(out, OPTIONS_COMMON);
+    print_commands(out, groups);
+    print_verdicts(out);
+    print_json(out);
+    print_environment(out);
+    print_files(out);
+}

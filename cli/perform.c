@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/perform.h"
+
+#include <inttypes.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/ladder.h"
+#include "cli/report.h"
+#include "cli/result_json.h"
+#include "qmp/codec.h"
+
+struct performance {
+    struct invocation *invocation;
+    struct ladder ladder;
+    struct batch *batch;
+    bool ended;
+    struct batch_result end;
+};
+
+static void on_stage(void *user, const struct operation_result *so_far,
+                     const struct operation_stage *stage)
+{
+    struct performance *performance = user;
+
+    ladder_stage(&performance->ladder, so_far, stage);
+}
+
+static void on_result(void *user, const struct operation_result *result)
+{
+    struct performance *performance = user;
+    struct output *out = &performance->invocation->out;
+
+    ladder_result(&performance->ladder, result);
+    if (out->json) {
+        AUTO_JSON json_t *object = result_json_operation(result);
+
+        output_json(out, object, 0);
+    }
+    ladder_begin(&performance->ladder);
+}
+
+static void on_done(void *user, const struct batch_result *result)
+{
+    struct performance *performance = user;
+    struct output *out = &performance->invocation->out;
+
+    performance->ended = true;
+    performance->end = *result;
+    ladder_summary(&performance->ladder, result);
+    if (out->json && result->summary) {
+        AUTO_JSON json_t *object = result_json_summary(result);
+
+        output_json(out, object, 0);
+    }
+}
+
+static bool has_ended(void *user)
+{
+    return ((const struct performance *)user)->ended;
+}
+
+static void on_interrupt(void *user)
+{
+    batch_interrupt(((struct performance *)user)->batch);
+}
+
+static void on_tick(void *user)
+{
+    ladder_tick(&((struct performance *)user)->ladder);
+}
+
+/* Says on stderr what stopped it; how much of it was done matters when it was not all. */
+static int conclude(const struct performance *performance)
+{
+    const struct batch_result *end = &performance->end;
+    struct error error = ERROR_INIT;
+
+    if (verdict_is_success(end->verdict))
+        return verdict_exit_code(end->verdict);
+    if (end->asked > 1)
+        (void)error_set(&error, end->error.code, end->error.fix,
+                        "%" PRIu64 " of %" PRIu64 " done: %s", end->done, end->asked,
+                        end->error.why);
+    else
+        error = end->error;
+    report_line(performance->invocation->command->name, &error);
+    return report_exit_code(end->verdict, &error);
+}
+
+static int abandon(struct performance *performance)
+{
+    struct error error = ERROR_INIT;
+
+    output_erase_line(&performance->invocation->out);
+    (void)error_set(&error, ERROR_CANCELLED, "",
+                    "interrupted twice: what was under way was neither finished nor taken back");
+    return report_failure(performance->invocation, VERDICT_INTERRUPTED, &error);
+}
+
+struct operation_request perform_request(const struct invocation *invocation,
+                                         enum operation_type type)
+{
+    const struct options *options = &invocation->options;
+
+    return (struct operation_request){
+        .type = type,
+        .id = options->id,
+        .wait_set = options_given(options, OPTION_WAIT),
+        .wait = options->wait,
+        .timeout_ms = options->timeout_ms,
+    };
+}
+
+int perform(struct invocation *invocation, const struct batch_request *request)
+{
+    struct performance performance = {
+        .invocation = invocation,
+        .ladder = {.out = &invocation->out,
+                   .type = request->each.type,
+                   .quiet_line = invocation->options.verbose},
+    };
+    const struct batch_observer observer = {
+        .stage = on_stage, .result = on_result, .done = on_done, .user = &performance};
+    const struct session_handlers handlers = {
+        .interrupt = on_interrupt,
+        .tick = invocation->out.live ? on_tick : NULL,
+        .user = &performance,
+    };
+    struct error error = ERROR_INIT;
+
+    ladder_begin(&performance.ladder);
+    performance.batch = batch_start(invocation->session.vm, request, &observer, &error);
+    if (performance.batch == NULL)
+        return report_failure(invocation, report_verdict(&error, true), &error);
+    (void)session_run(&invocation->session, has_ended, &handlers, &performance, CLOCK_NEVER_MS);
+    batch_free(performance.batch);
+    return performance.ended ? conclude(&performance) : abandon(&performance);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Carries out what adds devices, and tells of it as it goes. */
+#ifndef CLI_PERFORM_H
+#define CLI_PERFORM_H
+
+#include "cli/command.h"
+#include "vmm/batch.h"
+
+/* What every operation of this command line has in common. */
+struct operation_request perform_request(const struct invocation *invocation,
+                                         enum operation_type type);
+
+/* Runs the batch to its end. The first signal interrupts it properly, a second one at once.
+ * Returns the exit code; everything has been printed. */
+int perform(struct invocation *invocation, const struct batch_request *request);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/status_json.h"
+
+#include <string.h>
+
+#include "cli/printable.h"
+
+#define NO_UUID "00000000-0000-0000-0000-000000000000" /* QEMU was given none */
+
+static json_t *text_or_null(const char *text)
+{
+    return *text != '\0' ? printable_json(text) : json_null();
+}
+
+static json_t *bytes_or_null(bool known, uint64_t bytes)
+{
+    return known ? json_integer((json_int_t)bytes) : json_null();
+}
+
+static json_t *machine_json(const struct inventory_machine *machine)
+{
+    const char *uuid = strcmp(machine->uuid, NO_UUID) != 0 ? machine->uuid : "";
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", text_or_null(machine->name),
+                     "uuid", text_or_null(uuid), "state", text_or_null(machine->state), "machine",
+                     text_or_null(machine->machine), "arch", text_or_null(machine->arch), "accel",
+                     text_or_null(machine->accel), "qemu", text_or_null(machine->qemu));
+}
+
+static json_t *cpu_json(const struct inventory_cpu *cpu)
+{
+    return json_pack("{s:i, s:o, s:b, s:b, s:i, s:o, s:O}", "slot", (int)cpu->slot, "id",
+                     text_or_null(cpu->id), "present", cpu->present, "removable", cpu->removable,
+                     "vcpus", (int)cpu->vcpus_count, "thread_id",
+                     cpu->thread_id != 0 ? json_integer(cpu->thread_id) : json_null(), "props",
+                     cpu->props != NULL ? cpu->props : json_null());
+}
+
+json_t *status_json_cpus(const struct inventory *inventory)
+{
+    const struct inventory_cpus *cpus = &inventory->cpus;
+    int online = inventory_cpus_online(inventory);
+    json_t *slots = json_array();
+    json_t *object;
+    size_t i;
+
+    for (i = 0; i < cpus->slot_count; i++)
+        (void)json_array_append_new(slots, cpu_json(&cpus->slots[i]));
+    object = json_pack("{s:i, s:i, s:o, s:b, s:o}", "present", (int)cpus->present, "max",
+                       (int)cpus->max, "online", online >= 0 ? json_integer(online) : json_null(),
+                       "hotpluggable", cpus->hotpluggable, "slots", slots);
+    if (!cpus->hotpluggable)
+        (void)json_object_set_new(object, "reason", text_or_null(cpus->reason));
+    return object;
+}
+
+static json_t *memory_device_json(const struct inventory *inventory,
+                                  const struct inventory_memory_device *device)
+{
+    uint64_t online_bytes = 0;
+    bool known = inventory_bytes_online(inventory, device->addr, device->bytes, &online_bytes);
+
+    return json_pack("{s:o, s:o, s:I, s:o, s:i, s:I, s:b, s:o}", "id", text_or_null(device->id),
+                     "kind", text_or_null(device->kind), "bytes", (json_int_t)device->bytes,
+                     "slot", device->slot >= 0 ? json_integer(device->slot) : json_null(), "node",
+                     (int)device->node, "addr", (json_int_t)device->addr, "removable",
+                     device->hotpluggable, "online_bytes", bytes_or_null(known, online_bytes));
+}
+
+json_t *status_json_memory(const struct inventory *inventory)
+{
+    const struct inventory_memory *memory = &inventory->memory;
+    const struct inventory_guest *guest = &inventory->guest;
+    json_t *devices = json_array();
+    uint64_t online_bytes = 0;
+    bool online_known = inventory_bytes_online(inventory, 0, UINT64_MAX, &online_bytes);
+    int slots_used = 0;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        slots_used += memory->devices[i].slot >= 0 ? 1 : 0;
+        (void)json_array_append_new(devices, memory_device_json(inventory, &memory->devices[i]));
+    }
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o}", "base_bytes",
+        bytes_or_null(memory->known, memory->base_bytes), "plugged_bytes",
+        bytes_or_null(memory->known, memory->plugged_bytes), "total_bytes",
+        bytes_or_null(memory->known, memory->base_bytes + memory->plugged_bytes), "max_bytes",
+        bytes_or_null(memory->room_known, memory->max_bytes), "slots_total",
+        bytes_or_null(memory->room_known, memory->slots_total), "slots_used", slots_used,
+        "block_bytes", bytes_or_null(guest->block_bytes != 0, guest->block_bytes), "online_bytes",
+        bytes_or_null(online_known, online_bytes), "devices", devices);
+}
+
+/* ---- disks ---- */
+
+/* The agent gives a LUN but neither bus nor target: it tells a disk only where every disk of this
+ * VM is on virtio-scsi and no other there has the same. */
+static bool lun_is_telling(const struct inventory *inventory, const struct inventory_disk *disk)
+{
+    const struct inventory_disks *disks = &inventory->disks;
+    const struct inventory_scsi_device *device;
+    unsigned same = 0;
+    size_t i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        if (!disks->disks[i].on_scsi && !disks->disks[i].cdrom)
+            return false;
+    }
+    SLIST_FOREACH(device, &disks->scsi_devices, link)
+        same += device->lun == disk->lun ? 1 : 0;
+    return disk->on_scsi && same == 1;
+}
+
+const char *status_json_guest_name(const struct inventory *inventory,
+                                   const struct inventory_disk *disk)
+{
+    const struct inventory_guest *guest = &inventory->guest;
+    bool by_lun = lun_is_telling(inventory, disk);
+    const char *name = NULL;
+    unsigned found = 0;
+    size_t i;
+
+    for (i = 0; i < guest->disk_count; i++) {
+        const struct qga_disk *seen = &guest->disks[i];
+        bool same = seen->serial[0] != '\0' ? strcmp(seen->serial, disk->serial) == 0
+                                            : by_lun && seen->has_unit && seen->unit == disk->lun;
+
+        if (!same)
+            continue;
+        name = seen->name;
+        found++;
+    }
+    return found == 1 ? name : NULL;
+}
+
+static json_t *disk_json(const struct inventory *inventory, const struct inventory_disk *disk)
+{
+    const char *guest_name = status_json_guest_name(inventory, disk);
+
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "id", text_or_null(disk->id), "bus",
+        text_or_null(disk->bus), "lun", disk->on_scsi ? json_integer(disk->lun) : json_null(),
+        "file", text_or_null(disk->file), "format", text_or_null(disk->format), "bytes",
+        bytes_or_null(disk->has_medium, disk->bytes), "read_only", disk->read_only, "serial",
+        text_or_null(disk->serial), "guest_name", text_or_null(guest_name != NULL ? guest_name : ""),
+        "removable", disk->on_scsi ? json_true() : json_null());
+}
+
+json_t *status_json_disks(const struct inventory *inventory)
+{
+    const struct inventory_disks *disks = &inventory->disks;
+    json_t *array;
+    size_t i;
+
+    if (!disks->known)
+        return json_null();
+    array = json_array();
+    for (i = 0; i < disks->disk_count; i++) {
+        if (!disks->disks[i].cdrom)
+            (void)json_array_append_new(array, disk_json(inventory, &disks->disks[i]));
+    }
+    return array;
+}
+
+static json_t *cdroms_json(const struct inventory_disks *disks)
+{
+    const struct inventory_disk *disk;
+    json_t *array;
+    size_t i;
+
+    if (!disks->known)
+        return json_null();
+    array = json_array();
+    for (i = 0; i < disks->disk_count; i++) {
+        disk = &disks->disks[i];
+        if (disk->cdrom)
+            (void)json_array_append_new(
+                array, json_pack("{s:o, s:s, s:o, s:b}", "id", text_or_null(disk->id), "tray",
+                                 disk->tray_open ? "open" : "closed", "file",
+                                 text_or_null(disk->file), "locked", disk->locked));
+    }
+    return array;
+}
+
+static json_t *buses_json(const struct inventory_disks *disks)
+{
+    json_t *array = json_array();
+    size_t i;
+
+    for (i = 0; i < disks->bus_count; i++) {
+        if (disks->buses[i].name[0] != '\0')
+            (void)json_array_append_new(array, printable_json(disks->buses[i].name));
+    }
+    return array;
+}
+
+static json_t *agent_json(const struct inventory_guest *guest)
+{
+    json_t *object = json_pack("{s:b, s:o}", "connected", guest->connected, "version",
+                               text_or_null(guest->version));
+
+    if (!guest->connected)
+        (void)json_object_set_new(object, "reason", text_or_null(guest->reason));
+    return object;
+}
+
+json_t *status_json(const struct inventory *inventory)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[]}", "vm",
+                     machine_json(&inventory->machine), "cpus", status_json_cpus(inventory),
+                     "memory", status_json_memory(inventory), "disks",
+                     status_json_disks(inventory), "scsi_buses", buses_json(&inventory->disks),
+                     "cdroms", cdroms_json(&inventory->disks), "agent",
+                     agent_json(&inventory->guest), "pending");
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An inventory as scripts read it: `status --json` and its parts. What is not known is null. Each
+ * function returns a new reference.
+ */
+#ifndef CLI_STATUS_JSON_H
+#define CLI_STATUS_JSON_H
+
+#include <jansson.h>
+
+#include "vmm/inventory.h"
+
+json_t *status_json(const struct inventory *inventory);
+json_t *status_json_cpus(const struct inventory *inventory);
+json_t *status_json_memory(const struct inventory *inventory);
+json_t *status_json_disks(const struct inventory *inventory);
+
+/* The disk's name inside the guest, or NULL when it can't be told for certain; borrowed. */
+const char *status_json_guest_name(const struct inventory *inventory,
+                                   const struct inventory_disk *disk);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/status_text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/size.h"
+#include "cli/status_json.h"
+#include "cli/table.h"
+
+static const char *or_dash(const char *text)
+{
+    return *text != '\0' ? text : "-";
+}
+
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* ---- vCPUs ---- */
+
+static void print_cpu_line(struct output *out, const struct inventory *inventory)
+{
+    const struct inventory_cpus *cpus = &inventory->cpus;
+    int online = inventory_cpus_online(inventory);
+
+    output_print(out, "vCPUs    %u of %u", cpus->present, cpus->max);
+    if (online >= 0)
+        output_print(out, ", %d online in the guest", online);
+    if (!cpus->hotpluggable)
+        output_print(out, "; no more can be added: %s", cpus->reason);
+    else if (cpus->max > cpus->present)
+        output_print(out, "; %u more can be added", cpus->max - cpus->present);
+    else
+        output_print(out, "; no more can be added (maxcpus)");
+    output_print(out, "\n");
+}
+
+/* The place in the topology, as QEMU names it: "socket-id=0 core-id=1". */
+static void describe_props(const json_t *props, char *text, size_t size)
+{
+    const char *key;
+    json_t *value;
+    size_t used;
+
+    *text = '\0';
+    json_object_foreach((json_t *)props, key, value) {
+        used = strlen(text);
+        if (json_is_integer(value))
+            (void)snprintf(text + used, size - used, "%s%.40s=%lld", used > 0 ? " " : "", key,
+                           (long long)json_integer_value(value));
+    }
+}
+
+void status_text_cpus(struct output *out, const struct inventory *inventory)
+{
+    const struct inventory_cpus *cpus = &inventory->cpus;
+    struct table table = {.columns = 4};
+    const struct inventory_cpu *cpu;
+    char props[256];
+    size_t i;
+
+    print_cpu_line(out, inventory);
+    if (cpus->slot_count == 0)
+        return;
+    table_add(&table, "SLOT");
+    table_add(&table, "ID");
+    table_add(&table, "THREAD");
+    table_add(&table, "PLACE");
+    for (i = 0; i < cpus->slot_count; i++) {
+        cpu = &cpus->slots[i];
+        describe_props(cpu->props, props, sizeof(props));
+        table_add(&table, "%u", cpu->slot);
+        table_add(&table, "%s", cpu->present ? or_dash(cpu->id) : "(free)");
+        if (cpu->thread_id != 0)
+            table_add(&table, "%" PRId64, cpu->thread_id);
+        else
+            table_add(&table, "%s", cpu->present ? "-" : "");
+        table_add(&table, "%s", props);
+    }
+    table_print(&table, out, 2);
+}
+
+/* ---- memory ---- */
+
+static void print_memory_room(struct output *out, const struct inventory_memory *memory)
+{
+    uint64_t used_bytes = memory->base_bytes;
+    unsigned slots_used = 0, slots_free;
+    char size[SIZE_TEXT_MAX];
+    size_t i;
+
+    if (!memory->room_known)
+        return;
+    for (i = 0; i < memory->device_count; i++) {
+        used_bytes += memory->devices[i].bytes;
+        slots_used += memory->devices[i].slot >= 0 ? 1 : 0;
+    }
+    slots_free = memory->slots_total > slots_used ? memory->slots_total - slots_used : 0;
+    if (memory->slots_total == 0)
+        output_print(out, "; no DIMM can be added: QEMU was started without slots=N,maxmem=SIZE");
+    else if (slots_free == 0 || used_bytes >= memory->max_bytes)
+        output_print(out, "; no more can be added (%s)", slots_free == 0 ? "slots" : "maxmem");
+    else
+        output_print(out, "; %s more in %u DIMM%s can be added",
+                     size_format(memory->max_bytes - used_bytes, size), slots_free,
+                     plural(slots_free));
+}
+
+static void print_memory_line(struct output *out, const struct inventory *inventory)
+{
+    const struct inventory_memory *memory = &inventory->memory;
+    char size[SIZE_TEXT_MAX];
+    uint64_t online_bytes;
+
+    if (!memory->known) {
+        output_print(out, "memory   not known: this QEMU does not tell\n");
+        return;
+    }
+    output_print(out, "memory   %s", size_format(memory->base_bytes + memory->plugged_bytes, size));
+    if (memory->room_known && memory->max_bytes > 0)
+        output_print(out, " of %s", size_format(memory->max_bytes, size));
+    if (memory->plugged_bytes > 0)
+        output_print(out, ", %s of it plugged", size_format(memory->plugged_bytes, size));
+    if (inventory_bytes_online(inventory, 0, UINT64_MAX, &online_bytes))
+        output_print(out, ", %s online in the guest", size_format(online_bytes, size));
+    print_memory_room(out, memory);
+    output_print(out, "\n");
+}
+
+static void add_memory_device(struct table *table, const struct inventory *inventory,
+                              const struct inventory_memory_device *device)
+{
+    char size[SIZE_TEXT_MAX];
+    uint64_t online_bytes;
+
+    table_add(table, "%s", or_dash(device->id));
+    table_add(table, "%s", device->kind);
+    table_add(table, "%s", size_format(device->bytes, size));
+    if (device->slot >= 0)
+        table_add(table, "%d", device->slot);
+    else
+        table_add(table, "-");
+    table_add(table, "%u", device->node);
+    table_add(table, "0x%" PRIx64, device->addr);
+    if (inventory_bytes_online(inventory, device->addr, device->bytes, &online_bytes))
+        table_add(table, "%s", size_format(online_bytes, size));
+    else
+        table_add(table, "-");
+}
+
+void status_text_memory(struct output *out, const struct inventory *inventory)
+{
+    static const char *const heads[] = {"ID",   "KIND",    "SIZE",  "SLOT",
+                                        "NODE", "ADDRESS", "ONLINE"};
+    const struct inventory_memory *memory = &inventory->memory;
+    struct table table = {.columns = COUNT_OF(heads)};
+    size_t i;
+
+    print_memory_line(out, inventory);
+    if (memory->device_count == 0)
+        return;
+    for (i = 0; i < COUNT_OF(heads); i++)
+        table_add(&table, "%s", heads[i]);
+    for (i = 0; i < memory->device_count; i++)
+        add_memory_device(&table, inventory, &memory->devices[i]);
+    table_print(&table, out, 2);
+}
+
+/* ---- disks ---- */
+
+static size_t count_disks(const struct inventory_disks *disks, bool cdroms)
+{
+    size_t count = 0, i;
+
+    for (i = 0; i < disks->disk_count; i++)
+        count += disks->disks[i].cdrom == cdroms ? 1 : 0;
+    return count;
+}
+
+static void print_disk_line(struct output *out, const struct inventory_disks *disks)
+{
+    size_t i, named = 0;
+
+    if (!disks->known) {
+        output_print(out, "disks    not known: this QEMU does not tell\n");
+        return;
+    }
+    output_print(out, "disks    %zu", count_disks(disks, false));
+    for (i = 0; i < disks->bus_count; i++) {
+        if (disks->buses[i].name[0] != '\0')
+            output_print(out, "%s%s", named++ == 0 ? "; more can be added on " : ", ",
+                         disks->buses[i].name);
+    }
+    if (named == 0)
+        output_print(out, "; none can be added: this QEMU has no virtio-scsi bus");
+    output_print(out, "\n");
+}
+
+static void add_disk(struct table *table, const struct inventory *inventory,
+                     const struct inventory_disk *disk)
+{
+    const char *guest_name = status_json_guest_name(inventory, disk);
+    char size[SIZE_TEXT_MAX];
+
+    table_add(table, "%s", or_dash(disk->id));
+    if (disk->has_medium)
+        table_add(table, "%s", size_format(disk->bytes, size));
+    else
+        table_add(table, "-");
+    if (disk->on_scsi)
+        table_add(table, "%s:%u", or_dash(disk->bus), disk->lun);
+    else
+        table_add(table, "%s", or_dash(disk->bus));
+    table_add(table, "%s%s", or_dash(disk->format), disk->read_only ? ", read-only" : "");
+    table_add(table, "%s", or_dash(disk->serial));
+    table_add(table, "%s", guest_name != NULL ? guest_name : "-");
+    table_add(table, "%s", or_dash(disk->file));
+}
+
+void status_text_disks(struct output *out, const struct inventory *inventory)
+{
+    static const char *const heads[] = {"ID",     "SIZE",     "BUS:LUN", "FORMAT",
+                                        "SERIAL", "IN GUEST", "FILE"};
+    const struct inventory_disks *disks = &inventory->disks;
+    struct table table = {.columns = COUNT_OF(heads)};
+    size_t i;
+
+    print_disk_line(out, disks);
+    if (count_disks(disks, false) == 0)
+        return;
+    for (i = 0; i < COUNT_OF(heads); i++)
+        table_add(&table, "%s", heads[i]);
+    for (i = 0; i < disks->disk_count; i++) {
+        if (!disks->disks[i].cdrom)
+            add_disk(&table, inventory, &disks->disks[i]);
+    }
+    table_print(&table, out, 2);
+}
+
+/* ---- all ---- */
+
+static void print_cdroms(struct output *out, const struct inventory_disks *disks)
+{
+    struct table table = {.columns = 3};
+    const struct inventory_disk *disk;
+    size_t i;
+
+    if (count_disks(disks, true) == 0)
+        return;
+    output_print(out, "CD-ROMs  %zu\n", count_disks(disks, true));
+    for (i = 0; i < disks->disk_count; i++) {
+        disk = &disks->disks[i];
+        if (!disk->cdrom)
+            continue;
+        table_add(&table, "%s", or_dash(disk->id));
+        table_add(&table, "tray %s%s", disk->tray_open ? "open" : "closed",
+                  disk->locked ? ", locked" : "");
+        table_add(&table, "%s", disk->has_medium ? or_dash(disk->file) : "empty");
+    }
+    table_print(&table, out, 2);
+}
+
+static void print_machine(struct output *out, const struct inventory_machine *machine)
+{
+    output_print(out, "VM       %s%s%s\n", machine->name, machine->name[0] != '\0' ? ": " : "",
+                 or_dash(machine->state));
+    output_print(out, "machine  %s, %s, %s, QEMU %s\n", or_dash(machine->machine),
+                 or_dash(machine->arch), or_dash(machine->accel), or_dash(machine->qemu));
+}
+
+static void print_agent(struct output *out, const struct inventory_guest *guest)
+{
+    if (guest->connected)
+        output_print(out, "agent    connected, version %s\n", or_dash(guest->version));
+    else
+        output_print(out, "agent    none: %s\n", guest->reason);
+}
+
+void status_text(struct output *out, const struct inventory *inventory)
+{
+    print_machine(out, &inventory->machine);
+    print_agent(out, &inventory->guest);
+    print_cpu_line(out, inventory);
+    status_text_memory(out, inventory);
+    status_text_disks(out, inventory);
+    print_cdroms(out, &inventory->disks);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* An inventory as people read it: what there is, and what can still grow. */
+#ifndef CLI_STATUS_TEXT_H
+#define CLI_STATUS_TEXT_H
+
+#include "cli/output.h"
+#include "vmm/inventory.h"
+
+void status_text(struct output *out, const struct inventory *inventory);
+void status_text_cpus(struct output *out, const struct inventory *inventory);
+void status_text_memory(struct output *out, const struct inventory *inventory);
+void status_text_disks(struct output *out, const struct inventory *inventory);
+
+#endif

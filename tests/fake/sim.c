@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/fake/sim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/fake/sim_parts.h"
+
+/* ---- replies and events ---- */
+
+json_t *sim_return(json_t *value)
+{
+    return json_pack("{s:o}", "return", value);
+}
+
+json_t *sim_error(const char *class_name, const char *desc, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, desc);
+    (void)vsnprintf(text, sizeof(text), desc, arguments);
+    va_end(arguments);
+    return json_pack("{s:{s:s, s:s}}", "error", "class", class_name, "desc", text);
+}
+
+void sim_emit(struct sim *sim, const char *event, json_t *data)
+{
+    server_send_json(&sim->qmp, json_pack("{s:{s:i, s:i}, s:s, s:o}", "timestamp", "seconds", 1,
+                                          "microseconds", 2, "event", event, "data", data));
+}
+
+void sim_check_arguments(const char *command, const json_t *arguments, const char *names)
+{
+    const char *key, *found;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)arguments, key, value) {
+        found = strstr(names, key);
+        while (found != NULL && ((found > names && found[-1] != ' ') ||
+                                 (found[strlen(key)] != ' ' && found[strlen(key)] != '\0')))
+            found = strstr(found + 1, key);
+        if (found == NULL)
+            fake_fail("QEMU's %s has no argument '%s'", command, key);
+    }
+}
+
+/* ---- the guest's answers ---- */
+
+static void tell_ost(struct sim *sim, const struct sim_ost *ost)
+{
+    struct sim_ost *last = sim->telling_cpu ? &sim->cpus[sim->telling_slot].ost
+                                            : &sim->dimm_ost[sim->telling_slot];
+    const char *device = sim->telling_cpu ? sim->cpus[sim->telling_slot].id : "";
+    char slot[16];
+    unsigned i;
+
+    for (i = 0; !sim->telling_cpu && i < sim->dimm_count; i++) {
+        if (sim->dimms[i].slot == sim->telling_slot)
+            device = sim->dimms[i].id;
+    }
+    *last = *ost;
+    if (!sim->has_ost || sim->guest.ost_unheard)
+        return;
+    (void)snprintf(slot, sizeof(slot), "%u", sim->telling_slot);
+    sim_emit(sim, "ACPI_DEVICE_OST",
+             json_pack("{s:{s:s, s:s, s:s, s:i, s:i}}", "info", "device", device, "slot", slot,
+                       "slot-type", sim->telling_cpu ? "CPU" : "DIMM", "source", (int)ost->source,
+                       "status", (int)ost->status));
+}
+
+static void tell_more(struct sim *sim)
+{
+    while (sim->telling && sim->told < sim->guest.ost_count) {
+        if (sim->guest.ost_delay_ms > 0 && sim->qmp.wake_ms == CLOCK_NEVER_MS) {
+            sim->qmp.wake_ms = clock_now_ms() + sim->guest.ost_delay_ms;
+            return;
+        }
+        sim->qmp.wake_ms = CLOCK_NEVER_MS;
+        tell_ost(sim, &sim->guest.ost[sim->told++]);
+    }
+    if (sim->telling && !sim->guest.ignores)
+        sim_guest_shows(sim, sim->telling_cpu, sim->telling_slot);
+    sim->telling = false;
+}
+
+void sim_plugged(struct sim *sim, bool is_cpu, unsigned slot)
+{
+    sim->telling = true;
+    sim->telling_cpu = is_cpu;
+    sim->telling_slot = slot;
+    sim->told = 0;
+    if (sim->event_first)
+        tell_more(sim);
+}
+
+static void on_woken(void *user)
+{
+    struct sim *sim = user;
+
+    sim->qmp.wake_ms = 0; /* tell_more() takes it for a delay that has passed */
+    tell_more(sim);
+}
+
+/* ---- commands ---- */
+
+static const struct sim_fault *take_fault(struct sim *sim, enum sim_side side, const char *command)
+{
+    const struct sim_fault *fault;
+    unsigned i, hit;
+
+    for (i = 0; i < sim->fault_count; i++) {
+        fault = &sim->faults[i];
+        if (fault->side != side ||
+            (fault->command != NULL && strcmp(fault->command, command) != 0))
+            continue;
+        hit = sim->hits[i]++;
+        if (hit >= fault->skip && (fault->times == 0 || hit < fault->skip + fault->times))
+            return fault;
+    }
+    return NULL;
+}
+
+static json_t *carry_out(struct sim *sim, enum sim_side side, const json_t *message)
+{
+    const char *command = json_string_value(json_object_get(message, "execute"));
+    const json_t *arguments = json_object_get(message, "arguments");
+
+    return side == SIM_QMP ? sim_qmp_do(sim, command, arguments)
+                           : sim_agent_do(sim, command, arguments);
+}
+
+static json_t *answer(struct sim *sim, enum sim_side side, const json_t *message,
+                      const struct sim_fault *fault)
+{
+    struct server *server = side == SIM_QMP ? &sim->qmp : &sim->agent;
+
+    if (fault == NULL)
+        return carry_out(sim, side, message);
+    switch (fault->action) {
+    case SIM_REJECT:
+        return sim_error("GenericError", "%s", fault->text);
+    case SIM_ANSWER:
+        return sim_return(fake_json(fault->text));
+    case SIM_RAW:
+        server_send(server, fault->text, strlen(fault->text));
+        break;
+    case SIM_IGNORE:
+        break;
+    case SIM_DO_SILENTLY:
+        json_decref(carry_out(sim, side, message));
+        break;
+    case SIM_HANG_UP:
+        server_hang_up(server);
+        break;
+    case SIM_DIE:
+        sim_die(sim);
+        break;
+    }
+    return NULL;
+}
+
+static void take(struct sim *sim, enum sim_side side, json_t *message)
+{
+    const char *command = json_string_value(json_object_get(message, "execute"));
+    json_t *id = json_object_get(message, "id");
+    const struct sim_fault *fault;
+    json_t *reply;
+
+    if (command == NULL)
+        fake_fail("vmplug sent what is no command: %s", json_dumps(message, JSON_COMPACT));
+    json_array_append(sim->record[side], message);
+    if (sim->on_command != NULL)
+        sim->on_command(sim->user, sim, side, command);
+    if ((side == SIM_QMP ? sim->qmp.fd : sim->agent.fd) < 0)
+        return; /* hung up by the test */
+    fault = take_fault(sim, side, command);
+    reply = answer(sim, side, message, fault);
+    if (reply != NULL && id != NULL)
+        json_object_set(reply, "id", id);
+    if (reply != NULL)
+        server_send_json(side == SIM_QMP ? &sim->qmp : &sim->agent, reply);
+    if (sim->qmp.wake_ms == CLOCK_NEVER_MS)
+        tell_more(sim);
+}
+
+static void greet(void *user)
+{
+    struct sim *sim = user;
+
+    if (sim->greets)
+        server_send_json(
+            &sim->qmp,
+            fake_json("{'QMP':{'version':{'qemu':{'micro':22,'minor':2,'major':7},'package':''},"
+                      "'capabilities':['oob']}}"));
+}
+
+static void take_qmp(void *user, json_t *message)
+{
+    take(user, SIM_QMP, message);
+}
+
+static void take_agent(void *user, json_t *message)
+{
+    struct sim *sim = user;
+    const char *command = json_string_value(json_object_get(message, "execute"));
+    char text[64];
+
+    if (sim->agent_hangs)
+        return;
+    if (command == NULL || strcmp(command, "guest-sync-delimited") != 0) {
+        take(sim, SIM_AGENT, message);
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "\xff{\"return\": %" JSON_INTEGER_FORMAT "}\n",
+                   json_integer_value(json_object_get(json_object_get(message, "arguments"),
+                                                      "id")));
+    server_send(&sim->agent, text, strlen(text));
+}
+
+static void take_sentinel(void *user)
+{
+    static const char complaint[] =
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error, stray ''\"}}\n";
+    struct sim *sim = user;
+
+    if (!sim->agent_hangs)
+        server_send(&sim->agent, complaint, sizeof(complaint) - 1);
+}
+
+static const struct server_handler qmp_handler = {
+    .connected = greet, .received = take_qmp, .woken = on_woken};
+static const struct server_handler agent_handler = {
+    .received = take_agent, .sentinel = take_sentinel};
+
+/* ---- the test's side ---- */
+
+struct sim *sim_new(void)
+{
+    static unsigned number;
+    struct sim *sim = calloc(1, sizeof(*sim));
+    char name[64];
+    unsigned i;
+
+    (void)snprintf(name, sizeof(name), "sim%u-qmp", number);
+    server_open(&sim->qmp, fake_path(name), &qmp_handler, sim);
+    (void)snprintf(name, sizeof(name), "sim%u-agent", number++);
+    server_open(&sim->agent, fake_path(name), &agent_handler, sim);
+    sim->greets = sim->has_cpus = sim->has_ost = sim->has_scsi = true;
+    sim->cpu_count = 4;
+    sim->cpus[0].present = sim->cpus[1].present = true;
+    sim->base_bytes = 256 * SIM_MIB;
+    sim->max_bytes = 4 * SIM_GIB;
+    sim->slots = 4;
+    sim->objects = json_object();
+    sim->disabled = json_object();
+    sim->record[SIM_QMP] = json_array();
+    sim->record[SIM_AGENT] = json_array();
+    sim->guest = (struct sim_guest){
+        .ost = {{1, 0}}, .ost_count = 1, .tells_serials = true, .block_bytes = 128 * SIM_MIB};
+    for (i = 0; i < 2; i++) {
+        sim->guest.vcpus[sim->guest.vcpu_count++] = (struct sim_vcpu){i, true};
+        sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){i, true};
+    }
+    return sim;
+}
+
+void sim_actors(struct sim *sim, struct fake_actor actors[2])
+{
+    actors[0] = (struct fake_actor){.pump = &sim->qmp.pump};
+    actors[1] = (struct fake_actor){.pump = &sim->agent.pump};
+}
+
+void sim_die(struct sim *sim)
+{
+    server_close(&sim->agent);
+    server_close(&sim->qmp);
+}
+
+void sim_end(struct sim *sim)
+{
+    sim_die(sim);
+    json_decref(sim->objects);
+    json_decref(sim->disabled);
+    json_decref(sim->record[SIM_QMP]);
+    json_decref(sim->record[SIM_AGENT]);
+    free(sim);
+}
+
+void sim_fault(struct sim *sim, struct sim_fault fault)
+{
+    if (sim->fault_count == SIM_FAULTS_MAX)
+        fake_fail("too many faults");
+    sim->faults[sim->fault_count++] = fault;
+}
+
+void sim_disable(struct sim *sim, const char *agent_command)
+{
+    json_object_set_new(sim->disabled, agent_command, json_true());
+}
+
+unsigned sim_count(const struct sim *sim, enum sim_side side, const char *command)
+{
+    const json_t *message;
+    unsigned count = 0;
+    size_t i;
+
+    json_array_foreach(sim->record[side], i, message) {
+        if (strcmp(json_string_value(json_object_get(message, "execute")), command) == 0)
+            count++;
+    }
+    return count;
+}
+
+const json_t *sim_arguments(const struct sim *sim, enum sim_side side, const char *command)
+{
+    const json_t *message, *found = NULL;
+    size_t i;
+
+    json_array_foreach(sim->record[side], i, message) {
+        if (strcmp(json_string_value(json_object_get(message, "execute")), command) == 0)
+            found = json_object_get(message, "arguments");
+    }
+    return found;
+}
+
+unsigned sim_changes(const struct sim *sim)
+{
+    static const char *const changing[] = {
+        "device_add",   "device_del", "object-add",      "object-del",
+        "blockdev-add", "qom-set",    "blockdev-del",
+    };
+    unsigned count = 0, i;
+
+    for (i = 0; i < sizeof(changing) / sizeof(changing[0]); i++)
+        count += sim_count(sim, SIM_QMP, changing[i]);
+    return count + sim_count(sim, SIM_AGENT, "guest-set-vcpus") +
+           sim_count(sim, SIM_AGENT, "guest-set-memory-blocks");
+}

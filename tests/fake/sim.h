@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A QEMU with a guest in it, simulated as far as vmplug can see: a monitor and an agent socket
+ * that answer from a state, with QEMU's own checks and words. A test sets the state before the
+ * first command, injects faults, and reads the state and the record of commands afterwards. A
+ * command or argument that QEMU 7.2 does not have fails the test.
+ */
+#ifndef TESTS_FAKE_SIM_H
+#define TESTS_FAKE_SIM_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/fake/fake.h"
+#include "tests/fake/server.h"
+
+#define SIM_CPUS_MAX 32
+#define SIM_DIMMS_MAX 32
+#define SIM_NODES_MAX 32
+#define SIM_BLOCKS_MAX 512
+#define SIM_FAULTS_MAX 16
+#define SIM_OST_MAX 4
+#define SIM_MIB (UINT64_C(1) << 20)
+#define SIM_GIB (UINT64_C(1) << 30)
+#define SIM_DIMM_BASE (4 * SIM_GIB) /* where memory devices go */
+
+enum sim_side { SIM_QMP, SIM_AGENT };
+
+struct sim_ost {
+    uint32_t source, status;
+};
+
+struct sim_cpu {
+    bool present;
+    char id[64]; /* "" of a boot vCPU */
+    struct sim_ost ost;
+};
+
+struct sim_dimm {
+    char id[64], backend[64];
+    uint64_t addr, bytes;
+    unsigned slot, node;
+};
+
+/* A block node, and the scsi-hd that uses it, if any. */
+struct sim_disk {
+    char node[64], file[512], driver[16];
+    bool read_only;
+    char id[64], bus[64], serial[64]; /* id is "" while no device uses it */
+    unsigned scsi_id, lun;
+    bool seen; /* by the guest */
+};
+
+struct sim_vcpu {
+    int64_t logical_id;
+    bool online;
+};
+
+struct sim_block {
+    uint64_t index;
+    bool online;
+};
+
+/* How the guest takes what is plugged in. */
+struct sim_guest {
+    struct sim_ost ost[SIM_OST_MAX]; /* what it answers to each, in turn */
+    unsigned ost_count;
+    double ost_delay_ms;   /* before each of these answers */
+    bool ost_unheard;      /* the events are lost; QEMU's table has the last word all the same */
+    bool ignores;          /* it never shows what was plugged in */
+    bool onlines;          /* by itself, without the agent */
+    bool set_does_nothing; /* guest-set-… claims success */
+    bool tells_serials;    /* guest-get-disks */
+    bool has_vpd;          /* /sys/block/…/device/vpd_pg80 can be read */
+    const char *block_response; /* of guest-set-memory-blocks, NULL: "success" */
+    struct sim_vcpu vcpus[SIM_CPUS_MAX];
+    unsigned vcpu_count;
+    uint64_t block_bytes;
+    struct sim_block blocks[SIM_BLOCKS_MAX];
+    unsigned block_count;
+    int64_t open_handle; /* of a file; 0: none */
+    unsigned open_disk;
+};
+
+enum sim_action {
+    SIM_REJECT,     /* with class GenericError and text */
+    SIM_ANSWER,     /* with text, which is JSON, instead of carrying it out */
+    SIM_RAW,        /* with these bytes */
+    SIM_IGNORE,     /* not carried out, not answered */
+    SIM_DO_SILENTLY, /* carried out, not answered */
+    SIM_HANG_UP,    /* closes this connection instead */
+    SIM_DIE         /* closes both */
+};
+
+struct sim_fault {
+    enum sim_side side;
+    const char *command; /* NULL: any */
+    unsigned skip;       /* so many times it goes well before */
+    unsigned times;      /* then so often; 0: for ever */
+    enum sim_action action;
+    const char *text;
+};
+
+struct sim {
+    struct server qmp, agent;
+    bool greets;       /* else the monitor stays silent, as when another client holds it */
+    bool agent_hangs;
+    bool event_first;  /* ACPI_DEVICE_OST before the reply that it belongs to */
+    bool has_cpus;     /* query-hotpluggable-cpus */
+    bool has_ost;      /* query-acpi-ospm-status and the event */
+    struct sim_cpu cpus[SIM_CPUS_MAX];
+    unsigned cpu_count;
+    uint64_t base_bytes, max_bytes;
+    unsigned slots;
+    struct sim_dimm dimms[SIM_DIMMS_MAX];
+    unsigned dimm_count;
+    struct sim_ost dimm_ost[SIM_DIMMS_MAX];
+    json_t *objects;   /* id -> object-add's arguments */
+    struct sim_disk disks[SIM_NODES_MAX];
+    unsigned disk_count;
+    bool has_scsi;     /* virtio-scsi-pci "scsi0" */
+    struct sim_guest guest;
+    json_t *disabled;  /* agent commands: name -> true */
+
+    struct sim_fault faults[SIM_FAULTS_MAX];
+    unsigned fault_count;
+    unsigned hits[SIM_FAULTS_MAX];
+    json_t *record[2]; /* every command received, by side */
+
+    /* Called for each command before it is carried out; may be NULL. */
+    void (*on_command)(void *user, struct sim *sim, enum sim_side side, const char *command);
+    void *user;
+
+    /* What the guest has not answered to yet. */
+    unsigned told; /* answers given */
+    bool telling;
+    bool telling_cpu;
+    unsigned telling_slot;
+};
+
+/* q35 with 2 of 4 vCPUs, 256 MiB in 2 blocks of at most 4 GiB, 4 slots, a virtio-scsi bus without
+ * disks; the guest answers 1/0 at once, shows all, and leaves it to the agent to put it online. */
+struct sim *sim_new(void);
+
+/* Both sockets, as a process; see fake_serve(). Writes two. */
+void sim_actors(struct sim *sim, struct fake_actor actors[2]);
+
+/* Frees. */
+void sim_end(struct sim *sim);
+
+void sim_fault(struct sim *sim, struct sim_fault fault);
+void sim_disable(struct sim *sim, const char *agent_command);
+
+/* Adds a DIMM or a disk that is there from the beginning, and that the guest has online. */
+void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes);
+void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun);
+
+/* Closes both connections and listens no more. */
+void sim_die(struct sim *sim);
+
+/* How often a command came, and its arguments the last time (borrowed; NULL: never). */
+unsigned sim_count(const struct sim *sim, enum sim_side side, const char *command);
+const json_t *sim_arguments(const struct sim *sim, enum sim_side side, const char *command);
+
+/* How many commands came that change QEMU or the guest. */
+unsigned sim_changes(const struct sim *sim);
+
+struct sim_dimm *sim_find_dimm(struct sim *sim, const char *id);
+struct sim_disk *sim_find_disk(struct sim *sim, const char *id);
+
+#endif

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: MIT */
+/* QEMU's side of the simulated machine: its commands, its checks, its words. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/fake/sim_parts.h"
+
+#define CPU_TYPE "qemu64-x86_64-cpu"
+#define PAGE_BYTES (2 * SIM_MIB) /* what QEMU wants of a DIMM's address and size */
+
+static const char *text_of(const json_t *arguments, const char *key)
+{
+    const char *text = json_string_value(json_object_get(arguments, key));
+
+    return text != NULL ? text : "";
+}
+
+static void copy(char *to, size_t size, const char *from)
+{
+    (void)snprintf(to, size, "%s", from);
+}
+
+struct sim_dimm *sim_find_dimm(struct sim *sim, const char *id)
+{
+    unsigned i;
+
+    for (i = 0; i < sim->dimm_count; i++) {
+        if (strcmp(sim->dimms[i].id, id) == 0)
+            return &sim->dimms[i];
+    }
+    return NULL;
+}
+
+struct sim_disk *sim_find_disk(struct sim *sim, const char *id)
+{
+    unsigned i;
+
+    for (i = 0; i < sim->disk_count; i++) {
+        if (*id != '\0' && strcmp(sim->disks[i].id, id) == 0)
+            return &sim->disks[i];
+    }
+    return NULL;
+}
+
+static struct sim_disk *find_node(struct sim *sim, const char *node)
+{
+    unsigned i;
+
+    for (i = 0; i < sim->disk_count; i++) {
+        if (strcmp(sim->disks[i].node, node) == 0)
+            return &sim->disks[i];
+    }
+    return NULL;
+}
+
+static bool device_exists(struct sim *sim, const char *id)
+{
+    unsigned i;
+
+    for (i = 0; i < sim->cpu_count; i++) {
+        if (strcmp(sim->cpus[i].id, id) == 0)
+            return true;
+    }
+    return sim_find_dimm(sim, id) != NULL || sim_find_disk(sim, id) != NULL;
+}
+
+/* ---- what is there from the beginning ---- */
+
+void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes)
+{
+    struct sim_dimm *dimm = &sim->dimms[sim->dimm_count];
+
+    *dimm = (struct sim_dimm){.addr = addr, .bytes = bytes, .slot = sim->dimm_count};
+    copy(dimm->id, sizeof(dimm->id), id);
+    (void)snprintf(dimm->backend, sizeof(dimm->backend), "%.50s-memory", id);
+    json_object_set_new(sim->objects, dimm->backend, json_object());
+    sim->dimm_count++;
+    sim->guest.onlines = !sim->guest.onlines;
+    sim_guest_shows(sim, false, dimm->slot);
+    sim->guest.onlines = !sim->guest.onlines;
+}
+
+void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun)
+{
+    struct sim_disk *disk = &sim->disks[sim->disk_count++];
+
+    *disk = (struct sim_disk){.driver = "raw", .file = "disk.raw", .bus = "scsi0.0", .lun = lun};
+    copy(disk->id, sizeof(disk->id), id);
+    (void)snprintf(disk->node, sizeof(disk->node), "%.50s-node", id);
+    copy(disk->serial, sizeof(disk->serial), serial);
+}
+
+/* ---- queries ---- */
+
+static json_t *query_cpus(const struct sim *sim, bool fast)
+{
+    json_t *list = json_array(), *row;
+    char path[128];
+    unsigned i, slot;
+
+    for (i = 0; i < sim->cpu_count; i++) {
+        slot = fast ? i : sim->cpu_count - 1 - i; /* QEMU lists the highest slot first */
+        if (sim->cpus[slot].id[0] != '\0')
+            (void)snprintf(path, sizeof(path), "/machine/peripheral/%s", sim->cpus[slot].id);
+        else
+            (void)snprintf(path, sizeof(path), "/machine/unattached/device[%u]", slot);
+        if (fast && !sim->cpus[slot].present)
+            continue;
+        row = fast ? json_pack("{s:i, s:s, s:i, s:s}", "cpu-index", (int)slot, "qom-path", path,
+                               "thread-id", 4000 + (int)slot, "target", "x86_64")
+                   : json_pack("{s:{s:i, s:i, s:i}, s:i, s:s}", "props", "core-id", 0, "thread-id",
+                               0, "socket-id", (int)slot, "vcpus-count", 1, "type", CPU_TYPE);
+        if (!fast && sim->cpus[slot].present)
+            json_object_set_new(row, "qom-path", json_string(path));
+        json_array_append_new(list, row);
+    }
+    return sim_return(list);
+}
+
+static uint64_t plugged_bytes(const struct sim *sim)
+{
+    uint64_t bytes = 0;
+    unsigned i;
+
+    for (i = 0; i < sim->dimm_count; i++)
+        bytes += sim->dimms[i].bytes;
+    return bytes;
+}
+
+static json_t *query_memory_devices(const struct sim *sim)
+{
+    json_t *list = json_array();
+    const struct sim_dimm *dimm;
+    char path[128];
+    unsigned i;
+
+    for (i = 0; i < sim->dimm_count; i++) {
+        dimm = &sim->dimms[i];
+        (void)snprintf(path, sizeof(path), "/objects/%s", dimm->backend);
+        json_array_append_new(
+            list, json_pack("{s:s, s:{s:s, s:I, s:I, s:i, s:i, s:s, s:b, s:b}}", "type", "dimm",
+                            "data", "id", dimm->id, "addr", (json_int_t)dimm->addr, "size",
+                            (json_int_t)dimm->bytes, "slot", (int)dimm->slot, "node",
+                            (int)dimm->node, "memdev", path, "hotplugged", 1, "hotpluggable", 1));
+    }
+    return sim_return(list);
+}
+
+static json_t *query_block(const struct sim *sim)
+{
+    json_t *list = json_array();
+    const struct sim_disk *disk;
+    unsigned i;
+
+    for (i = 0; i < sim->disk_count; i++) {
+        disk = &sim->disks[i];
+        if (disk->id[0] == '\0')
+            continue;
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:{s:s, s:s, s:s, s:b, s:{s:s, s:I}}}",
+                            "device", "", "qdev", disk->id, "type", "unknown", "removable", 0,
+                            "locked", 0, "inserted", "file", disk->file, "drv", disk->driver,
+                            "node-name", disk->node, "ro", disk->read_only, "image", "filename",
+                            disk->file, "virtual-size", (json_int_t)(64 * SIM_MIB)));
+    }
+    return sim_return(list);
+}
+
+static json_t *query_nodes(const struct sim *sim)
+{
+    json_t *list = json_array();
+    unsigned i;
+
+    for (i = 0; i < sim->disk_count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "node-name", sim->disks[i].node, "drv",
+                                              sim->disks[i].driver));
+    return sim_return(list);
+}
+
+static json_t *ospm_row(const char *type, const struct sim_ost *ost, unsigned slot)
+{
+    char number[16];
+
+    (void)snprintf(number, sizeof(number), "%u", slot);
+    return json_pack("{s:s, s:s, s:i, s:i}", "slot", number, "slot-type", type, "source",
+                     (int)ost->source, "status", (int)ost->status);
+}
+
+static json_t *query_ospm(const struct sim *sim)
+{
+    json_t *list = json_array();
+    unsigned i;
+
+    if (!sim->has_ost) {
+        json_decref(list);
+        return sim_error("GenericError", "command is not supported, missing ACPI device");
+    }
+    for (i = 0; i < sim->cpu_count; i++)
+        json_array_append_new(list, ospm_row("CPU", &sim->cpus[i].ost, i));
+    for (i = 0; i < sim->slots; i++)
+        json_array_append_new(list, ospm_row("DIMM", &sim->dimm_ost[i], i));
+    return sim_return(list);
+}
+
+/* ---- QOM ---- */
+
+#define SCSI_DEVICE "/machine/peripheral/scsi0/virtio-backend"
+#define SCSI_BUS SCSI_DEVICE "/scsi0.0"
+
+static void add_row(json_t *list, const char *name, const char *type)
+{
+    json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "type", type));
+}
+
+static void list_peripherals(const struct sim *sim, json_t *list)
+{
+    unsigned i;
+
+    if (sim->has_scsi)
+        add_row(list, "scsi0", "child<virtio-scsi-pci>");
+    for (i = 0; i < sim->cpu_count; i++) {
+        if (sim->cpus[i].id[0] != '\0')
+            add_row(list, sim->cpus[i].id, "child<" CPU_TYPE ">");
+    }
+    for (i = 0; i < sim->dimm_count; i++)
+        add_row(list, sim->dimms[i].id, "child<pc-dimm>");
+    for (i = 0; i < sim->disk_count; i++) {
+        if (sim->disks[i].id[0] != '\0')
+            add_row(list, sim->disks[i].id, "child<scsi-hd>");
+    }
+}
+
+static json_t *qom_list(const struct sim *sim, const char *path)
+{
+    json_t *list = json_array(), *value;
+    const char *key;
+    char child[32];
+    unsigned i;
+
+    add_row(list, "type", "string");
+    if (strcmp(path, "/machine/peripheral") == 0) {
+        list_peripherals(sim, list);
+    } else if (strcmp(path, "/objects") == 0) {
+        json_object_foreach(sim->objects, key, value)
+            add_row(list, key, "child<memory-backend-ram>");
+    } else if (sim->has_scsi && strcmp(path, SCSI_DEVICE) == 0) {
+        add_row(list, "scsi0.0", "child<SCSI>");
+    } else if (sim->has_scsi && strcmp(path, SCSI_BUS) == 0) {
+        for (i = 0; i < sim->disk_count; i++) {
+            (void)snprintf(child, sizeof(child), "child[%u]", i);
+            if (sim->disks[i].id[0] != '\0')
+                add_row(list, child, "link<scsi-hd>");
+        }
+    } else if (strcmp(path, "/machine/peripheral-anon") != 0) {
+        json_decref(list);
+        return sim_error("DeviceNotFound", "Device '%s' not found", path);
+    }
+    return sim_return(list);
+}
+
+static json_t *qom_get(const struct sim *sim, const char *path, const char *property)
+{
+    const struct sim_disk *disk;
+    char text[128];
+    unsigned index;
+
+    if (strcmp(path, "/machine") == 0 && strcmp(property, "type") == 0)
+        return sim_return(json_string("pc-q35-7.2-machine"));
+    if (strcmp(path, "/machine") == 0 && strcmp(property, "memory") == 0)
+        return sim_return(json_pack("{s:I, s:I, s:I}", "size", (json_int_t)sim->base_bytes,
+                                    "max-size", (json_int_t)sim->max_bytes, "slots",
+                                    (json_int_t)sim->slots));
+    if (strcmp(path, SCSI_BUS) == 0 && sscanf(property, "child[%u]", &index) == 1 &&
+        index < sim->disk_count) {
+        (void)snprintf(text, sizeof(text), "/machine/peripheral/%s", sim->disks[index].id);
+        return sim_return(json_string(text));
+    }
+    if (sscanf(path, SCSI_BUS "/child[%u]", &index) != 1 || index >= sim->disk_count)
+        return sim_error("DeviceNotFound", "Device '%s' not found", path);
+    disk = &sim->disks[index];
+    if (strcmp(property, "serial") == 0)
+        return sim_return(json_string(disk->serial));
+    return sim_return(
+        json_integer(strcmp(property, "lun") == 0 ? (json_int_t)disk->lun
+                                                  : (json_int_t)disk->scsi_id));
+}
+
+/* ---- changes ---- */
+
+static json_t *object_add(struct sim *sim, const json_t *arguments)
+{
+    const char *id = text_of(arguments, "id");
+
+    sim_check_arguments("object-add", arguments, "qom-type id size mem-path hugetlb share prealloc");
+    if (strncmp(text_of(arguments, "qom-type"), "memory-backend-", 15) != 0)
+        return sim_error("GenericError", "invalid object type: %s", text_of(arguments, "qom-type"));
+    if (!json_is_integer(json_object_get(arguments, "size")))
+        return sim_error("GenericError", "Invalid parameter type for 'size', expected: integer");
+    if (json_object_get(sim->objects, id) != NULL)
+        return sim_error("GenericError",
+                         "attempt to add duplicate property '%s' to object (type 'container')", id);
+    json_object_set(sim->objects, id, (json_t *)(uintptr_t)arguments);
+    return sim_return(json_object());
+}
+
+static json_t *object_del(struct sim *sim, const char *id)
+{
+    unsigned i;
+
+    if (json_object_get(sim->objects, id) == NULL)
+        return sim_error("GenericError", "object '%s' not found", id);
+    for (i = 0; i < sim->dimm_count; i++) {
+        if (strcmp(sim->dimms[i].backend, id) == 0)
+            return sim_error("GenericError", "object '%s' is in use, can not be deleted", id);
+    }
+    json_object_del(sim->objects, id);
+    return sim_return(json_object());
+}
+
+static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
+{
+    const char *node = text_of(arguments, "node-name");
+    const json_t *file = json_object_get(arguments, "file");
+    struct sim_disk *disk = &sim->disks[sim->disk_count];
+
+    sim_check_arguments("blockdev-add", arguments, "driver node-name file read-only");
+    sim_check_arguments("blockdev-add file", file, "driver filename");
+    if (find_node(sim, node) != NULL)
+        return sim_error("GenericError", "Duplicate nodes with node-name='%s'", node);
+    if (strlen(node) > 31)
+        return sim_error("GenericError", "Node name too long");
+    *disk = (struct sim_disk){.read_only = json_is_true(json_object_get(arguments, "read-only"))};
+    copy(disk->node, sizeof(disk->node), node);
+    copy(disk->driver, sizeof(disk->driver), text_of(arguments, "driver"));
+    copy(disk->file, sizeof(disk->file), text_of(file, "filename"));
+    sim->disk_count++;
+    return sim_return(json_object());
+}
+
+static json_t *blockdev_del(struct sim *sim, const char *node)
+{
+    struct sim_disk *disk = find_node(sim, node);
+
+    if (disk == NULL)
+        return sim_error("GenericError", "Failed to find node with node-name='%s'", node);
+    if (disk->id[0] != '\0')
+        return sim_error("GenericError", "Node %s is in use", node);
+    *disk = sim->disks[--sim->disk_count];
+    return sim_return(json_object());
+}
+
+static json_t *add_cpu(struct sim *sim, const json_t *arguments)
+{
+    const json_t *socket = json_object_get(arguments, "socket-id");
+    json_int_t slot = json_integer_value(socket);
+
+    sim_check_arguments("device_add", arguments, "driver id socket-id core-id thread-id");
+    if (!json_is_integer(socket))
+        return sim_error("GenericError", "CPU socket-id is not set");
+    if (slot < 0 || slot >= (json_int_t)sim->cpu_count)
+        return sim_error("GenericError", "Invalid CPU socket-id: %d must be in range 0:%u",
+                         (int)slot, sim->cpu_count - 1);
+    if (sim->cpus[slot].present)
+        return sim_error("GenericError", "CPU[%d] with APIC ID %d exists", (int)slot, (int)slot);
+    sim->cpus[slot].present = true;
+    copy(sim->cpus[slot].id, sizeof(sim->cpus[slot].id), text_of(arguments, "id"));
+    sim_plugged(sim, true, (unsigned)slot);
+    return sim_return(json_object());
+}
+
+static uint64_t behind_last(const struct sim *sim)
+{
+    uint64_t end = SIM_DIMM_BASE;
+    unsigned i;
+
+    for (i = 0; i < sim->dimm_count; i++) {
+        if (sim->dimms[i].addr + sim->dimms[i].bytes > end)
+            end = sim->dimms[i].addr + sim->dimms[i].bytes;
+    }
+    return (end + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
+static json_t *add_dimm(struct sim *sim, const json_t *arguments)
+{
+    const char *memdev = text_of(arguments, "memdev");
+    const json_t *backend = json_object_get(sim->objects, memdev);
+    const json_t *addr = json_object_get(arguments, "addr");
+    struct sim_dimm dimm = {.slot = sim->dimm_count};
+
+    sim_check_arguments("device_add", arguments, "driver id memdev node addr slot");
+    if (backend == NULL)
+        return sim_error("DeviceNotFound", "Device '%s' not found", memdev);
+    if (sim->dimm_count >= sim->slots)
+        return sim_error("GenericError", "no free slots available");
+    dimm.bytes = (uint64_t)json_integer_value(json_object_get(backend, "size"));
+    if (dimm.bytes % PAGE_BYTES != 0)
+        return sim_error("GenericError", "backend memory size must be multiple of 0x200000");
+    dimm.addr = addr != NULL ? (uint64_t)json_integer_value(addr) : behind_last(sim);
+    if (dimm.addr < behind_last(sim))
+        return sim_error("GenericError", "address range conflicts with memory device id='%s'",
+                         sim->dimms[0].id);
+    dimm.node = (unsigned)json_integer_value(json_object_get(arguments, "node"));
+    copy(dimm.id, sizeof(dimm.id), text_of(arguments, "id"));
+    copy(dimm.backend, sizeof(dimm.backend), memdev);
+    sim->dimms[sim->dimm_count++] = dimm;
+    sim_plugged(sim, false, dimm.slot);
+    return sim_return(json_object());
+}
+
+static json_t *add_disk(struct sim *sim, const json_t *arguments)
+{
+    struct sim_disk *disk = find_node(sim, text_of(arguments, "drive"));
+    unsigned lun = (unsigned)json_integer_value(json_object_get(arguments, "lun"));
+    unsigned scsi_id = (unsigned)json_integer_value(json_object_get(arguments, "scsi-id"));
+    unsigned i;
+
+    sim_check_arguments("device_add", arguments,
+                        "driver id bus channel scsi-id lun drive serial");
+    if (disk == NULL)
+        return sim_error("GenericError", "Property 'scsi-hd.drive' can't find value '%s'",
+                         text_of(arguments, "drive"));
+    if (!sim->has_scsi || strcmp(text_of(arguments, "bus"), "scsi0.0") != 0)
+        return sim_error("GenericError", "Bus '%s' not found", text_of(arguments, "bus"));
+    for (i = 0; i < sim->disk_count; i++) {
+        if (sim->disks[i].id[0] != '\0' && sim->disks[i].lun == lun &&
+            sim->disks[i].scsi_id == scsi_id)
+            return sim_error("GenericError", "lun already used by '%s'", sim->disks[i].id);
+    }
+    copy(disk->id, sizeof(disk->id), text_of(arguments, "id"));
+    copy(disk->bus, sizeof(disk->bus), "scsi0.0");
+    copy(disk->serial, sizeof(disk->serial), text_of(arguments, "serial"));
+    disk->lun = lun;
+    disk->scsi_id = scsi_id;
+    return sim_return(json_object());
+}
+
+static json_t *device_add(struct sim *sim, const json_t *arguments)
+{
+    const char *driver = text_of(arguments, "driver");
+
+    if (device_exists(sim, text_of(arguments, "id")))
+        return sim_error("GenericError", "Duplicate device ID '%s'", text_of(arguments, "id"));
+    if (strcmp(driver, CPU_TYPE) == 0)
+        return add_cpu(sim, arguments);
+    if (strcmp(driver, "pc-dimm") == 0)
+        return add_dimm(sim, arguments);
+    if (strcmp(driver, "scsi-hd") == 0)
+        return add_disk(sim, arguments);
+    return sim_error("GenericError", "'%s' is not a valid device model name", driver);
+}
+
+/* ---- ---- */
+
+static json_t *constant(const char *command)
+{
+    static const struct {
+        const char *command, *answer;
+    } constants[] = {
+        {"qmp_capabilities", "{}"},
+        {"query-name", "{'name':'sim'}"},
+        {"query-uuid", "{'UUID':'00000000-0000-0000-0000-000000000000'}"},
+        {"query-status", "{'status':'running','singlestep':false,'running':true}"},
+        {"query-version", "{'qemu':{'micro':22,'minor':2,'major':7},'package':''}"},
+        {"query-target", "{'arch':'x86_64'}"},
+        {"query-kvm", "{'enabled':false,'present':true}"},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
+        if (strcmp(constants[i].command, command) == 0)
+            return sim_return(fake_json(constants[i].answer));
+    }
+    return NULL;
+}
+
+static json_t *query(struct sim *sim, const char *command, const json_t *arguments)
+{
+    if (strcmp(command, "query-hotpluggable-cpus") == 0)
+        return sim->has_cpus
+                   ? query_cpus(sim, false)
+                   : sim_error("GenericError",
+                               "The feature 'query-hotpluggable-cpus' is not enabled");
+    if (strcmp(command, "query-cpus-fast") == 0)
+        return query_cpus(sim, true);
+    if (strcmp(command, "query-memory-size-summary") == 0)
+        return sim_return(json_pack("{s:I, s:I}", "base-memory", (json_int_t)sim->base_bytes,
+                                    "plugged-memory", (json_int_t)plugged_bytes(sim)));
+    if (strcmp(command, "query-memory-devices") == 0)
+        return query_memory_devices(sim);
+    if (strcmp(command, "query-block") == 0)
+        return query_block(sim);
+    if (strcmp(command, "query-named-block-nodes") == 0)
+        return query_nodes(sim);
+    if (strcmp(command, "query-acpi-ospm-status") == 0)
+        return query_ospm(sim);
+    if (strcmp(command, "qom-list") == 0)
+        return qom_list(sim, text_of(arguments, "path"));
+    if (strcmp(command, "qom-get") == 0)
+        return qom_get(sim, text_of(arguments, "path"), text_of(arguments, "property"));
+    return constant(command);
+}
+
+json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments)
+{
+    json_t *answer = query(sim, command, arguments);
+
+    if (answer != NULL)
+        return answer;
+    if (strcmp(command, "object-add") == 0)
+        return object_add(sim, arguments);
+    if (strcmp(command, "object-del") == 0)
+        return object_del(sim, text_of(arguments, "id"));
+    if (strcmp(command, "blockdev-add") == 0)
+        return blockdev_add(sim, arguments);
+    if (strcmp(command, "blockdev-del") == 0)
+        return blockdev_del(sim, text_of(arguments, "node-name"));
+    if (strcmp(command, "device_add") == 0)
+        return device_add(sim, arguments);
+    fake_fail("vmplug sent %s, which this QEMU does not know", command);
+}
