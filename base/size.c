@@ -2,7 +2,6 @@
 #include "base/size.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,10 +25,7 @@ int size_parse(const char *text, uint64_t *ret_bytes, struct error *error)
 
     if (!isdigit((unsigned char)text[0]))
         return invalid(text, error);
-    errno = 0;
-    number = strtoumax(text, &end, 10);
-    if (errno != 0)
-        return invalid(text, error);
+    number = strtoumax(text, &end, 10); /* too large for it is too large for us, see below */
     if (*end != '\0') {
         unit = strchr(units, toupper((unsigned char)*end));
         if (unit == NULL && strcasecmp(end, "B") != 0)

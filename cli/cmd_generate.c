@@ -25,7 +25,6 @@ static const struct command commands[] = {
         .summary = "print vmplug(1)",
         .help = "The source is for groff and mandoc.",
         .examples = no_examples,
-        .flags = COMMAND_HIDDEN,
         .run = generate_man,
     },
     {
@@ -34,10 +33,14 @@ static const struct command commands[] = {
         .summary = "print the completion for bash",
         .help = "Source it, or install it as bash-completion/completions/vmplug.",
         .examples = no_examples,
-        .flags = COMMAND_HIDDEN,
         .run = generate_completion,
     },
 };
 
 const struct command_group cmd_generate_group = {
-    .word = "generate", .title = "Builds", .commands = commands, .count = COUNT_OF(commands)};
+    .word = "generate",
+    .title = "Builds",
+    .hidden = true,
+    .commands = commands,
+    .count = COUNT_OF(commands),
+};

@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "cli/printable.h"
+#include "base/text.h"
 #include "cli/report.h"
 #include "cli/result_json.h"
 #include "qmp/codec.h"
@@ -76,7 +76,7 @@ static int report_reply(struct invocation *invocation, const struct error *error
         output_json(&invocation->out, object, 0);
     }
     (void)snprintf(line, sizeof(line), "%s: %s", error->class_name, error->why);
-    printable_line(line);
+    text_make_printable(line);
     fprintf(stderr, "%s\n", line);
     return report_exit_code(VERDICT_REJECTED, error);
 }

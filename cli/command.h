@@ -6,7 +6,9 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "cli/options.h"
 #include "cli/output.h"
@@ -20,8 +22,7 @@ enum command_flag {
     COMMAND_USES_QMP = 1 << 1,    /* where --qmp is given */
     COMMAND_USES_AGENT = 1 << 2,  /* beside QMP, where --agent is given */
     COMMAND_NEEDS_AGENT = 1 << 3, /* the agent alone */
-    COMMAND_HIDDEN = 1 << 4,      /* left out of help; for builds and packagers */
-    COMMAND_TAKES_FILES = 1 << 5, /* the operands are files, for the completion */
+    COMMAND_TAKES_FILES = 1 << 4, /* the operands are files, for the completion */
 };
 
 struct command_example {
@@ -50,6 +51,7 @@ struct command {
 struct command_group {
     const char *word;  /* "cpu"; NULL where each command has a word of its own */
     const char *title; /* "vCPUs" */
+    bool hidden;       /* left out of help; for builds and packagers */
     const struct command *commands;
     size_t count;
 };

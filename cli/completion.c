@@ -107,9 +107,7 @@ static void print_first_words(struct output *out, const struct command_group *co
     size_t i;
 
     for (; *groups != NULL; groups++) {
-        for (i = 0; i < (*groups)->count; i++) {
-            if (((*groups)->commands[i].flags & COMMAND_HIDDEN) != 0)
-                continue;
+        for (i = 0; i < (*groups)->count && !(*groups)->hidden; i++) {
             output_print(out, "%s%s", separator,
                          (*groups)->word != NULL ? (*groups)->word : (*groups)->commands[i].name);
             separator = " ";
@@ -127,7 +125,7 @@ static void print_second_words(struct output *out, const struct command_group *c
     output_print(out, "\tcase $first in\n");
     for (; *groups != NULL; groups++) {
         group = *groups;
-        if (group->word == NULL || (group->commands[0].flags & COMMAND_HIDDEN) != 0)
+        if (group->word == NULL || group->hidden)
             continue;
         output_print(out, "\t%s) _vmplug_words '", group->word);
         for (i = 0; i < group->count; i++)
@@ -160,10 +158,8 @@ static void print_options(struct output *out, const struct command_group *const 
 
     output_print(out, "\tif [[ $cur == -* ]]; then\n\tcase \"$first${second:+ $second}\" in\n");
     for (; *groups != NULL; groups++) {
-        for (i = 0; i < (*groups)->count; i++) {
-            if (((*groups)->commands[i].flags & COMMAND_HIDDEN) == 0)
-                print_option_words(out, &(*groups)->commands[i]);
-        }
+        for (i = 0; i < (*groups)->count && !(*groups)->hidden; i++)
+            print_option_words(out, &(*groups)->commands[i]);
     }
     output_print(out, "\t*) _vmplug_words '");
     for (i = 0; i < OPTIONS_; i++) {

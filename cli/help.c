@@ -84,23 +84,10 @@ static void print_commands(struct output *out, const struct command_group *group
 
     for (i = 0; i < group->count; i++) {
         command = &group->commands[i];
-        if ((command->flags & COMMAND_HIDDEN) != 0)
-            continue;
         (void)snprintf(term, sizeof(term), "%s%s%s", command->name,
                        command->operands[0] != '\0' ? " " : "", command->operands);
         print_term(out, term, SUMMARY_COLUMN, command->summary);
     }
-}
-
-static bool is_hidden(const struct command_group *group)
-{
-    size_t i;
-
-    for (i = 0; i < group->count; i++) {
-        if ((group->commands[i].flags & COMMAND_HIDDEN) == 0)
-            return false;
-    }
-    return true;
 }
 
 void help_overview(struct output *out, const struct command_group *const *groups)
@@ -116,7 +103,7 @@ void help_overview(struct output *out, const struct command_group *const *groups
          "Adds vCPUs, memory and disks to a QEMU that is running, over QMP, and proves that the "
          "guest has them.");
     for (; *groups != NULL; groups++) {
-        if (is_hidden(*groups))
+        if ((*groups)->hidden)
             continue;
         output_print(out, "\n%s:\n", (*groups)->title);
         print_commands(out, *groups);
@@ -128,8 +115,7 @@ void help_overview(struct output *out, const struct command_group *const *groups
                       "  vmplug cpu add 2\n"
                       "  vmplug memory add 512M\n"
                       "  vmplug disk add data.qcow2\n\n"
-                      "vmplug help SUBCOMMAND explains one; man vmplug has it all, and the exit "
-                      "statuses.\n");
+                      "vmplug help SUBCOMMAND explains one of them; man vmplug says it all.\n");
 }
 
 void help_group(struct output *out, const struct command_group *group)

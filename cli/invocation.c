@@ -53,11 +53,9 @@ static void consider_group(struct suggestion *suggestion, const struct command_g
 {
     size_t i;
 
-    for (i = 0; i < group->count; i++) {
-        if ((group->commands[i].flags & COMMAND_HIDDEN) == 0)
-            suggest_consider(suggestion, group->commands[i].name +
-                                             (second_words ? strlen(group->word) + 1 : 0));
-    }
+    for (i = 0; i < group->count; i++)
+        suggest_consider(suggestion,
+                         group->commands[i].name + (second_words ? strlen(group->word) + 1 : 0));
 }
 
 static void list_second_words(const struct command_group *group, char *text, size_t size)
@@ -102,6 +100,8 @@ int invocation_refuse_words(const struct command_group *const *groups, const cha
     if (group != NULL)
         return refuse_second_word(group, count > 1 ? words[1] : NULL, error);
     for (; *groups != NULL; groups++) {
+        if ((*groups)->hidden)
+            continue;
         if ((*groups)->word != NULL)
             suggest_consider(&suggestion, (*groups)->word);
         else
@@ -137,10 +137,10 @@ static int check_sockets(const struct invocation *invocation, struct error *erro
 
     if ((command->flags & COMMAND_NEEDS_QMP) != 0 && invocation->options.qmp_path == NULL)
         return error_set(error, ERROR_INVALID, "give its QMP socket with --qmp PATH or VMPLUG_QMP",
-                         "%s: which QEMU?", command->name);
+                         "%s: no QEMU is named", command->name);
     if ((command->flags & COMMAND_NEEDS_AGENT) != 0 && invocation->options.agent_path == NULL)
         return error_set(error, ERROR_INVALID, "give its socket with --agent PATH or VMPLUG_AGENT",
-                         "%s: which guest agent?", command->name);
+                         "%s: no guest agent is named", command->name);
     return 0;
 }
 

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/size.h"
-#include "cli/printable.h"
+#include "base/text.h"
 #include "qmp/field.h"
 
 #define DETAIL_MAX 512
@@ -75,7 +75,7 @@ static void describe_stage(const struct operation_stage *stage, const json_t *de
     else if (stage->has_ost)
         (void)snprintf(text, DETAIL_MAX, "_OST: %s",
                        ost_meaning(stage->ost_source, stage->ost_status, meaning));
-    printable_line(text);
+    text_make_printable(text);
 }
 
 /* What is being added, behind its id. */
@@ -90,7 +90,7 @@ static void describe_device(const json_t *details, char text[DETAIL_MAX])
                        field_string(details, "format", "?"));
     else if (field_u64(details, "bytes", &bytes))
         (void)snprintf(text, DETAIL_MAX, ", %s", size_format(bytes, size));
-    printable_line(text);
+    text_make_printable(text);
 }
 
 /* ---- lines ---- */
@@ -278,7 +278,8 @@ static void print_left(struct ladder *ladder, const struct operation_result *res
             output_print(ladder->out, "; nothing is left behind");
         return;
     }
-    output_print(ladder->out, result->verdict == VERDICT_LOST ? "; may be there:" : "; still in QEMU:");
+    output_print(ladder->out,
+                 result->verdict == VERDICT_LOST ? "; may be there:" : "; still in QEMU:");
     for (i = 0; i < result->left_count; i++)
         output_print(ladder->out, "%s %s", i == 0 ? "" : ",", result->left[i]);
 }

@@ -75,7 +75,7 @@ static const struct {
     const char *code;
     const char *meaning;
 } exits[] = {
-    {"0", "Success: the verdicts online, done and unconfirmed, and the rung that --wait asked for."},
+    {"0", "The verdicts online, done and unconfirmed, and the rung that --wait asked for."},
     {"1", "Anything that is not below."},
     {"2", "The command line is wrong."},
     {"3", "No connection: no such socket, the monitor is held by another client, or what answers "
@@ -184,10 +184,8 @@ static void print_commands(struct output *out, const struct command_group *const
 
     print_head(out, "SUBCOMMANDS");
     for (; *groups != NULL; groups++) {
-        for (i = 0; i < (*groups)->count; i++) {
-            if (((*groups)->commands[i].flags & COMMAND_HIDDEN) == 0)
-                print_command(out, &(*groups)->commands[i]);
-        }
+        for (i = 0; i < (*groups)->count && !(*groups)->hidden; i++)
+            print_command(out, &(*groups)->commands[i]);
     }
 }
 
@@ -261,8 +259,8 @@ static void print_files(struct output *out)
     print_head(out, "FILES");
     roff_text(out,
               "The file of --trace is made readable for its owner only, and appended to. A line is "
-              "an object with ms (of the host's monotonic clock), channel (qmp or agent), direction "
-              "(sent or received) and message, or text for what is no JSON.",
+              "an object with ms (of the host's monotonic clock), channel (qmp or agent), "
+              "direction (sent or received) and message, or text for what is no JSON.",
               ".PP");
     print_head(out, "SEE ALSO");
     output_print(out, ".BR qemu\\-system\\-x86_64 (1),\n.BR qemu\\-img (1),\n.BR qemu\\-ga (8)\n");

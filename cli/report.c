@@ -5,36 +5,17 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "cli/printable.h"
+#include "base/text.h"
 #include "cli/result_json.h"
 #include "qmp/codec.h"
 
-/* Where nobody closer to the failure had advice. */
-static const char *const general_advice[] = {
-    [ERROR_NONE] = "",
-    [ERROR_INVALID] = "see vmplug help",
-    [ERROR_BLOCKED] = "see vmplug status for what there is",
-    [ERROR_CONNECT] = "look whether QEMU runs and has this socket",
-    [ERROR_BUSY] = "end the other client, or give QEMU a second -qmp socket",
-    [ERROR_PROTOCOL] = "look whether this is the socket of QEMU's -qmp",
-    [ERROR_LIMIT] = "look whether this is the socket of QEMU's -qmp",
-    [ERROR_REJECTED] = "ask for something that it accepts",
-    [ERROR_TIMEOUT] = "give it more time with --timeout",
-    [ERROR_DISCONNECTED] = "look whether QEMU is still running",
-    [ERROR_CANCELLED] = "see vmplug status for what stands",
-    [ERROR_SYSTEM] = "look what this host is short of",
-};
-
-_Static_assert(COUNT_OF(general_advice) == ERROR_CODES_, "there is advice for every error");
-
 void report_line(const char *what, const struct error *error)
 {
-    const char *fix = error->fix[0] != '\0' ? error->fix : general_advice[error->code];
     char line[sizeof(error->why) + sizeof(error->fix) + 128];
 
     (void)snprintf(line, sizeof(line), "vmplug: %s%s%s; %s", what != NULL ? what : "",
-                   what != NULL ? ": " : "", error->why, fix);
-    printable_line(line);
+                   what != NULL ? ": " : "", error->why, result_json_fix(error));
+    text_make_printable(line);
     fprintf(stderr, "%s\n", line);
 }
 

@@ -9,7 +9,7 @@
  * the best general advice. */
 void report_line(const char *what, const struct error *error);
 
-/* What a failed command comes to: was_ready tells a connection that ended from one that never was. */
+/* What a failed command comes to. was_ready: a connection that ends now was there before. */
 enum verdict report_verdict(const struct error *error, bool was_ready);
 
 /* The contract's exit code; error may be NULL. */

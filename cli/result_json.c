@@ -4,8 +4,32 @@
 #include <string.h>
 
 #include "acpi/ost.h"
+#include "base/cleanup.h"
 #include "cli/printable.h"
 #include "qmp/codec.h"
+
+/* Where nobody closer to the failure had advice. */
+static const char *const general_fixes[] = {
+    [ERROR_NONE] = "",
+    [ERROR_INVALID] = "see vmplug help",
+    [ERROR_BLOCKED] = "see vmplug status for what there is",
+    [ERROR_CONNECT] = "look whether QEMU runs and has this socket",
+    [ERROR_BUSY] = "end the other client, or give QEMU a second -qmp socket",
+    [ERROR_PROTOCOL] = "look whether this is the socket of QEMU's -qmp",
+    [ERROR_LIMIT] = "look whether this is the socket of QEMU's -qmp",
+    [ERROR_REJECTED] = "ask for something that it accepts",
+    [ERROR_TIMEOUT] = "give it more time with --timeout",
+    [ERROR_DISCONNECTED] = "look whether QEMU is still running",
+    [ERROR_CANCELLED] = "see vmplug status for what stands",
+    [ERROR_SYSTEM] = "look what this host is short of",
+};
+
+_Static_assert(COUNT_OF(general_fixes) == ERROR_CODES_, "there is advice for every error");
+
+const char *result_json_fix(const struct error *error)
+{
+    return error->fix[0] != '\0' ? error->fix : general_fixes[error->code];
+}
 
 json_t *result_json_ms(double ms)
 {
@@ -28,7 +52,7 @@ static json_t *error_json(const struct error *error)
                                                           : error_code_name(error->code);
 
     return json_pack("{s:o, s:o, s:o}", "class", printable_json(class_name), "desc",
-                     printable_json(error->why), "fix", printable_json(error->fix));
+                     printable_json(error->why), "fix", printable_json(result_json_fix(error)));
 }
 
 static json_t *stage_json(const struct operation_stage *stage, const json_t *details)

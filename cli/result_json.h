@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How an operation ended, as scripts read it. Each function returns a new reference. */
+/* How an operation ended, as scripts read it. json_t results are new references. */
 #ifndef CLI_RESULT_JSON_H
 #define CLI_RESULT_JSON_H
 
@@ -15,6 +15,9 @@ json_t *result_json_summary(const struct batch_result *result);
 /* Of a command that failed without an operation of its own. */
 json_t *result_json_failure(const char *operation, enum verdict verdict,
                             const struct error *error);
+
+/* What the user can do: the error's own advice, or the best general one. Borrowed. */
+const char *result_json_fix(const struct error *error);
 
 /* {"source", "status", "meaning"} */
 json_t *result_json_ost(uint32_t source, uint32_t status);

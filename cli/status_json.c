@@ -143,7 +143,8 @@ static json_t *disk_json(const struct inventory *inventory, const struct invento
         text_or_null(disk->bus), "lun", disk->on_scsi ? json_integer(disk->lun) : json_null(),
         "file", text_or_null(disk->file), "format", text_or_null(disk->format), "bytes",
         bytes_or_null(disk->has_medium, disk->bytes), "read_only", disk->read_only, "serial",
-        text_or_null(disk->serial), "guest_name", text_or_null(guest_name != NULL ? guest_name : ""),
+        text_or_null(disk->serial), "guest_name",
+        guest_name != NULL ? json_string(guest_name) : json_null(),
         "removable", disk->on_scsi ? json_true() : json_null());
 }
 

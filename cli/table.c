@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "cli/printable.h"
 
 #define GAP 2
@@ -38,7 +39,7 @@ void table_add(struct table *table, const char *format, ...)
             free(text);
         return;
     }
-    printable_line(text);
+    text_make_printable(text);
     table->cells[table->cell_count++] = text;
 }
 

@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/printable.h"
 #include "qmp/codec.h"
 
@@ -61,13 +62,14 @@ static int record(const struct trace *trace, const char *channel, bool sent, con
 {
     struct buffer line = {0};
     char head[128];
-    int length = snprintf(head, sizeof(head), "{\"ms\":%.3f,\"channel\":\"%s\",\"direction\":\"%s\",",
+    int length = snprintf(head, sizeof(head),
+                          "{\"ms\":%.3f,\"channel\":\"%s\",\"direction\":\"%s\",",
                           clock_now_ms(), channel, sent ? "sent" : "received");
     ssize_t written = -1;
 
     errno = ENOMEM;
-    if (buffer_append(&line, head, (size_t)length) == 0 && append_message(&line, bytes, size) == 0 &&
-        buffer_append(&line, "}\n", 2) == 0)
+    if (buffer_append(&line, head, (size_t)length) == 0 &&
+        append_message(&line, bytes, size) == 0 && buffer_append(&line, "}\n", 2) == 0)
         written = write(trace->fd, line.bytes + line.start, buffer_size(&line));
     if (written >= 0 && (size_t)written != buffer_size(&line)) {
         errno = ENOSPC;
@@ -94,7 +96,7 @@ static void show(const struct trace *trace, const char *channel, bool sent, cons
     }
     memcpy(text, bytes, shown);
     text[shown] = '\0';
-    printable_line(text);
+    text_make_printable(text);
     fprintf(stderr, "%8.1f ms  %-5s %s %s%s\n", clock_now_ms() - trace->started_ms, channel,
             sent ? "->" : "<-", text, shown < size ? " ..." : "");
 }

@@ -29,6 +29,7 @@ struct qapi_memory_device {
     const char *kind; /* MemoryDeviceInfoKind: "dimm", "nvdimm", "virtio-mem", … */
     const char *id;
     uint64_t bytes;
+    uint64_t reserved_bytes; /* of address space: virtio-mem's is larger than what is in it */
     uint64_t addr;
     int slot; /* -1: a kind without slots */
     unsigned node;

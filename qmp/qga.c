@@ -163,6 +163,8 @@ int qga_check_memory_blocks_set(const json_t *value, struct error *error)
     int64_t code = 0;
     size_t i;
 
+    if (!json_is_array(value))
+        return error_set(error, ERROR_REJECTED, "", "the guest agent answered for no memory block");
     json_array_foreach(value, i, row) {
         response = field_string(row, "response", "no response");
         if (strcmp(response, "success") == 0)

@@ -188,8 +188,12 @@ static int take_greeting(struct qmp_client *client, const json_t *message, struc
 
 static int take_negotiation(struct qmp_client *client, const json_t *message, struct error *error)
 {
-    if (reply_value(message, error) == NULL)
-        return -1;
+    struct error refusal = ERROR_INIT;
+
+    /* Not ERROR_REJECTED: that is a command's answer, and no command has been asked yet. */
+    if (reply_value(message, &refusal) == NULL)
+        return error_set(error, ERROR_PROTOCOL, "", "the monitor refused to negotiate: %s",
+                         refusal.why);
     client->state = READY;
     client->greeting_deadline_ms = CLOCK_NEVER_MS;
     return 0;
@@ -201,9 +205,9 @@ static struct pending *find_addressee(struct qmp_client *client, const json_t *m
 {
     int64_t id;
 
-    if (field_s64(message, "id", &id))
-        return pending_find(&client->in_flight, id);
-    return client->in_flight_count == 1 ? TAILQ_FIRST(&client->in_flight) : NULL;
+    if (json_object_get(message, "id") == NULL)
+        return client->in_flight_count == 1 ? TAILQ_FIRST(&client->in_flight) : NULL;
+    return field_s64(message, "id", &id) ? pending_find(&client->in_flight, id) : NULL;
 }
 
 static int take_reply(struct qmp_client *client, const json_t *message, struct error *error)

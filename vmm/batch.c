@@ -88,6 +88,7 @@ static void start_next(void *user)
     if (batch->interrupted && verdict_is_success(batch->result.verdict) &&
         (batch->result.done < batch->result.asked || batch->result.asked == 0)) {
         (void)error_set(&error, ERROR_CANCELLED, "", "interrupted");
+        batch->result.summary = true; /* no device's own result says it */
         finish(batch, VERDICT_INTERRUPTED, &error);
         return;
     }

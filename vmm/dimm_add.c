@@ -60,7 +60,7 @@ static int check_room(const struct operation *operation, struct error *error)
     if (!memory->room_known)
         return 0; /* QEMU will say */
     for (i = 0; i < memory->device_count; i++) {
-        used_bytes += memory->devices[i].bytes;
+        used_bytes += memory->devices[i].reserved_bytes;
         slots += has_slot(&memory->devices[i]) ? 1 : 0;
     }
     if (memory->slots_total == 0)
@@ -90,7 +90,7 @@ static uint64_t choose_address(const struct operation *operation)
     size_t i;
 
     for (i = 0; i < memory->device_count; i++) {
-        device_end = memory->devices[i].addr + memory->devices[i].bytes;
+        device_end = memory->devices[i].addr + memory->devices[i].reserved_bytes;
         aligned = aligned && device_end % block == 0;
         end = device_end > end ? device_end : end;
     }

@@ -68,6 +68,7 @@ struct inventory_memory_device {
     char id[INVENTORY_ID_MAX]; /* "" when it has none */
     char kind[24];             /* "dimm", "nvdimm", "virtio-mem", … (QAPI MemoryDeviceInfoKind) */
     uint64_t bytes;
+    uint64_t reserved_bytes; /* of address space, from addr on */
     int slot; /* -1: has none */
     unsigned node;
     uint64_t addr;

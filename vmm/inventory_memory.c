@@ -47,6 +47,7 @@ static void keep_device(struct inventory_memory_device *device, const json_t *ro
     text_copy(device->kind, sizeof(device->kind), read.kind);
     text_copy(device->id, sizeof(device->id), read.id);
     device->bytes = read.bytes;
+    device->reserved_bytes = read.reserved_bytes;
     device->addr = read.addr;
     device->slot = read.slot;
     device->node = read.node;

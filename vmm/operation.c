@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "vmm/operation_kind.h"
 
-#define AGENT_SILENCE_MS 2000   /* until a silent agent counts as absent */
+#define AGENT_SILENCE_MS 2000   /* until a silent agent counts as absent, or half of the time */
 #define OST_PATIENCE_MS 500     /* until the guest is looked into although it gave no _OST */
 #define UNDO_TIMEOUT_MS 10000   /* undoing has time of its own: the deadline may be past */
 #define FIRST_PAUSE_MS 10
@@ -161,10 +161,12 @@ static void reach(struct operation *operation, enum rung rung, const struct ledg
         operation->observer.stage(operation->observer.user, result, stage);
 }
 
-/* True when the goal has been reached, and the operation with it. */
+/* True when the goal has been reached, and the operation with it. A rung that was reached says
+ * nothing while the one below it is in doubt. */
 static bool finish_at_goal(struct operation *operation)
 {
-    if (!operation->reached[operation->goal])
+    if (!operation->reached[operation->goal] ||
+        (operation->goal > RUNG_REALIZED && !operation->reached[RUNG_REALIZED]))
         return false;
     if (operation->result.missing != NULL && !operation->request.wait_set)
         finish(operation, VERDICT_UNCONFIRMED, NULL);
@@ -208,13 +210,7 @@ static bool check_ledger(struct operation *operation)
 
 /* ---- questions ---- */
 
-/* The agent's socket closes when QEMU ends, and perhaps before its monitor does: QEMU is asked
- * once more before anything is said of a device that may be no more. */
-static void lose_agent(struct operation *operation, const struct error *error)
-{
-    operation->reached[RUNG_REALIZED] = false;
-    operation_cannot_look(operation, "agent", error->why);
-}
+static void lose_agent(struct operation *operation);
 
 static void on_answer(void *user, const struct reply *reply)
 {
@@ -230,7 +226,7 @@ static void on_answer(void *user, const struct reply *reply)
     if (peer == PEER_QMP && reply->error->code != ERROR_TIMEOUT)
         finish_failed(operation, reply->error);
     else if (peer == PEER_AGENT && reply->error->code == ERROR_DISCONNECTED)
-        lose_agent(operation, reply->error);
+        lose_agent(operation);
     else
         operation_look_later(operation); /* the deadline decides */
 }
@@ -256,7 +252,22 @@ static void ask(struct operation *operation, enum peer peer, const char *command
     if (peer == PEER_QMP)
         finish_failed(operation, &error);
     else
-        lose_agent(operation, &error);
+        lose_agent(operation);
+}
+
+static void on_agent_lost(struct operation *operation, const json_t *value,
+                          const struct error *error)
+{
+    (void)error;
+    operation->reached[RUNG_REALIZED] = operation->kind->is_realized(operation, value);
+    operation_cannot_look(operation, "agent", vm_agent_failure(operation->vm)->why);
+}
+
+/* The agent's socket closes when QEMU ends, and perhaps before its monitor does: QEMU is asked
+ * once more before anything is said of a device that may be no more. */
+static void lose_agent(struct operation *operation)
+{
+    ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_agent_lost);
 }
 
 void operation_ask_agent(struct operation *operation, const char *command, json_t *arguments,
@@ -525,6 +536,13 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
         finish_failed(operation, failure);
         return;
     }
+    if (clock_now_ms() >= operation->deadline_ms) {
+        (void)error_set(&error, ERROR_TIMEOUT, "give it more time with --timeout",
+                        "looking at the VM took %.3g s; nothing was sent",
+                        operation->request.timeout_ms / 1e3);
+        finish(operation, VERDICT_ERROR, &error);
+        return;
+    }
     if (operation_set_goal(operation, &error) < 0) {
         finish(operation, VERDICT_UNPROVEN, &error);
         return;
@@ -563,7 +581,7 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     operation->timer.user = operation;
     operation->fetch = inventory_fetch(
         vm, operation->kind->parts | INVENTORY_AGENT | INVENTORY_NAMES, request->timeout_ms,
-        clock_earlier_ms(AGENT_SILENCE_MS, request->timeout_ms), on_inventory, operation, error);
+        clock_earlier_ms(AGENT_SILENCE_MS, request->timeout_ms / 2), on_inventory, operation, error);
     if (operation->fetch == NULL) {
         operation_free(operation);
         return NULL;

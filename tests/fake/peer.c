@@ -393,9 +393,14 @@ bool peer_is_done(const struct peer *peer)
 
 void peer_end(struct peer *peer)
 {
+    check_done(peer);
+    peer_end_unchecked(peer);
+}
+
+void peer_end_unchecked(struct peer *peer)
+{
     unsigned i;
 
-    check_done(peer);
     server_close(&peer->server);
     for (i = 0; i < peer->count; i++) {
         free(peer->lines[i].command);

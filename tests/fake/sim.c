@@ -251,6 +251,7 @@ struct sim *sim_new(void)
     server_open(&sim->agent, fake_path(name), &agent_handler, sim);
     sim->greets = sim->has_cpus = sim->has_ost = sim->has_scsi = true;
     sim->cpu_count = 4;
+    sim->vcpus_per_slot = 1;
     sim->cpus[0].present = sim->cpus[1].present = true;
     sim->base_bytes = 256 * SIM_MIB;
     sim->max_bytes = 4 * SIM_GIB;

@@ -111,6 +111,7 @@ struct sim {
     bool has_ost;      /* query-acpi-ospm-status and the event */
     struct sim_cpu cpus[SIM_CPUS_MAX];
     unsigned cpu_count;
+    unsigned vcpus_per_slot; /* a slot may be a core of several */
     uint64_t base_bytes, max_bytes;
     unsigned slots;
     struct sim_dimm dimms[SIM_DIMMS_MAX];

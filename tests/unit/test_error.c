@@ -88,6 +88,9 @@ static void test_hostile_texts(void **state)
         {"bad\xff\xfe", "bad??"},
         {"cut\xe2\x82", "cut?"},
         {"lone\x9b", "lone?"},
+        {"overlong\xc0\xaf\xe0\x80\xaf", "overlong??"},
+        {"surrogate\xed\xa0\x80", "surrogate?"},
+        {"beyond\xf4\x90\x80\x80", "beyond?"},
     };
     struct error error = ERROR_INIT;
     char copy[64];

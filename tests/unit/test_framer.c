@@ -38,8 +38,10 @@ static const struct {
     {"{}{}{}", {"{}", "{}", "{}"}},
     {"{\"a\":1}{\"b\":2}\n{\"c\":3}\r\n", {"{\"a\":1}", "{\"b\":2}", "{\"c\":3}"}},
     {"{\"return\": {}, \"id\": 1}\r\n", {"{\"return\": {}, \"id\": 1}"}},
-    {"{\n    \"return\": {\n        \"a\": [\n            1,\n            2\n        ]\n    }\n}\r\n",
-     {"{\n    \"return\": {\n        \"a\": [\n            1,\n            2\n        ]\n    }\n}"}},
+    {"{\n    \"return\": {\n        \"a\": [\n            1,\n            2\n        ]\n    "
+     "}\n}\r\n",
+     {"{\n    \"return\": {\n        \"a\": [\n            1,\n            2\n        ]\n    "
+      "}\n}"}},
     {"{\"a\":\"}\"}{\"b\":\"{\"}", {"{\"a\":\"}\"}", "{\"b\":\"{\"}"}},
     {"{\"a\":\"]}{[\"}", {"{\"a\":\"]}{[\"}"}},
     {"{\"a\":\"\\\"}\"}", {"{\"a\":\"\\\"}\"}"}},
@@ -47,7 +49,8 @@ static const struct {
     {"{\"a\":\"\\\\\\\"}\"}{}", {"{\"a\":\"\\\\\\\"}\"}", "{}"}},
     {"{\"a\\\"}\":\"b\"}", {"{\"a\\\"}\":\"b\"}"}},
     {"{\"a\":\"\\u007d\\n\"}", {"{\"a\":\"\\u007d\\n\"}"}},
-    {"{\"\xc3\xbc\":\"\xe2\x82\xac\xf0\x9f\x98\x80\"}", {"{\"\xc3\xbc\":\"\xe2\x82\xac\xf0\x9f\x98\x80\"}"}},
+    {"{\"\xc3\xbc\":\"\xe2\x82\xac\xf0\x9f\x98\x80\"}",
+     {"{\"\xc3\xbc\":\"\xe2\x82\xac\xf0\x9f\x98\x80\"}"}},
     {"{\"a\":[[[],[{}]],{}]}{\"b\":[]}", {"{\"a\":[[[],[{}]],{}]}", "{\"b\":[]}"}},
     {"{\"a\":[1,-2.5e3,true,false,null]}", {"{\"a\":[1,-2.5e3,true,false,null]}"}},
     /* Brackets that do not match are the parser's business. */
@@ -160,8 +163,8 @@ static void test_one_stream(void **state)
 
 /* ---- limits ---- */
 
-static enum framer_result frame(const struct framer_limits *tight, const char *stream, bool bytewise,
-                                struct error *error)
+static enum framer_result frame(const struct framer_limits *tight, const char *stream,
+                                bool bytewise, struct error *error)
 {
     struct framer_message message;
     enum framer_result result = FRAMER_MORE;
@@ -267,8 +270,8 @@ static void expect_more(struct framer *framer)
 static void test_seek_in_every_state(void **state)
 {
     static const char *const befores[] = {
-        "", "{}", "{}\n", "{\"a\":", "{\"a\":\"text", "{\"a\":\"text\\", "{\"a\":[[", "garbage", "]",
-        "{\"a\":1234567890123456789012", "{\"error\": {\"class\": \"x\"}}\n", "  ",
+        "", "{}", "{}\n", "{\"a\":", "{\"a\":\"text", "{\"a\":\"text\\", "{\"a\":[[", "garbage",
+        "]", "{\"a\":1234567890123456789012", "{\"error\": {\"class\": \"x\"}}\n", "  ",
     };
     struct framer_message message;
     struct framer framer;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -55,9 +56,9 @@ static void test_parse_accepts(void **state)
 static void test_parse_refuses(void **state)
 {
     static const char *const cases[] = {
-        "",    " ",    " 1",   "1 ",   "-1",  "+1",   "M",   "B",    "1X",  "1MM", "1MiBx", "1iB",
-        "1Mi", "1 M",  "0x10", "1.5G", "1e3", "1M\n", "G1",  "1GiB ", "١",  "1,024", "9223372036854775808",
-        "8192P", "9007199254740992K", "18446744073709551616", "99999999999999999999999",
+        "", " ", " 1", "1 ", "-1", "+1", "M", "B", "1X", "1MM", "1MiBx", "1iB", "1Mi", "1 M",
+        "0x10", "1.5G", "1e3", "1M\n", "G1", "1GiB ", "١", "1,024", "9223372036854775808", "8192P",
+        "9007199254740992K", "18446744073709551616", "99999999999999999999999",
         "18446744073709551615K",
     };
     size_t i;
@@ -73,6 +74,21 @@ static void test_parse_refuses(void **state)
         assert_true(error.why[0] != '\0' && error.fix[0] != '\0');
         assert_true(bytes == 42);
         assert_int_equal(size_parse(cases[i], &bytes, NULL), -1);
+    }
+}
+
+static void test_too_large(void **state)
+{
+    static const char *const cases[] = {"8192P", "9223372036854775808", "99999999999999999999999",
+                                        "99999999999999999999999G"};
+    struct error error = ERROR_INIT;
+    uint64_t bytes;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        assert_int_equal(size_parse(cases[i], &bytes, &error), -1);
+        assert_non_null(strstr(error.why, "more than 2^63-1 bytes"));
     }
 }
 
@@ -110,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_accepts),
         cmocka_unit_test(test_parse_refuses),
+        cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_format),
     };
 

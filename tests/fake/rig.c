@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/fake/rig.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "qmp/blocking.h"
+
+#define PATIENCE_MS 60000
+#define SOON_MS 100
+#define SOON_FACTOR 20 /* times what it takes when nothing goes wrong */
+
+void rig_open(struct rig *rig, struct sim *sim, bool with_agent)
+{
+    const struct vm_options options = {.qmp_path = sim->qmp.path,
+                                       .agent_path = with_agent ? sim->agent.path : NULL,
+                                       .greeting_timeout_ms = 30000};
+    struct error error = ERROR_INIT;
+
+    *rig = (struct rig){.sim = sim, .vm = vm_new(&options, &error)};
+    if (rig->vm == NULL)
+        fake_fail("no vm: %s", error.why);
+}
+
+void rig_close(struct rig *rig)
+{
+    batch_free(rig->batch);
+    operation_free(rig->operation);
+    vm_free(rig->vm);
+    sim_end(rig->sim);
+}
+
+static void run(struct rig *rig, blocking_condition_fn *condition, void *user)
+{
+    struct pump *pumps[BLOCKING_PUMPS_MAX] = {NULL};
+    size_t count = vm_pumps(rig->vm, pumps);
+
+    pumps[count++] = &rig->sim->qmp.pump;
+    pumps[count++] = &rig->sim->agent.pump;
+    if (!blocking_run(pumps, count, condition, user, clock_now_ms() + PATIENCE_MS))
+        fake_fail("it does not come to an end");
+}
+
+/* ---- inventories ---- */
+
+struct fetched {
+    bool ended;
+    struct inventory *inventory;
+    struct error failure;
+};
+
+static void on_inventory(void *user, struct inventory *inventory, const struct error *failure)
+{
+    struct fetched *fetched = user;
+
+    if (fetched->ended)
+        fake_fail("an inventory ended twice");
+    fetched->ended = true;
+    fetched->inventory = inventory;
+    if (failure != NULL)
+        fetched->failure = *failure;
+}
+
+static bool is_fetched(void *user)
+{
+    return ((const struct fetched *)user)->ended;
+}
+
+struct inventory *rig_inventory(struct rig *rig, unsigned parts, double agent_timeout_ms,
+                                struct error *ret_failure)
+{
+    struct fetched fetched = {.ended = false};
+
+    if (inventory_fetch(rig->vm, parts, 5000, agent_timeout_ms, on_inventory, &fetched, NULL) ==
+        NULL)
+        fake_fail("an inventory can't be fetched");
+    if (fetched.ended)
+        fake_fail("an inventory ended inside its beginning");
+    run(rig, is_fetched, &fetched);
+    if (ret_failure != NULL)
+        *ret_failure = fetched.failure;
+    if ((fetched.inventory == NULL) == (fetched.failure.code == ERROR_NONE))
+        fake_fail("an inventory ended with neither or both");
+    return fetched.inventory;
+}
+
+/* ---- operations and batches ---- */
+
+static void on_stage(void *user, const struct operation_result *so_far,
+                     const struct operation_stage *stage)
+{
+    struct rig *rig = user;
+
+    (void)so_far;
+    if (rig->stages > 0 && stage->rung <= rig->last_rung)
+        rig->bad_stages++;
+    rig->last_rung = stage->rung;
+    rig->stages++;
+}
+
+static void keep(struct rig *rig, const struct operation_result *result)
+{
+    if (rig->results < RIG_RESULTS_MAX) {
+        rig->verdicts[rig->results] = result->verdict;
+        (void)snprintf(rig->ids[rig->results], sizeof(rig->ids[0]), "%s", result->id);
+    }
+    rig->results++;
+}
+
+static void on_done(void *user, const struct operation_result *result)
+{
+    struct rig *rig = user;
+
+    rig->ends++;
+    rig->result = result;
+    keep(rig, result);
+}
+
+static void on_result(void *user, const struct operation_result *result)
+{
+    struct rig *rig = user;
+
+    keep(rig, result);
+    rig->stages = 0;
+}
+
+static void on_batch_done(void *user, const struct batch_result *result)
+{
+    struct rig *rig = user;
+
+    rig->ends++;
+    rig->batch_result = *result;
+}
+
+static bool has_ended(void *user)
+{
+    return ((const struct rig *)user)->ends > 0;
+}
+
+static void forget(struct rig *rig)
+{
+    batch_free(STEAL(rig->batch));
+    operation_free(STEAL(rig->operation));
+    rig->ends = rig->results = rig->stages = rig->bad_stages = 0;
+}
+
+void rig_start(struct rig *rig, const struct operation_request *request)
+{
+    const struct operation_observer observer = {.stage = on_stage, .done = on_done, .user = rig};
+
+    forget(rig);
+    rig->operation = operation_start(rig->vm, request, &observer, NULL);
+    if (rig->operation == NULL || rig->ends > 0)
+        fake_fail("the operation did not begin, or ended in its beginning");
+}
+
+const struct operation_result *rig_await(struct rig *rig)
+{
+    run(rig, has_ended, rig);
+    if (rig->ends != 1 || rig->bad_stages > 0)
+        fake_fail("ended %u times, with %u odd stages", rig->ends, rig->bad_stages);
+    return rig->result;
+}
+
+const struct operation_result *rig_operate(struct rig *rig,
+                                           const struct operation_request *request)
+{
+    rig_start(rig, request);
+    return rig_await(rig);
+}
+
+const struct batch_result *rig_batch(struct rig *rig, const struct batch_request *request)
+{
+    const struct batch_observer observer = {
+        .stage = on_stage, .result = on_result, .done = on_batch_done, .user = rig};
+
+    forget(rig);
+    rig->batch = batch_start(rig->vm, request, &observer, NULL);
+    if (rig->batch == NULL || rig->ends > 0)
+        fake_fail("the batch did not begin, or ended in its beginning");
+    run(rig, has_ended, rig);
+    if (rig->ends != 1 || rig->bad_stages > 0)
+        fake_fail("ended %u times, with %u odd stages", rig->ends, rig->bad_stages);
+    return &rig->batch_result;
+}
+
+double rig_soon_ms(void)
+{
+    const struct operation_request request = {
+        .type = OPERATION_DIMM_ADD, .timeout_ms = PATIENCE_MS, .dimm = {.bytes = 256 * SIM_MIB}};
+    static double soon_ms;
+    struct rig rig;
+
+    if (soon_ms > 0)
+        return soon_ms;
+    rig_open(&rig, sim_new(), true);
+    soon_ms = SOON_FACTOR * rig_operate(&rig, &request)->elapsed_ms;
+    if (soon_ms < SOON_MS)
+        soon_ms = SOON_MS;
+    rig_close(&rig);
+    return soon_ms;
+}
+
+const char *rig_stages(const struct rig *rig)
+{
+    static char text[128];
+    size_t used = 0, i;
+
+    text[0] = '\0';
+    for (i = 0; i < rig->result->stage_count; i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i > 0 ? " " : "",
+                                 rung_name(rig->result->stages[i].rung));
+    return text;
+}
+
+const char *rig_left(const struct rig *rig)
+{
+    static char text[512];
+    size_t used = 0, i;
+
+    text[0] = '\0';
+    for (i = 0; i < rig->result->left_count; i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i > 0 ? " " : "",
+                                 rig->result->left[i]);
+    return text;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* A vm connected to a simulated QEMU, both driven in one loop, and what the tests of vmm/ do with
+ * it. Everything that does not come to its end within some seconds fails the test. */
+#ifndef TESTS_FAKE_RIG_H
+#define TESTS_FAKE_RIG_H
+
+#include "tests/fake/sim.h"
+#include "vmm/batch.h"
+#include "vmm/operation.h"
+
+#define RIG_RESULTS_MAX 16
+
+struct rig {
+    struct sim *sim; /* owned */
+    struct vm *vm;
+    struct operation *operation;
+    struct batch *batch;
+
+    /* How the last operation or batch ended. */
+    unsigned ends;
+    const struct operation_result *result; /* until the next one or rig_close() */
+    unsigned results;
+    enum verdict verdicts[RIG_RESULTS_MAX]; /* of a batch's operations */
+    char ids[RIG_RESULTS_MAX][64];
+    struct batch_result batch_result;
+    unsigned stages; /* how often a stage was told */
+    unsigned bad_stages; /* told twice, or below one that was told before */
+    enum rung last_rung;
+};
+
+/* Connects a vm to sim, which is taken over. Without an agent its socket is not even given. */
+void rig_open(struct rig *rig, struct sim *sim, bool with_agent);
+void rig_close(struct rig *rig);
+
+/* Fetches an inventory; the caller frees it. NULL with *ret_failure (may be NULL) when QEMU could
+ * not be asked. */
+struct inventory *rig_inventory(struct rig *rig, unsigned parts, double agent_timeout_ms,
+                                struct error *ret_failure);
+
+/* Runs an operation to its end. */
+const struct operation_result *rig_operate(struct rig *rig,
+                                           const struct operation_request *request);
+
+/* The same in two halves, to do something in between. */
+void rig_start(struct rig *rig, const struct operation_request *request);
+const struct operation_result *rig_await(struct rig *rig);
+
+const struct batch_result *rig_batch(struct rig *rig, const struct batch_request *request);
+
+/* A deadline that is near, and yet leaves time enough to get as far as the guest, on this machine
+ * and under whatever it runs in: measured once. */
+double rig_soon_ms(void);
+
+/* The stages reached, as "accepted realized". One static buffer. */
+const char *rig_stages(const struct rig *rig);
+
+/* The ids that are left, as "a b". One static buffer. */
+const char *rig_left(const struct rig *rig);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/fake/wire.h"
+
+#include <math.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/fake/fake.h"
+
+#define PATIENCE_MS 10000
+
+static json_t *values; /* of all outcomes, until wire_close() */
+
+int wire_open(struct wire *wire)
+{
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+        fake_fail("no socket pair");
+    wire->fd = fds[0];
+    wire->pump = NULL;
+    wire->result = PUMP_IDLE;
+    return fds[1];
+}
+
+void wire_hang_up(struct wire *wire)
+{
+    if (wire->fd >= 0)
+        close(wire->fd);
+    wire->fd = -1;
+}
+
+void wire_close(struct wire *wire)
+{
+    wire_hang_up(wire);
+    json_decref(values);
+    values = NULL;
+}
+
+void wire_pump(struct wire *wire)
+{
+    struct pollfd polled;
+
+    do {
+        polled = (struct pollfd){.fd = pump_fd(wire->pump), .events = pump_events(wire->pump)};
+        (void)poll(&polled, 1, 0);
+        wire->result = pump_process(wire->pump, polled.revents);
+    } while (wire->result == PUMP_PROGRESS);
+}
+
+void wire_pass_deadline(struct wire *wire)
+{
+    double deadline_ms = pump_deadline_ms(wire->pump), left_ms;
+
+    if (isinf(deadline_ms) || deadline_ms - clock_now_ms() > PATIENCE_MS)
+        fake_fail("there is no deadline near");
+    while ((left_ms = deadline_ms - clock_now_ms()) > 0)
+        (void)poll(NULL, 0, (int)left_ms + 1);
+    wire_pump(wire);
+}
+
+void wire_say_bytes(struct wire *wire, const char *bytes, size_t size)
+{
+    ssize_t sent;
+
+    while (size > 0) {
+        sent = send(wire->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent > 0) {
+            bytes += sent;
+            size -= (size_t)sent;
+        }
+        wire_pump(wire);
+        if (wire->result == PUMP_DEAD)
+            return;
+    }
+}
+
+void wire_say(struct wire *wire, const char *text)
+{
+    wire_say_bytes(wire, text, strlen(text));
+}
+
+void wire_put(struct wire *wire, const char *text)
+{
+    if (send(wire->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)strlen(text))
+        fake_fail("the wire is full");
+}
+
+const char *wire_hear(struct wire *wire)
+{
+    ssize_t count = recv(wire->fd, wire->heard, sizeof(wire->heard) - 1, MSG_DONTWAIT);
+
+    wire->heard[count > 0 ? count : 0] = '\0';
+    return wire->heard;
+}
+
+void outcome_take(void *user, const struct reply *reply)
+{
+    static unsigned turns;
+    struct outcome *outcome = user;
+
+    if ((reply->value == NULL) == (reply->error == NULL))
+        fake_fail("a reply has a value or an error, and not both");
+    outcome->count++;
+    outcome->turn = ++turns;
+    outcome->value = reply->value;
+    if (values == NULL)
+        values = json_array();
+    if (reply->value != NULL)
+        json_array_append(values, reply->value);
+    outcome->error = reply->error != NULL ? *reply->error : (struct error)ERROR_INIT;
+    if (outcome->also != NULL)
+        outcome->also(outcome->user);
+}

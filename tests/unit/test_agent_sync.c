@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* How a session with the guest agent is synchronised. The test is the agent. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "qmp/agent.h"
+#include "tests/fake/wire.h"
+
+#define COMPLAINT \
+    "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error, stray\"}}\n"
+
+static struct wire wire;
+
+static struct agent *begin_with(struct agent_options options)
+{
+    struct agent *agent;
+
+    options.fd = wire_open(&wire);
+    agent = agent_new(&options, NULL);
+    assert_non_null(agent);
+    wire.pump = agent_pump(agent);
+    return agent;
+}
+
+static struct agent *begin(void)
+{
+    return begin_with((struct agent_options){.path = NULL});
+}
+
+static void end(struct agent *agent)
+{
+    agent_free(agent);
+    wire_close(&wire);
+}
+
+static int64_t submit_until(struct agent *agent, const char *command, double timeout_ms,
+                            struct outcome *outcome)
+{
+    const struct request request = {
+        .command = command, .timeout_ms = timeout_ms, .done = outcome_take, .user = outcome};
+
+    return agent_submit(agent, &request, NULL);
+}
+
+static int64_t submit(struct agent *agent, const char *command, struct outcome *outcome)
+{
+    return submit_until(agent, command, 60000, outcome);
+}
+
+/* Hears the synchronisation and nothing else; returns its number. */
+static int64_t hear_sync(void)
+{
+    static const char format[] =
+        "{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" SCNd64 "}}\n%n";
+    const char *heard = wire_hear(&wire);
+    int64_t number = 0;
+    int used = 0;
+
+    if ((unsigned char)heard[0] != 0xff || sscanf(heard + 1, format, &number, &used) != 1 ||
+        heard[1 + used] != '\0' || used == 0)
+        fail_msg("heard no synchronisation, but: %s", heard);
+    assert_true(number > 0);
+    return number;
+}
+
+static void say_sync(int64_t number)
+{
+    char text[128];
+
+    (void)snprintf(text, sizeof(text), "\xff{\"return\": %" PRId64 "}\n", number);
+    wire_say(&wire, text);
+}
+
+static void assert_value(const struct outcome *outcome, int value)
+{
+    assert_int_equal(outcome->count, 1);
+    assert_int_equal(outcome->error.code, ERROR_NONE);
+    assert_int_equal(json_integer_value(outcome->value), value);
+}
+
+static void assert_error(const struct outcome *outcome, enum error_code code)
+{
+    assert_int_equal(outcome->count, 1);
+    assert_int_equal(outcome->error.code, code);
+}
+
+static void test_sync_comes_first(void **state)
+{
+    struct agent *agent = begin();
+    struct outcome outcome = {0};
+    int64_t number;
+
+    (void)state;
+    wire_pump(&wire);
+    assert_string_equal(wire_hear(&wire), ""); /* nobody wants anything yet */
+    assert_int_equal(submit(agent, "guest-ping", &outcome), 1);
+    number = hear_sync();
+    wire_say(&wire, COMPLAINT); /* what the 0xFF makes of an agent without a partial request */
+    assert_string_equal(wire_hear(&wire), "");
+    say_sync(number);
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n"); /* no id: old agents */
+    wire_say(&wire, "{\"return\": 5}\n");
+    assert_value(&outcome, 5);
+    (void)submit(agent, "guest-ping", &outcome);
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n"); /* once is enough */
+    end(agent);
+}
+
+static void test_numbers_are_fresh(void **state)
+{
+    int64_t numbers[20];
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(numbers); i++) {
+        struct outcome outcome = {0};
+        struct agent *agent = begin();
+
+        (void)submit(agent, "guest-ping", &outcome);
+        numbers[i] = hear_sync();
+        for (j = 0; j < i; j++)
+            assert_true(numbers[i] != numbers[j]);
+        end(agent);
+    }
+}
+
+/* What a former client left behind, in every shape, before the sentinel. */
+static void test_leftovers_are_dropped(void **state)
+{
+    static const char *const leftovers[] = {
+        "{\"return\": 1}\n",
+        "{\"return\": {\"a\": \"half a repl",
+        "{\"return\": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+        "}}}]]]",
+        "not JSON at all\n",
+        "{\"return\": \"\\",
+        "\xfe\xfd\x01",
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(leftovers); i++) {
+        struct outcome outcome = {0};
+        struct agent *agent = begin();
+        int64_t number;
+
+        wire_put(&wire, leftovers[i]);
+        (void)submit(agent, "guest-ping", &outcome);
+        number = hear_sync();
+        wire_pump(&wire);
+        wire_say(&wire, leftovers[i]);
+        say_sync(number);
+        wire_say(&wire, "{\"return\": 5}\n");
+        assert_value(&outcome, 5);
+        end(agent);
+    }
+}
+
+/* Another client's answer, or a guess: only our number will do. */
+static void test_wrong_number(void **state)
+{
+    static const char *const wrongs[] = {
+        "\xff{\"return\": 1}\n", "\xff{\"return\": \"1\"}\n", "\xff{\"error\": {}}\n", "\xff{}\n",
+        "\xff\xff\xff", "\xffnonsense", "\xff{\"return\": 18446744073709551615}",
+    };
+    struct agent *agent = begin();
+    struct outcome outcome = {0};
+    int64_t number;
+    size_t i;
+
+    (void)state;
+    (void)submit(agent, "guest-ping", &outcome);
+    number = hear_sync();
+    for (i = 0; i < COUNT_OF(wrongs); i++) {
+        wire_say(&wire, wrongs[i]);
+        assert_string_equal(wire_hear(&wire), "");
+    }
+    say_sync(number);
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
+    end(agent);
+}
+
+static void test_resync_after_silence(void **state)
+{
+    struct agent *agent = begin_with((struct agent_options){.sync_timeout_ms = 300});
+    struct outcome outcome = {0};
+    int64_t first, second;
+
+    (void)state;
+    (void)submit(agent, "guest-ping", &outcome);
+    first = hear_sync();
+    wire_pass_deadline(&wire);
+    second = hear_sync();
+    assert_true(first != second);
+    say_sync(first); /* late: it may stand before anything */
+    assert_string_equal(wire_hear(&wire), "");
+    say_sync(second);
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
+    end(agent);
+}
+
+/* An agent that died within its answer, and a new one in its place: the brackets do not match any
+ * more, and the next synchronisation puts that right. */
+static void test_resync_after_half_an_answer(void **state)
+{
+    struct agent *agent = begin_with((struct agent_options){.sync_timeout_ms = 300});
+    struct outcome outcome = {0};
+
+    (void)state;
+    (void)submit(agent, "guest-ping", &outcome);
+    (void)hear_sync();
+    wire_say(&wire, "\xff{\"return\": [\"");
+    wire_pass_deadline(&wire);
+    say_sync(hear_sync());
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
+    end(agent);
+}
+
+/* An agent that does not even read is not sent more and more. */
+static void test_resync_does_not_pile_up(void **state)
+{
+    static char bytes[1 << 20];
+    struct agent *agent = begin_with((struct agent_options){.sync_timeout_ms = 10});
+    struct outcome outcome = {0};
+    unsigned sentinels = 0, i;
+    ssize_t count;
+
+    (void)state;
+    while (send(pump_fd(wire.pump), bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        ; /* the socket is full: nothing leaves */
+    (void)submit(agent, "guest-ping", &outcome);
+    for (i = 0; i < 5; i++)
+        wire_pass_deadline(&wire);
+    do {
+        count = recv(wire.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        for (i = 0; (ssize_t)i < count; i++)
+            sentinels += (unsigned char)bytes[i] == 0xff ? 1 : 0;
+        if (sentinels == 0)
+            wire_pump(&wire);
+    } while (count > 0);
+    assert_int_equal(sentinels, 1);
+    assert_int_equal(outcome.count, 0);
+    end(agent);
+}
+
+static void test_never_answers(void **state)
+{
+    struct agent *agent = begin_with((struct agent_options){.sync_timeout_ms = 30});
+    struct outcome outcomes[2] = {{0}};
+
+    (void)state;
+    (void)submit_until(agent, "guest-ping", 70, &outcomes[0]);
+    (void)submit_until(agent, "guest-info", 70, &outcomes[1]);
+    while (outcomes[1].count == 0)
+        wire_pass_deadline(&wire);
+    assert_error(&outcomes[0], ERROR_TIMEOUT);
+    assert_error(&outcomes[1], ERROR_TIMEOUT);
+    assert_null(agent_failure(agent));
+    assert_true(pump_deadline_ms(wire.pump) == CLOCK_NEVER_MS); /* nothing to do: no waking up */
+    end(agent);
+}
+
+/* The agent starts late: what is asked then works. */
+static void test_awakes(void **state)
+{
+    struct agent *agent = begin();
+    struct outcome outcomes[2] = {{0}};
+    int64_t number;
+
+    (void)state;
+    (void)submit_until(agent, "guest-ping", 20, &outcomes[0]);
+    number = hear_sync();
+    wire_pass_deadline(&wire);
+    assert_error(&outcomes[0], ERROR_TIMEOUT);
+    (void)submit(agent, "guest-info", &outcomes[1]);
+    assert_string_equal(wire_hear(&wire), ""); /* the first synchronisation still counts */
+    say_sync(number);
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-info\"}\n");
+    wire_say(&wire, "{\"return\": 5}");
+    assert_value(&outcomes[1], 5);
+    end(agent);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sync_comes_first),
+        cmocka_unit_test(test_numbers_are_fresh),
+        cmocka_unit_test(test_leftovers_are_dropped),
+        cmocka_unit_test(test_wrong_number),
+        cmocka_unit_test(test_resync_after_silence),
+        cmocka_unit_test(test_resync_after_half_an_answer),
+        cmocka_unit_test(test_resync_does_not_pile_up),
+        cmocka_unit_test(test_never_answers),
+        cmocka_unit_test(test_awakes),
+    };
+
+    return cmocka_run_group_tests_name("guest agent, synchronising", tests, NULL, NULL);
+}

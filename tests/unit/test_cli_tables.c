@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/* The command tables against what is made of them: every example is a command line that vmplug
+ * takes, every command and option is in the manual page and the completion, and words that are
+ * nearly a command are answered with it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "cli/completion.h"
+#include "cli/help.h"
+#include "cli/invocation.h"
+#include "cli/manual.h"
+#include "cli/roff.h"
+
+#define WORDS_MAX 32
+
+static const struct command_group *const groups[] = {
+    &cmd_status_group, &cmd_cpu_group,  &cmd_memory_group,  &cmd_disk_group,     &cmd_events_group,
+    &cmd_raw_group,    &cmd_help_group, &cmd_version_group, &cmd_generate_group, NULL,
+};
+
+typedef void visit_fn(const struct command *command, void *user);
+
+static void visit(bool hidden, visit_fn *function, void *user)
+{
+    size_t i, j;
+
+    for (i = 0; groups[i] != NULL; i++) {
+        for (j = 0; j < groups[i]->count && groups[i]->hidden == hidden; j++)
+            function(&groups[i]->commands[j], user);
+    }
+}
+
+static void check_entry(const struct command *command, void *user)
+{
+    (void)user;
+    assert_true(strlen(command->name) > 0 && strlen(command->name) < COMMAND_NAME_MAX);
+    assert_non_null(command->operands);
+    assert_true(command->operands_min <= command->operands_max);
+    assert_true((*command->operands == '\0') == (command->operands_max == 0));
+    assert_true(strlen(command->summary) > 0);
+    assert_true(command->summary[strlen(command->summary) - 1] != '.');
+    assert_true(command->help[strlen(command->help) - 1] == '.');
+    assert_non_null(command->run);
+    assert_non_null(command->examples);
+    if ((command->flags & COMMAND_NEEDS_QMP) != 0)
+        assert_true((command->options & OPTION_BIT(OPTION_QMP)) != 0);
+}
+
+static void test_entries_are_complete(void **state)
+{
+    (void)state;
+    visit(false, check_entry, NULL);
+    visit(true, check_entry, NULL);
+}
+
+/* Cuts a line as a shell would, up to a pipe. Quotes are kept together, and left out. */
+static int cut(char *line, char *argv[WORDS_MAX])
+{
+    int argc = 1;
+    char *at = line;
+    char quote;
+
+    argv[0] = (char[]){"vmplug"};
+    while (*at != '\0' && *at != '|') {
+        assert_true(argc < WORDS_MAX);
+        quote = *at == '\'' ? *at++ : ' ';
+        argv[argc++] = at;
+        at += strcspn(at, (char[]){quote, '\0'});
+        if (*at != '\0')
+            *at++ = '\0';
+        at += strspn(at, " ");
+    }
+    return argc;
+}
+
+static void check_example(const struct command *command, const char *line)
+{
+    AUTO_FREE char *copy = strdup(line);
+    const char *operands[WORDS_MAX];
+    struct invocation invocation = {.groups = groups};
+    const struct command_group *group;
+    struct error error = ERROR_INIT;
+    char *argv[WORDS_MAX];
+    size_t words = 0;
+    int argc = cut(copy, argv);
+
+    if (options_parse(&invocation.options, argc, argv, operands, &invocation.operand_count,
+                      &error) < 0)
+        fail_msg("vmplug %s: %s", line, error.why);
+    invocation.command =
+        invocation_find(groups, operands, invocation.operand_count, &group, &words);
+    if (invocation.command != command)
+        fail_msg("vmplug %s: is no example of %s", line, command->name);
+    if (options_check_taken(&invocation.options, command->options, command->name, &error) < 0)
+        fail_msg("vmplug %s: %s", line, error.why);
+    invocation.operands = operands + words;
+    invocation.operand_count -= words;
+    if (invocation.operand_count < command->operands_min ||
+        invocation.operand_count > command->operands_max)
+        fail_msg("vmplug %s: %zu operands", line, invocation.operand_count);
+    if (command->check != NULL && command->check(&invocation, &error) < 0)
+        fail_msg("vmplug %s: %s", line, error.why);
+}
+
+static void check_examples(const struct command *command, void *user)
+{
+    const struct command_example *example;
+
+    (void)user;
+    assert_non_null(command->examples[0].line);
+    for (example = command->examples; example->line != NULL; example++) {
+        assert_non_null(example->does);
+        check_example(command, example->line);
+    }
+}
+
+static void test_examples_are_true(void **state)
+{
+    (void)state;
+    visit(false, check_examples, NULL);
+}
+
+/* ---- what is made of the tables ---- */
+
+typedef void print_fn(struct output *out, const struct command_group *const *printed);
+
+static char *print(print_fn *function)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    struct output out;
+
+    assert_non_null(stream);
+    output_init(&out, stream, false);
+    function(&out, groups);
+    fclose(stream);
+    return text;
+}
+
+static void assert_contains(const char *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void assert_contains(const char *text, const char *format, ...)
+{
+    char word[256];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(word, sizeof(word), format, arguments);
+    va_end(arguments);
+    if (strstr(text, word) == NULL)
+        fail_msg("there is no '%s'", word);
+}
+
+/* As roff wants it: every dash of an option with a backslash before. */
+static void escape_dashes(const char *from, char *to)
+{
+    for (; *from != '\0'; from++) {
+        if (*from == '-')
+            *to++ = '\\';
+        *to++ = *from;
+    }
+    *to = '\0';
+}
+
+static void check_in_manual(const struct command *command, void *user)
+{
+    assert_contains(user, ".SS \"vmplug %s", command->name);
+}
+
+static void check_not_in_text(const struct command *command, void *user)
+{
+    assert_null(strstr(user, command->summary));
+    assert_null(strstr(user, command->name));
+}
+
+static void test_manual_is_complete(void **state)
+{
+    AUTO_FREE char *text = print(manual_print);
+    char name[64];
+    size_t i;
+
+    (void)state;
+    visit(false, check_in_manual, text);
+    for (i = 0; i < OPTIONS_; i++) {
+        escape_dashes(options_spec((enum option_key)i)->name, name);
+        assert_contains(text, "\\fB\\-\\-%s\\fR", name);
+    }
+    /* Removals come in a later version. */
+    for (i = 0; i < VERDICTS_; i++) {
+        if (i != VERDICT_REMOVED && i != VERDICT_ERROR)
+            assert_contains(text, "%s (%d)\"", verdict_name((enum verdict)i),
+                            verdict_exit_code((enum verdict)i));
+    }
+    for (i = 0; i < RUNGS_; i++)
+        assert_contains(text, ".TP\n.B \"%s\"", rung_name((enum rung)i));
+    assert_contains(text, "VMPLUG_QMP");
+    assert_contains(text, "VMPLUG_AGENT");
+    assert_contains(text, "NO_COLOR");
+}
+
+/* A line that begins with a dot or an apostrophe is a request, and there are few that we use. */
+static void test_manual_has_no_stray_requests(void **state)
+{
+    static const char *const requests[] = {".\\\"", ".TH ", ".SH ", ".SS ", ".PP", ".TP", ".IP",
+                                           ".B ",   ".BR ", ".RS ", ".RE",  ".EX", ".EE"};
+    AUTO_FREE char *text = print(manual_print);
+    char *rest = text, *line;
+    size_t i;
+
+    (void)state;
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        assert_true(*line != '\'');
+        if (*line != '.')
+            continue;
+        for (i = 0; i < COUNT_OF(requests); i++) {
+            if (strncmp(line, requests[i], strlen(requests[i])) == 0)
+                break;
+        }
+        if (i == COUNT_OF(requests))
+            fail_msg("'%s' is no request of ours", line);
+    }
+}
+
+static void check_in_completion(const struct command *command, void *user)
+{
+    size_t i;
+
+    assert_contains(user, "'%s'", command->name);
+    for (i = 0; i < OPTIONS_; i++) {
+        if ((command->options & OPTION_BIT(i)) != 0)
+            assert_contains(user, "--%s ", options_spec((enum option_key)i)->name);
+    }
+}
+
+static void test_completion_is_complete(void **state)
+{
+    AUTO_FREE char *text = print(completion_print);
+
+    (void)state;
+    visit(false, check_in_completion, text);
+    assert_contains(text, "accepted realized acknowledged online");
+    assert_contains(text, "cpu) _vmplug_words 'list add set'");
+    assert_null(strstr(text, "generate)"));
+}
+
+static void check_in_help(const struct command *command, void *user)
+{
+    assert_contains(user, "  %s", command->name);
+}
+
+/* Lines fit a terminal. Examples are left as long as they are. */
+static void check_width(char *text)
+{
+    char *rest = text, *line;
+
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        if (strlen(line) > 80 && strncmp(line, "  vmplug ", 9) != 0)
+            fail_msg("too long: %s", line);
+    }
+}
+
+static void check_help_of(const struct command *command, void *user)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    struct output out;
+
+    (void)user;
+    output_init(&out, stream, false);
+    help_command(&out, command);
+    fclose(stream);
+    assert_contains(text, "usage: vmplug [OPTION]... %s", command->name);
+    assert_contains(text, "--help");
+    check_width(text);
+    free(text);
+}
+
+static void test_help_is_complete(void **state)
+{
+    AUTO_FREE char *text = print(help_overview);
+
+    (void)state;
+    visit(false, check_in_help, text);
+    visit(true, check_not_in_text, text);
+    visit(false, check_help_of, NULL);
+    check_width(text);
+}
+
+static void print_roff(struct output *out, const struct command_group *const *unused)
+{
+    (void)unused;
+    roff_text(out, ".dot and (--an-option) or read-only. It's \"it\"\n\n.again \\ ~^`", ".IP");
+    roff_literal(out, ".x --y 'z'");
+    roff_argument(out, "--a b");
+}
+
+static void test_roff(void **state)
+{
+    AUTO_FREE char *text = print(print_roff);
+
+    (void)state;
+    assert_string_equal(text, "\\&.dot and (\\-\\-an\\-option) or read-only.\n"
+                              "It\\(aqs \\(dqit\\(dq\n.IP\n\\&.again \\e \\(ti\\(ha\\(ga\n"
+                              "\\&.x \\-\\-y \\(aqz\\(aq\n"
+                              "\"\\-\\-a b\"");
+}
+
+/* ---- words ---- */
+
+static void test_find(void **state)
+{
+    static const char *const words[] = {"cpu", "add", "3"};
+    static const char *const version[] = {"version"};
+    const struct command_group *group;
+    const struct command *command;
+    size_t count = 0;
+
+    (void)state;
+    command = invocation_find(groups, words, 3, &group, &count);
+    assert_string_equal(command->name, "cpu add");
+    assert_int_equal(count, 2);
+    command = invocation_find(groups, version, 1, &group, &count);
+    assert_string_equal(command->name, "version");
+    assert_int_equal(count, 1);
+    assert_null(invocation_find(groups, words, 1, &group, &count));
+    assert_ptr_equal(group, &cmd_cpu_group);
+    assert_null(invocation_find(groups, words + 1, 2, &group, &count));
+    assert_null(group);
+}
+
+static void assert_refusal(const char *first, const char *second, const char *why, const char *fix)
+{
+    const char *const words[] = {first, second};
+    const struct command_group *group;
+    struct error error = ERROR_INIT;
+    size_t count = second != NULL ? 2 : 1, taken;
+
+    assert_null(invocation_find(groups, words, count, &group, &taken));
+    assert_int_equal(invocation_refuse_words(groups, words, count, group, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
+    assert_string_equal(error.why, why);
+    assert_string_equal(error.fix, fix);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    assert_refusal("stats", NULL, "stats: there is no such subcommand",
+                   "did you mean vmplug status?");
+    assert_refusal("cpus", "add", "cpus: there is no such subcommand", "did you mean vmplug cpu?");
+    assert_refusal("frobnicate", NULL, "frobnicate: there is no such subcommand",
+                   "see vmplug help");
+    assert_refusal("cpu", "ad", "cpu ad: there is no such subcommand",
+                   "did you mean vmplug cpu add?");
+    assert_refusal("cpu", "remove", "cpu remove: there is no such subcommand",
+                   "vmplug cpu takes list, add, set");
+    assert_refusal("disk", NULL, "disk: say what to do with it",
+                   "one of list, add, or see vmplug help disk");
+    assert_refusal("x\033[2J\n", NULL, "x?[2J?: there is no such subcommand", "see vmplug help");
+    /* What is hidden is not suggested. */
+    assert_refusal("generat", NULL, "generat: there is no such subcommand", "see vmplug help");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_entries_are_complete),
+        cmocka_unit_test(test_examples_are_true),
+        cmocka_unit_test(test_manual_is_complete),
+        cmocka_unit_test(test_manual_has_no_stray_requests),
+        cmocka_unit_test(test_roff),
+        cmocka_unit_test(test_completion_is_complete),
+        cmocka_unit_test(test_help_is_complete),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_refusals),
+    };
+
+    return cmocka_run_group_tests_name("cli: tables, help, manual, completion", tests, NULL, NULL);
+}

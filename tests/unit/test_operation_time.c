@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* A deadline that passes at each stage: no failure, and never a success. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "tests/fake/rig.h"
+
+#define KINDS 3
+
+static struct rig rig;
+
+static struct operation_request request_of(enum operation_type type)
+{
+    return (struct operation_request){
+        .type = type,
+        .timeout_ms = 5000,
+        .dimm = {.bytes = 256 * SIM_MIB},
+        .disk = {.file = fake_file("disk.raw", "", 0)},
+    };
+}
+
+static const char *id_of(enum operation_type type)
+{
+    static const char *const ids[KINDS] = {"vmplug-cpu-2", "vmplug-mem-0", "vmplug-disk-0"};
+
+    return ids[type];
+}
+
+/* The device is in QEMU, and whatever it stands on. */
+static bool is_there(struct sim *sim, enum operation_type type)
+{
+    if (type == OPERATION_CPU_ADD)
+        return sim->cpus[2].present;
+    return type == OPERATION_DIMM_ADD ? sim->dimm_count > 0
+                                      : sim->disk_count > 0 && sim->disks[0].id[0] != '\0';
+}
+
+static void assert_verdict(const struct operation_result *result, enum verdict verdict)
+{
+    if (result->verdict != verdict)
+        fail_msg("%s %s is %s, not %s (%s)", result->operation, result->id,
+                 verdict_name(result->verdict), verdict_name(verdict), result->error.why);
+    assert_true((result->error.code == ERROR_NONE) == verdict_is_success(verdict));
+    assert_true((result->awaiting != NULL) == (verdict == VERDICT_PENDING));
+    assert_true(!verdict_is_success(verdict) || result->left_count == 0);
+    assert_true(result->elapsed_ms >= 0);
+}
+
+/* A step that is not answered: the device may or may not come. */
+static void test_deadline_before_the_reply(void **state)
+{
+    static const char *const left[KINDS] = {"vmplug-cpu-2", "vmplug-mem-0-backend vmplug-mem-0",
+                                            "vmplug-disk-0"};
+    enum operation_type type;
+
+    (void)state;
+    for (type = 0; type < KINDS; type++) {
+        struct operation_request request = request_of(type);
+        struct sim *sim = sim_new();
+
+        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
+                                          .action = SIM_DO_SILENTLY});
+        request.timeout_ms = rig_soon_ms();
+        rig_open(&rig, sim, true);
+        assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
+        assert_string_equal(rig.result->awaiting, "accepted");
+        assert_string_equal(rig_left(&rig), left[type]);
+        assert_true(rig.result->elapsed_ms >= request.timeout_ms - 1);
+        rig_close(&rig);
+    }
+}
+
+static void test_deadline_before_the_inventory_has_it(void **state)
+{
+    static const char *const queries[KINDS] = {"query-hotpluggable-cpus", "query-memory-devices",
+                                               "query-block"};
+    static const enum sim_action actions[] = {SIM_ANSWER, SIM_REJECT, SIM_IGNORE};
+    enum operation_type type;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(actions); i++) {
+        for (type = 0; type < KINDS; type++) {
+            struct operation_request request = request_of(type);
+            struct sim *sim = sim_new();
+
+            sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = queries[type], .skip = 1,
+                                              .action = actions[i], .text = "[]"});
+            request.timeout_ms = rig_soon_ms();
+            rig_open(&rig, sim, true);
+            assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
+            assert_string_equal(rig.result->awaiting, "realized");
+            assert_string_equal(rig_stages(&rig), "accepted");
+            rig_close(&rig);
+        }
+    }
+}
+
+static void test_deadline_before_the_guest(void **state)
+{
+    enum operation_type type;
+
+    (void)state;
+    for (type = 0; type < KINDS; type++) {
+        struct operation_request request = request_of(type);
+        struct sim *sim = sim_new();
+
+        sim->guest.ignores = true;
+        request.timeout_ms = 2 * rig_soon_ms();
+        rig_open(&rig, sim, true);
+        assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
+        assert_string_equal(rig.result->awaiting, "online");
+        assert_string_equal(rig_left(&rig), id_of(type));
+        assert_int_equal(rig.result->error.code, ERROR_TIMEOUT);
+        assert_true(is_there(sim, type)); /* a timeout is no failure: the device stands */
+        rig_close(&rig);
+    }
+}
+
+static void test_deadline_before_anything_was_sent(void **state)
+{
+    struct operation_request request = request_of(OPERATION_CPU_ADD);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim_fault(sim,
+              (struct sim_fault){.side = SIM_QMP, .command = "qom-list", .action = SIM_IGNORE});
+    request.timeout_ms = 60;
+    rig_open(&rig, sim, true);
+    assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
+    assert_int_equal(rig.result->error.code, ERROR_TIMEOUT);
+    assert_int_equal(sim_changes(sim), 0);
+    assert_int_equal(rig.result->left_count, 0);
+    rig_close(&rig);
+}
+
+static void dawdle(void *user, struct sim *sim, enum sim_side side, const char *command)
+{
+    double until_ms = clock_now_ms() + *(const double *)user;
+
+    (void)sim;
+    (void)side;
+    while (strcmp(command, "query-named-block-nodes") == 0 && clock_now_ms() < until_ms)
+        ; /* QEMU is busy; this is a test that must not sleep, and its loop has one thread */
+}
+
+/* The last answer came when the time was over: too late to begin. */
+static void test_deadline_passed_while_looking(void **state)
+{
+    enum operation_type type;
+    double busy_ms = 80;
+
+    (void)state;
+    for (type = 0; type < KINDS; type++) {
+        struct operation_request request = request_of(type);
+        struct sim *sim = sim_new();
+
+        sim->on_command = dawdle;
+        sim->user = &busy_ms;
+        request.timeout_ms = 60;
+        rig_open(&rig, sim, true);
+        assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
+        assert_int_equal(rig.result->error.code, ERROR_TIMEOUT);
+        assert_int_equal(sim_changes(sim), 0);
+        rig_close(&rig);
+    }
+}
+
+/* An agent that answers everything with nonsense, or not at all, is waited for and no longer. */
+static void test_agent_talks_nonsense(void **state)
+{
+    static const char *const asked[KINDS] = {"guest-get-vcpus", "guest-get-memory-blocks",
+                                             "guest-get-disks"};
+    static const struct {
+        enum sim_action action;
+        const char *text;
+    } cases[] = {
+        {SIM_ANSWER, "{}"},
+        {SIM_ANSWER, "[1,null,{},'x']"},
+        {SIM_REJECT, "no"},
+        {SIM_RAW, "{]\n"},
+        {SIM_RAW, "{\"event\":1}\n"},
+        {SIM_IGNORE, NULL},
+    };
+    enum operation_type type;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        for (type = 0; type < KINDS; type++) {
+            struct operation_request request = request_of(type);
+            struct sim *sim = sim_new();
+
+            sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = asked[type],
+                                              .skip = type == OPERATION_DISK_ADD ? 0 : 1,
+                                              .action = cases[i].action, .text = cases[i].text});
+            request.timeout_ms = rig_soon_ms();
+            rig_open(&rig, sim, true);
+            assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
+            assert_string_equal(rig.result->awaiting, "online");
+            rig_close(&rig);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_deadline_before_the_reply),
+        cmocka_unit_test(test_deadline_before_the_inventory_has_it),
+        cmocka_unit_test(test_deadline_before_the_guest),
+        cmocka_unit_test(test_deadline_before_anything_was_sent),
+        cmocka_unit_test(test_deadline_passed_while_looking),
+        cmocka_unit_test(test_agent_talks_nonsense),
+    };
+
+    return cmocka_run_group_tests_name("operation, time", tests, NULL, NULL);
+}
