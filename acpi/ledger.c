@@ -6,6 +6,7 @@
 #include "qmp/field.h"
 #include "qmp/qapi.h"
 
+#define SETTLE_MS 100
 #define ROWS_MAX (2 * 65536) /* of each type, as many as qapi_read_ost() lets through */
 
 void ledger_free(struct ledger *ledger)
@@ -98,6 +99,33 @@ void ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotoni
             continue;
         if (known == NULL || known->source != row.source || known->status != row.status)
             (void)take(ledger, &row, ++ledger->sequence, monotonic_ms);
+    }
+}
+
+void ledger_settle_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms)
+{
+    struct ledger_entry *entry;
+    struct ledger_entry row;
+    const json_t *object;
+    size_t i;
+
+    json_array_foreach(rows, i, object) {
+        if (i >= ROWS_MAX || !read_row(object, &row))
+            continue;
+        entry = find_or_add(ledger, &row);
+        if (entry == NULL)
+            continue;
+        if (entry->source == row.source && entry->status == row.status) {
+            entry->seen_ms = 0;
+        } else if (entry->seen_ms == 0 || entry->seen_source != row.source ||
+                   entry->seen_status != row.status) {
+            entry->seen_source = row.source;
+            entry->seen_status = row.status;
+            entry->seen_ms = monotonic_ms;
+        } else if (monotonic_ms - entry->seen_ms >= SETTLE_MS) {
+            entry->seen_ms = 0;
+            (void)take(ledger, &row, ++ledger->sequence, monotonic_ms);
+        }
     }
 }
 

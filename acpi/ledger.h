@@ -23,6 +23,8 @@ struct ledger_entry {
     uint32_t status;
     uint64_t sequence;  /* of the last change; larger is later */
     double monotonic_ms;
+    uint32_t seen_source, seen_status; /* by ledger_settle_rows(), not yet believed */
+    double seen_ms;                    /* 0: nothing seen */
 };
 
 struct ledger {
@@ -41,6 +43,11 @@ bool ledger_take_event(struct ledger *ledger, const json_t *data, double monoton
 /* Takes a whole answer of query-acpi-ospm-status. Rows that say what is known already change
  * nothing; others count as news. The first answer a ledger sees is its baseline. */
 void ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms);
+
+/* The same for an answer that is to prove something. A guest writes source and status one after the
+ * other, and an answer that falls between them shows the new source with the old status: so a row
+ * that differs counts only when a later answer, 100 ms on, still shows the same. */
+void ledger_settle_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms);
 
 /* Everything learnt from now on is after this mark. */
 uint64_t ledger_mark(const struct ledger *ledger);

@@ -15,7 +15,7 @@
 #include "base/error.h"
 
 #define QGA_ITEMS_MAX 65536
-#define QGA_SERIAL_MAX 40
+#define QGA_SERIAL_MAX 128
 
 struct qga_vcpu {
     int64_t logical_id; /* the guest's own number, not QEMU's slot */

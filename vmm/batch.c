@@ -225,6 +225,7 @@ void batch_interrupt(struct batch *batch)
         operation_interrupt(batch->operation);
     } else if (batch->fetch != NULL) {
         inventory_fetch_cancel(STEAL(batch->fetch));
+        batch->result.summary = true;
         vm_timer_set(batch->vm, &batch->timer, 0);
     }
 }

@@ -22,6 +22,18 @@ static const struct inventory_cpu *lowest_free(const struct inventory_cpus *cpus
     return NULL;
 }
 
+/* vCPUs that QEMU has and the guest, which will list them on its own time, has not yet: they must
+ * not be taken for the new one. */
+static unsigned unseen_vcpus(const struct inventory *before)
+{
+    const struct inventory_guest *guest = &before->guest;
+
+    if (!before->has_ost || !guest->cpus_known ||
+        guest->cpu_count >= before->cpus.present)
+        return 0;
+    return before->cpus.present - (unsigned)guest->cpu_count;
+}
+
 static int plan(struct operation *operation, struct error *error)
 {
     const struct inventory_cpus *cpus = &operation->before->cpus;
@@ -39,6 +51,8 @@ static int plan(struct operation *operation, struct error *error)
         return -1;
     operation->slot = cpu->slot;
     operation->vcpus_count = cpu->vcpus_count;
+    if (cpu->vcpus_count == 1) /* where slots are vCPUs */
+        operation->vcpus_count += unseen_vcpus(operation->before);
     arguments = json_pack("{s:s, s:s}", "driver", cpu->type, "id", operation->result.id);
     (void)json_object_update_missing(arguments, cpu->props);
     operation_add_step(operation, "device_add", arguments, NULL, NULL, operation->result.id);
@@ -128,6 +142,11 @@ static void look_inside(struct operation *operation)
     operation_ask_agent(operation, "guest-get-vcpus", NULL, on_vcpus);
 }
 
+static bool has_baseline(const struct inventory *before)
+{
+    return before->guest.cpus_known;
+}
+
 static const char *const agent_commands[] = {"guest-get-vcpus", "guest-set-vcpus", NULL};
 
 const struct operation_kind cpu_add_kind = {
@@ -136,6 +155,7 @@ const struct operation_kind cpu_add_kind = {
     .has_ost = true,
     .ost_type = LEDGER_CPU,
     .agent_commands = agent_commands,
+    .has_baseline = has_baseline,
     .plan = plan,
     .realized_query = "query-hotpluggable-cpus",
     .is_realized = is_realized,

@@ -227,6 +227,16 @@ static size_t count_blocks(const struct operation *operation,
     return found;
 }
 
+/* Evidence that was there before proves nothing. */
+static bool were_there(const struct operation *operation)
+{
+    const struct inventory_guest *guest = &operation->before->guest;
+    AUTO_JSON json_t *online = json_array();
+    AUTO_JSON json_t *offline = json_array();
+
+    return count_blocks(operation, guest->blocks, guest->block_count, online, offline) > 0;
+}
+
 static void on_blocks(struct operation *operation, const json_t *value, const struct error *error)
 {
     uint64_t wanted = operation->request.dimm.bytes / block_bytes(operation);
@@ -241,6 +251,12 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
     }
     found = count_blocks(operation, blocks, count, online, offline);
     free(blocks);
+    if (were_there(operation)) {
+        operation_cannot_look(operation, "agent",
+                              "the guest had memory at this address before: does the agent's "
+                              "socket belong to this VM?");
+        return;
+    }
     if (json_array_size(offline) > 0) {
         operation_ask_agent(operation, "guest-set-memory-blocks",
                             qga_memory_blocks_online(offline), on_set);
@@ -257,6 +273,11 @@ static void look_inside(struct operation *operation)
     operation_ask_agent(operation, "guest-get-memory-blocks", NULL, on_blocks);
 }
 
+static bool has_baseline(const struct inventory *before)
+{
+    return before->guest.blocks_known;
+}
+
 static const char *const agent_commands[] = {"guest-get-memory-blocks",
                                              "guest-get-memory-block-info",
                                              "guest-set-memory-blocks", NULL};
@@ -267,6 +288,7 @@ const struct operation_kind dimm_add_kind = {
     .has_ost = true,
     .ost_type = LEDGER_DIMM,
     .agent_commands = agent_commands,
+    .has_baseline = has_baseline,
     .plan = plan,
     .realized_query = "query-memory-devices",
     .is_realized = is_realized,

@@ -249,10 +249,34 @@ static void on_opened(struct operation *operation, const json_t *value, const st
                         on_read);
 }
 
+/* A disk that the guest had before is not the new one, whatever its serial. */
+static bool was_there(const struct operation *operation, const struct qga_disk *disk)
+{
+    const struct inventory_guest *guest = &operation->before->guest;
+    size_t i;
+
+    for (i = 0; i < guest->disk_count; i++) {
+        if (strcmp(guest->disks[i].name, disk->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The agent gives udev's ID_SERIAL, which for a scsi-hd is vendor and model before the serial. */
+static bool names_serial(const struct operation *operation, const struct qga_disk *disk)
+{
+    size_t length = strlen(disk->serial), wanted = strlen(operation->serial);
+    const char *end = disk->serial + length;
+
+    if (length < wanted || strcmp(end - wanted, operation->serial) != 0)
+        return false;
+    return length == wanted || *(end - wanted - 1) == '_';
+}
+
 static bool is_candidate(const struct operation *operation,
                          const struct qga_disk *disk)
 {
-    return disk->serial[0] == '\0' && (!disk->has_unit || disk->unit == operation->lun);
+    return !disk->has_unit || disk->unit == operation->lun;
 }
 
 static bool can_read_files(const struct operation *operation)
@@ -268,7 +292,8 @@ static void read_next_candidate(struct operation *operation)
     char path[128];
 
     while (operation->candidate < operation->candidate_count &&
-           !is_candidate(operation, &operation->candidates[operation->candidate]))
+           (was_there(operation, &operation->candidates[operation->candidate]) ||
+            !is_candidate(operation, &operation->candidates[operation->candidate])))
         operation->candidate++;
     if (operation->candidate == operation->candidate_count) {
         operation_look_later(operation);
@@ -299,7 +324,8 @@ static void on_disks(struct operation *operation, const json_t *value, const str
         return;
     }
     for (i = 0; i < operation->candidate_count; i++) {
-        if (strcmp(operation->candidates[i].serial, operation->serial) == 0) {
+        if (!was_there(operation, &operation->candidates[i]) &&
+            names_serial(operation, &operation->candidates[i])) {
             found(operation, &operation->candidates[i]);
             return;
         }
@@ -326,7 +352,7 @@ static const char *const agent_commands[] = {"guest-get-disks", NULL};
 
 const struct operation_kind disk_add_kind = {
     .name = "disk-add",
-    .parts = INVENTORY_DISKS,
+    .parts = INVENTORY_DISKS | INVENTORY_GUEST_DISKS,
     .has_ost = false,
     .agent_commands = agent_commands,
     .plan = plan,

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "qmp/codec.h"
 
 #define RAW_OR_QCOW2 "say --format raw or --format qcow2"
 
@@ -75,6 +76,13 @@ static int choose_format(const char *file, int fd, struct image *image, struct e
     return 0;
 }
 
+static bool is_utf8(const char *path)
+{
+    AUTO_JSON json_t *string = json_string(path);
+
+    return string != NULL;
+}
+
 int image_inspect(const char *file, const char *format, bool read_only, struct image *ret,
                   struct error *error)
 {
@@ -87,6 +95,9 @@ int image_inspect(const char *file, const char *format, bool read_only, struct i
         return -1;
     if (realpath(file, image.path) == NULL)
         return error_set_errno(error, ERROR_BLOCKED, errno, "", "cannot resolve %s", file);
+    if (!is_utf8(image.path))
+        return error_set(error, ERROR_BLOCKED, "rename it, or link to it by another name",
+                         "the path is not UTF-8, and QMP can't carry it");
     *ret = image;
     return 0;
 }

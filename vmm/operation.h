@@ -100,7 +100,8 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
  * pump's next turn. */
 void operation_interrupt(struct operation *operation);
 
-/* Allowed in its own done callback, and at any time before (the observer hears no more). */
+/* Allowed in its own done callback, and outside of callbacks (the observer hears no more). Before
+ * vm_free(). NULL is allowed. */
 void operation_free(struct operation *operation);
 
 #endif

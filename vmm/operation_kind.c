@@ -23,27 +23,48 @@ static const char *lacking_command(const struct operation *operation)
     return NULL;
 }
 
-int operation_set_goal(struct operation *operation, struct error *error)
+/* Why the guest can't be looked into: no agent, one without what it takes, or one that did not say
+ * what was there before. Returns 0 when it can be, else -1. */
+static int check_agent(struct operation *operation, struct error *error)
 {
-    const struct inventory_guest *guest = &operation->before->guest;
-    enum rung below = operation_expects_ost(operation) ? RUNG_ACKNOWLEDGED : RUNG_REALIZED;
-    enum rung wanted = operation->request.wait_set ? operation->request.wait : RUNG_ONLINE;
+    const struct inventory *before = operation->before;
     const char *lacking = lacking_command(operation);
 
-    if (wanted == RUNG_ACKNOWLEDGED)
-        wanted = below; /* not every board or device has an _OST */
-    if (wanted == RUNG_ONLINE && lacking != NULL)
-        operation->result.missing = guest->connected ? "agent-command" : "agent";
-    operation->goal = wanted < below || lacking == NULL ? wanted : below;
-    if (wanted != RUNG_ONLINE || lacking == NULL || !operation->request.wait_set)
-        return 0;
-    if (!guest->connected)
+    operation->result.missing = "agent";
+    if (!before->guest.connected)
         return error_set(error, ERROR_BLOCKED,
                          "give the guest agent's socket with --agent, or wait for less",
-                         "nobody can say what is online in the guest: %s", guest->reason);
+                         "nobody can say what is online in the guest: %s", before->guest.reason);
+    if (lacking == NULL && operation->kind->has_baseline != NULL &&
+        !operation->kind->has_baseline(before))
+        return error_set(error, ERROR_BLOCKED, "try again, or wait for less",
+                         "the guest agent did not list what the guest has already, and without "
+                         "that nothing new can be told apart");
+    operation->result.missing = lacking != NULL ? "agent-command" : NULL;
+    if (lacking == NULL)
+        return 0;
     return error_set(error, ERROR_BLOCKED,
                      "allow it in the guest's qemu-ga configuration, or wait for less",
                      "the guest agent does not offer %s", lacking);
+}
+
+int operation_set_goal(struct operation *operation, struct error *error)
+{
+    enum rung below = operation_expects_ost(operation) ? RUNG_ACKNOWLEDGED : RUNG_REALIZED;
+    enum rung wanted = operation->request.wait_set ? operation->request.wait : RUNG_ONLINE;
+    struct error lacking = ERROR_INIT;
+
+    if (wanted == RUNG_ACKNOWLEDGED)
+        wanted = below; /* not every board or device has an _OST */
+    operation->goal = wanted;
+    if (wanted != RUNG_ONLINE || check_agent(operation, &lacking) == 0)
+        return 0;
+    operation->goal = below;
+    if (!operation->request.wait_set)
+        return 0;
+    if (error != NULL)
+        *error = lacking;
+    return -1;
 }
 
 void operation_detail(struct operation *operation, const char *name, json_t *value)

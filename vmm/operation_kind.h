@@ -29,6 +29,10 @@ struct operation_kind {
     enum ledger_slot_type ost_type;
     const char *const *agent_commands; /* without these the guest can't be asked; NULL-ended */
 
+    /* Did the guest say what it had before? Without that, nothing new can be told from the old, and
+     * the agent counts as missing. NULL: not needed. */
+    bool (*has_baseline)(const struct inventory *before);
+
     /* Chooses id, place and commands from operation->before, sending nothing. Returns 0, or -1
      * with ERROR_BLOCKED or ERROR_INVALID. */
     int (*plan)(struct operation *operation, struct error *error);
@@ -79,6 +83,7 @@ struct operation {
     struct vm_timer timer;
     double pause_ms; /* until the next look */
     bool interrupted;
+    struct error blind; /* why the guest can't be looked into any more; ERROR_NONE: it can */
 
     /* The one question that is open. */
     int64_t asked; /* 0: none */
@@ -135,6 +140,34 @@ int operation_choose_id(struct operation *operation, const char *prefix, unsigne
 /* Appends a step; both argument objects are taken over. */
 void operation_add_step(struct operation *operation, const char *command, json_t *arguments,
                         const char *undo_command, json_t *undo_arguments, const char *makes);
+
+/* ---- between operation.c (ends, steps, undoing) and operation_climb.c (the way up) ---- */
+
+/* Ends it: tells the observer, who may free it. Nothing may touch the operation afterwards. */
+void operation_finish(struct operation *operation, enum verdict verdict,
+                      const struct error *error);
+
+/* The same when the device stands, when QEMU could not be asked, and when the time is over. */
+void operation_finish_standing(struct operation *operation, enum verdict verdict,
+                               const struct error *error);
+void operation_finish_failed(struct operation *operation, const struct error *error);
+void operation_finish_pending(struct operation *operation, const struct error *error);
+
+/* Names in result.left what stands; under_way: also what the step on its way may have made. */
+void operation_add_left(struct operation *operation, const char *id);
+void operation_leave_all(struct operation *operation, bool under_way);
+
+/* A rung was reached. ost is what proved it, or NULL. */
+void operation_reach(struct operation *operation, enum rung rung, const struct ledger_entry *ost);
+
+/* True when the goal has been reached, and the operation with it. */
+bool operation_finish_at_goal(struct operation *operation);
+
+/* Takes the next step up the ladder that can be taken now. */
+void operation_look(struct operation *operation);
+
+void operation_on_timer(void *user);
+void operation_on_event(void *user, const struct qmp_event *event);
 
 extern const struct operation_kind cpu_add_kind;
 extern const struct operation_kind dimm_add_kind;

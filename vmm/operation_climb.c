@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* The way up, once QEMU has accepted: looking at the evidence, rung by rung. See operation.c. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "vmm/operation_kind.h"
+
+#define OST_PATIENCE_MS 500  /* until the guest is looked into although it gave no _OST */
+#define LONGEST_PAUSE_MS 500 /* between two looks */
+#define ONLINE_TRIES 3
+#define QUESTION_MS 10000 /* until a question is taken for lost */
+
+/* ---- rungs ---- */
+
+void operation_reach(struct operation *operation, enum rung rung, const struct ledger_entry *ost)
+{
+    struct operation_result *result = &operation->result;
+    struct operation_stage *stage;
+
+    size_t i;
+
+    operation->reached[rung] = true;
+    for (i = 0; i < result->stage_count; i++) {
+        if (result->stages[i].rung == rung)
+            return;
+    }
+    stage = &result->stages[result->stage_count++];
+    *stage = (struct operation_stage){.rung = rung,
+                                      .ms = clock_now_ms() - operation->started_ms};
+    if (ost != NULL) {
+        stage->ms = ost->monotonic_ms - operation->started_ms;
+        stage->has_ost = true;
+        stage->ost_source = ost->source;
+        stage->ost_status = ost->status;
+    }
+    if (operation->observer.stage != NULL)
+        operation->observer.stage(operation->observer.user, result, stage);
+}
+
+/* True when the goal has been reached, and the operation with it. A rung that was reached says
+ * nothing while the one below it is in doubt. */
+bool operation_finish_at_goal(struct operation *operation)
+{
+    if (!operation->reached[operation->goal] ||
+        (operation->goal > RUNG_REALIZED && !operation->reached[RUNG_REALIZED]))
+        return false;
+    if (operation->result.missing != NULL && !operation->request.wait_set)
+        operation_finish(operation, VERDICT_UNCONFIRMED, NULL);
+    else
+        operation_finish(operation, (enum verdict)operation->goal, NULL);
+    return true;
+}
+
+/* What the guest has answered by _OST since we began. Returns false when that ended it. */
+static bool check_ledger(struct operation *operation)
+{
+    const struct ledger_entry *news;
+    struct error error = ERROR_INIT;
+    char meaning[OST_MEANING_MAX];
+
+    if (!operation_expects_ost(operation) || !operation->reached[RUNG_REALIZED])
+        return true;
+    news = ledger_news(vm_ledger(operation->vm), operation->kind->ost_type, operation->slot,
+                       operation->mark);
+    if (news == NULL || ost_kind(news->source) != OST_INSERTION)
+        return true;
+    switch (ost_outcome(news->source, news->status)) {
+    case OST_IN_PROGRESS:
+        return true;
+    case OST_SUCCESS:
+        operation_reach(operation, RUNG_ACKNOWLEDGED, news);
+        return true;
+    case OST_FAILURE:
+        break;
+    }
+    operation->result.has_ost = true;
+    operation->result.ost_source = news->source;
+    operation->result.ost_status = news->status;
+    (void)error_set(&error, ERROR_REJECTED, "look into the guest's kernel log",
+                    "the guest refused %s: %s", operation->result.id,
+                    ost_meaning(news->source, news->status, meaning));
+    operation_finish_standing(operation, VERDICT_REFUSED, &error);
+    return false;
+}
+
+/* ---- questions ---- */
+
+static void lose_agent(struct operation *operation);
+
+static void on_answer(void *user, const struct reply *reply)
+{
+    struct operation *operation = user;
+    enum peer peer = operation->asked_peer;
+    operation_answer_fn *answer = operation->answer;
+
+    operation->asked = 0;
+    if (reply->error == NULL || reply->error->code == ERROR_REJECTED) {
+        answer(operation, reply->value, reply->error);
+        return;
+    }
+    if (peer == PEER_QMP && reply->error->code != ERROR_TIMEOUT)
+        operation_finish_failed(operation, reply->error);
+    else if (peer == PEER_AGENT && reply->error->code == ERROR_DISCONNECTED)
+        lose_agent(operation);
+    else
+        operation_look_later(operation); /* the deadline decides */
+}
+
+static void ask(struct operation *operation, enum peer peer, const char *command,
+                json_t *arguments, operation_answer_fn *answer)
+{
+    /* Putting a vCPU online may take long; a mere question that long is lost, and asked again. */
+    bool changes_guest = strncmp(command, "guest-set-", strlen("guest-set-")) == 0;
+    struct error error = ERROR_INIT;
+    const struct request request = {
+        .command = command,
+        .arguments = arguments,
+        .timeout_ms = clock_earlier_ms(operation->deadline_ms - clock_now_ms(),
+                                       changes_guest ? CLOCK_NEVER_MS : QUESTION_MS),
+        .done = on_answer,
+        .user = operation,
+    };
+
+    operation->asked_peer = peer;
+    operation->answer = answer;
+    operation->asked = vm_submit(operation->vm, peer, &request, &error);
+    if (operation->asked > 0)
+        return;
+    operation->asked = 0;
+    if (peer == PEER_QMP)
+        operation_finish_failed(operation, &error);
+    else
+        lose_agent(operation);
+}
+
+static void on_agent_lost(struct operation *operation, const json_t *value,
+                          const struct error *error)
+{
+    (void)error;
+    operation->reached[RUNG_REALIZED] = operation->kind->is_realized(operation, value);
+    operation_cannot_look(operation, "agent", vm_agent_failure(operation->vm)->why);
+}
+
+/* The agent's socket closes when QEMU ends, and perhaps before its monitor does: QEMU is asked
+ * once more before anything is said of a device that may be no more. */
+static void lose_agent(struct operation *operation)
+{
+    ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_agent_lost);
+}
+
+void operation_ask_agent(struct operation *operation, const char *command, json_t *arguments,
+                         operation_answer_fn *answer)
+{
+    ask(operation, PEER_AGENT, command, arguments, answer);
+}
+
+/* ---- awaiting the guest ---- */
+
+void operation_look_later(struct operation *operation)
+{
+    double next_ms = clock_now_ms() + operation->pause_ms;
+
+    operation->pause_ms *= 2;
+    if (operation->pause_ms > LONGEST_PAUSE_MS)
+        operation->pause_ms = LONGEST_PAUSE_MS;
+    vm_timer_set(operation->vm, &operation->timer,
+                 clock_earlier_ms(next_ms, operation->deadline_ms));
+}
+
+static void on_realized(struct operation *operation, const json_t *value,
+                        const struct error *error)
+{
+    (void)error;
+    if (!operation->kind->is_realized(operation, value)) {
+        operation_look_later(operation);
+        return;
+    }
+    operation_reach(operation, RUNG_REALIZED, NULL);
+    operation_look(operation);
+}
+
+static bool time_to_look_inside(const struct operation *operation)
+{
+    return !operation_expects_ost(operation) || operation->reached[RUNG_ACKNOWLEDGED] ||
+           clock_now_ms() - operation->started_ms - operation->result.stages[0].ms >=
+               OST_PATIENCE_MS;
+}
+
+/* Takes the next step up the ladder that can be taken now. */
+void operation_look(struct operation *operation)
+{
+    if (operation->asked > 0)
+        return;
+    if (!operation->reached[RUNG_REALIZED] && operation->goal >= RUNG_REALIZED) {
+        ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_realized);
+        return;
+    }
+    if (!check_ledger(operation) || operation_finish_at_goal(operation))
+        return;
+    if (operation->goal == RUNG_ONLINE && operation->blind.code != ERROR_NONE)
+        operation_finish_pending(operation, &operation->blind);
+    else if (operation->goal == RUNG_ONLINE && time_to_look_inside(operation))
+        operation->kind->look_inside(operation);
+    else
+        operation_look_later(operation);
+}
+
+static void on_rows(struct operation *operation, const json_t *value, const struct error *error)
+{
+    (void)error;
+    ledger_settle_rows(vm_ledger(operation->vm), value, clock_now_ms());
+    operation_look(operation);
+}
+
+void operation_on_timer(void *user)
+{
+    struct operation *operation = user;
+
+    if (operation->state == OPERATION_SENT)
+        return; /* the step's reply goes on from here */
+    if (operation->interrupted) {
+        if (operation->state == OPERATION_AWAITING_GUEST)
+            operation_add_left(operation, operation->result.id);
+        operation_finish(operation, VERDICT_INTERRUPTED, &operation->result.error);
+        return;
+    }
+    if (clock_now_ms() >= operation->deadline_ms) {
+        operation_finish_pending(operation, NULL);
+        return;
+    }
+    /* An event may have been missed: QEMU keeps the last word of each slot. */
+    if (operation_expects_ost(operation) && !operation->reached[RUNG_ACKNOWLEDGED] &&
+        operation->asked == 0)
+        ask(operation, PEER_QMP, "query-acpi-ospm-status", NULL, on_rows);
+    else
+        operation_look(operation);
+}
+
+void operation_on_event(void *user, const struct qmp_event *event)
+{
+    struct operation *operation = user;
+
+    if (event == NULL) {
+        operation_finish_failed(operation, qmp_client_failure(vm_qmp(operation->vm)));
+        return;
+    }
+    if (operation->state != OPERATION_AWAITING_GUEST ||
+        strcmp(event->name, "ACPI_DEVICE_OST") != 0)
+        return;
+    if (!check_ledger(operation) || operation->asked > 0)
+        return;
+    vm_timer_stop(operation->vm, &operation->timer);
+    operation_look(operation);
+}
+
+void operation_online(struct operation *operation)
+{
+    operation_reach(operation, RUNG_ONLINE, NULL);
+    (void)operation_finish_at_goal(operation);
+}
+
+void operation_look_again(struct operation *operation)
+{
+    bool first = !operation->looked_again;
+
+    operation->looked_again = true;
+    operation->failures = 0;
+    if (first)
+        operation->kind->look_inside(operation);
+    else
+        operation_look_later(operation);
+}
+
+void operation_refused(struct operation *operation, const struct error *error)
+{
+    operation_finish_standing(operation, VERDICT_REFUSED, error);
+}
+
+void operation_online_failed(struct operation *operation, const struct error *error)
+{
+    if (++operation->failures >= ONLINE_TRIES)
+        operation_refused(operation, error);
+    else
+        operation_look_later(operation);
+}
+
+void operation_cannot_look(struct operation *operation, const char *missing, const char *why)
+{
+    operation->result.missing = missing;
+    (void)error_set(&operation->blind, ERROR_TIMEOUT, "look into the guest by another way", "%s",
+                    why);
+    if (!operation->request.wait_set || operation->request.wait != RUNG_ONLINE)
+        operation->goal =
+            operation_expects_ost(operation) ? RUNG_ACKNOWLEDGED : RUNG_REALIZED;
+    operation_look(operation);
+}
