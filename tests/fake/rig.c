@@ -10,7 +10,7 @@
 
 #define PATIENCE_MS 60000
 #define SOON_MS 100
-#define SOON_FACTOR 20 /* times what it takes when nothing goes wrong */
+#define SOON_FACTOR 8 /* times what it takes when nothing goes wrong */
 
 void rig_open(struct rig *rig, struct sim *sim, bool with_agent)
 {
