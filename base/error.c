@@ -24,6 +24,7 @@ static const char *const code_names[] = {
 
 _Static_assert(COUNT_OF(code_names) == ERROR_CODES_, "every error code has a name");
 
+__attribute__((format(printf, 4, 0)))
 static void set(struct error *error, enum error_code code, const char *fix, const char *why,
                 va_list arguments)
 {

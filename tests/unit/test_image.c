@@ -133,6 +133,17 @@ static void test_other_files(void **state)
     expect_blocked(fake_path("dangling"), false, strerror(ENOENT), "qemu-img create");
 }
 
+/* QMP carries UTF-8 only. */
+static void test_names_that_are_no_utf8(void **state)
+{
+    struct image image;
+
+    (void)state;
+    expect_blocked(fake_file("bad\xff.raw", plain.bytes, plain.size), false, "not UTF-8", "rename");
+    assert_int_equal(image_inspect(fake_file("gr\xc3\xbcn.raw", plain.bytes, plain.size), NULL,
+                                   false, &image, NULL), 0);
+}
+
 static void test_links_and_relative_paths(void **state)
 {
     const char *target = fake_file("target.raw", plain.bytes, plain.size);
@@ -207,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_format_table),
         cmocka_unit_test(test_said_format_is_believed),
         cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_names_that_are_no_utf8),
         cmocka_unit_test(test_links_and_relative_paths),
         cmocka_unit_test(test_permissions),
         cmocka_unit_test(test_block_device),

@@ -103,6 +103,43 @@ static void test_event_then_row(void **state)
     ledger_free(&ledger);
 }
 
+static void settle(struct ledger *ledger, unsigned source, unsigned status, double ms)
+{
+    AUTO_JSON json_t *rows = fake_jsonf("[{'slot':'0','slot-type':'DIMM','source':0,'status':0},"
+                                        "{'slot':'1','slot-type':'CPU','source':%u,'status':%u}]",
+                                        source, status);
+
+    ledger_settle_rows(ledger, rows, ms);
+}
+
+/* A guest writes source and status one after the other: what is seen once may be half of it. */
+static void test_settling(void **state)
+{
+    struct ledger ledger = {0};
+    uint64_t mark;
+
+    (void)state;
+    (void)take_event(&ledger, "{'slot':'1','slot-type':'CPU','source':3,'status':130}", 1);
+    mark = ledger_mark(&ledger);
+    settle(&ledger, 1, 130, 1000); /* torn */
+    assert_null(ledger_news(&ledger, LEDGER_CPU, 1, mark));
+    settle(&ledger, 1, 0, 1099); /* another: counted from here */
+    settle(&ledger, 1, 0, 1198);
+    assert_null(ledger_news(&ledger, LEDGER_CPU, 1, mark));
+    settle(&ledger, 1, 0, 1199);
+    assert_entry(ledger_news(&ledger, LEDGER_CPU, 1, mark), LEDGER_CPU, 1, 1, 0, 1199);
+    assert_null(ledger_news(&ledger, LEDGER_DIMM, 0, 0)); /* as empty as it always was */
+    mark = ledger_mark(&ledger);
+    settle(&ledger, 1, 0, 5000); /* known */
+    settle(&ledger, 3, 0, 5001);
+    settle(&ledger, 1, 0, 5002); /* it was nothing after all: begin anew */
+    settle(&ledger, 3, 0, 5200);
+    settle(&ledger, 3, 0, 5299);
+    assert_null(ledger_news(&ledger, LEDGER_CPU, 1, mark));
+    ledger_settle_rows(&ledger, NULL, 9999);
+    ledger_free(&ledger);
+}
+
 static void test_hostile_events(void **state)
 {
     static const char *const infos[] = {
@@ -196,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_event_then_row),
+        cmocka_unit_test(test_settling),
         cmocka_unit_test(test_hostile_events),
         cmocka_unit_test(test_growth_is_bounded),
         cmocka_unit_test(test_empty_rows_take_no_room),

@@ -405,9 +405,8 @@ static void test_hostile_disks(void **state)
     for (i = 0; i < COUNT_OF(lists); i++) {
         struct sim *sim = sim_new();
 
-        sim->guest.has_vpd = true;
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-get-disks", .skip = 1,
-                                          .action = SIM_ANSWER, .text = lists[i]});
+        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-get-disks",
+                                          .skip = 1, .action = SIM_ANSWER, .text = lists[i]});
         if (add(sim, rig_soon_ms())->verdict != VERDICT_PENDING)
             fail_msg("%s: %s", lists[i], verdict_name(rig.result->verdict));
         rig_close(&rig);
