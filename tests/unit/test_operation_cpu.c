@@ -272,7 +272,8 @@ static void test_set_does_nothing(void **state)
     sim->guest.set_does_nothing = true;
     assert_int_equal(add(sim, 4 * rig_soon_ms())->verdict, VERDICT_PENDING);
     assert_string_equal(rig.result->awaiting, "online");
-    assert_true(sim_count(sim, SIM_AGENT, "guest-set-vcpus") <= 8 + rig.result->elapsed_ms / 400);
+    assert_true(sim_count(sim, SIM_AGENT, "guest-set-vcpus") <=
+                8 + rig.result->elapsed_ms / 400);
     rig_close(&rig);
 }
 
