@@ -59,6 +59,7 @@ static pid_t spawn(const char *const *argv, int out_fd, int err_fd)
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(126);
+    (void)signal(SIGINT, SIG_DFL); /* ignored in a script's background job */
     if (out_fd >= 0)
         dup2(out_fd, STDOUT_FILENO);
     if (err_fd >= 0)

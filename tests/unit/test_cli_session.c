@@ -269,6 +269,9 @@ int main(void)
         cmocka_unit_test(test_no_trace_no_tap),
     };
 
+    /* A background job of a script is born with SIGINT ignored, and one under nohup with SIGHUP. */
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGHUP, SIG_DFL);
     return cmocka_run_group_tests_name("cli/session, cli/signals, cli/trace", tests, set_up,
                                        tear_down);
 }
