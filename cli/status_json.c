@@ -94,49 +94,9 @@ json_t *status_json_memory(const struct inventory *inventory)
 
 /* ---- disks ---- */
 
-/* The agent gives a LUN but neither bus nor target: it tells a disk only where every disk of this
- * VM is on virtio-scsi and no other there has the same. */
-static bool lun_is_telling(const struct inventory *inventory, const struct inventory_disk *disk)
-{
-    const struct inventory_disks *disks = &inventory->disks;
-    const struct inventory_scsi_device *device;
-    unsigned same = 0;
-    size_t i;
-
-    for (i = 0; i < disks->disk_count; i++) {
-        if (!disks->disks[i].on_scsi && !disks->disks[i].cdrom)
-            return false;
-    }
-    SLIST_FOREACH(device, &disks->scsi_devices, link)
-        same += device->lun == disk->lun ? 1 : 0;
-    return disk->on_scsi && same == 1;
-}
-
-const char *status_json_guest_name(const struct inventory *inventory,
-                                   const struct inventory_disk *disk)
-{
-    const struct inventory_guest *guest = &inventory->guest;
-    bool by_lun = lun_is_telling(inventory, disk);
-    const char *name = NULL;
-    unsigned found = 0;
-    size_t i;
-
-    for (i = 0; i < guest->disk_count; i++) {
-        const struct qga_disk *seen = &guest->disks[i];
-        bool same = seen->serial[0] != '\0' ? strcmp(seen->serial, disk->serial) == 0
-                                            : by_lun && seen->has_unit && seen->unit == disk->lun;
-
-        if (!same)
-            continue;
-        name = seen->name;
-        found++;
-    }
-    return found == 1 ? name : NULL;
-}
-
 static json_t *disk_json(const struct inventory *inventory, const struct inventory_disk *disk)
 {
-    const char *guest_name = status_json_guest_name(inventory, disk);
+    const char *guest_name = inventory_guest_disk_name(inventory, disk);
 
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "id", text_or_null(disk->id), "bus",

@@ -15,8 +15,4 @@ json_t *status_json_cpus(const struct inventory *inventory);
 json_t *status_json_memory(const struct inventory *inventory);
 json_t *status_json_disks(const struct inventory *inventory);
 
-/* The disk's name inside the guest, or NULL when it can't be told for certain; borrowed. */
-const char *status_json_guest_name(const struct inventory *inventory,
-                                   const struct inventory_disk *disk);
-
 #endif

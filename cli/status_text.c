@@ -202,7 +202,7 @@ static void print_disk_line(struct output *out, const struct inventory_disks *di
 static void add_disk(struct table *table, const struct inventory *inventory,
                      const struct inventory_disk *disk)
 {
-    const char *guest_name = status_json_guest_name(inventory, disk);
+    const char *guest_name = inventory_guest_disk_name(inventory, disk);
     char size[SIZE_TEXT_MAX];
 
     table_add(table, "%s", or_dash(disk->id));

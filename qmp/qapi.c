@@ -36,6 +36,7 @@ void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret)
     *ret = (struct qapi_memory_device){
         .kind = field_string(row, "type", ""),
         .id = field_string(data, "id", ""),
+        .memdev = field_string(data, "memdev", ""),
         .slot = -1,
         .hotpluggable = field_bool(data, "hotpluggable", true),
     };

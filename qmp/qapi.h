@@ -28,6 +28,7 @@ bool qapi_read_hotpluggable_cpu(const json_t *value, size_t slot,
 struct qapi_memory_device {
     const char *kind; /* MemoryDeviceInfoKind: "dimm", "nvdimm", "virtio-mem", … */
     const char *id;
+    const char *memdev; /* the backend's QOM path */
     uint64_t bytes;
     uint64_t reserved_bytes; /* of address space: virtio-mem's is larger than what is in it */
     uint64_t addr;

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -476,6 +477,17 @@ bool qmp_client_is_ready(const struct qmp_client *client)
 const struct error *qmp_client_failure(const struct qmp_client *client)
 {
     return client->state == DEAD ? &client->failure : NULL;
+}
+
+pid_t qmp_client_peer(const struct qmp_client *client)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    if (client->channel.fd < 0 ||
+        getsockopt(client->channel.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return 0;
+    return peer.pid;
 }
 
 const json_t *qmp_client_greeting(const struct qmp_client *client)

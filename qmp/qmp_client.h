@@ -11,6 +11,8 @@
 #ifndef QMP_QMP_CLIENT_H
 #define QMP_QMP_CLIENT_H
 
+#include <sys/types.h>
+
 #include "qmp/channel.h"
 #include "qmp/pump.h"
 #include "qmp/request.h"
@@ -53,6 +55,10 @@ bool qmp_client_is_ready(const struct qmp_client *client);
 /* Why the session ended: ERROR_CONNECT, ERROR_BUSY, ERROR_PROTOCOL, ERROR_LIMIT,
  * ERROR_DISCONNECTED or ERROR_SYSTEM; NULL while it lives. */
 const struct error *qmp_client_failure(const struct qmp_client *client);
+
+/* The process that made the socket which we are connected to, as the kernel knows it: QEMU, unless
+ * it was handed the socket by whoever started it. 0 when unknown (SO_PEERCRED, unix(7)). */
+pid_t qmp_client_peer(const struct qmp_client *client);
 
 /* The greeting's "QMP" object (version and capabilities), NULL before it came. */
 const json_t *qmp_client_greeting(const struct qmp_client *client);

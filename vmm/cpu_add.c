@@ -4,11 +4,13 @@
  * passed back as QEMU gave them, whatever the topology. The guest numbers its CPUs by itself, so
  * the new one is recognised as the logical id that was not there before.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "qmp/codec.h"
 #include "qmp/qapi.h"
+#include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
 
 static const struct inventory_cpu *lowest_free(const struct inventory_cpus *cpus)
@@ -34,6 +36,26 @@ static unsigned unseen_vcpus(const struct inventory *before)
     return before->cpus.present - (unsigned)guest->cpu_count;
 }
 
+/* A vCPU that stands already: what the guest had before it is not known any more, so all of the
+ * guest's vCPUs are to be online. */
+static int take_up(struct operation *operation, struct error *error)
+{
+    const struct inventory_cpus *cpus = &operation->before->cpus;
+    size_t i;
+
+    for (i = 0; i < cpus->slot_count; i++) {
+        if (!cpus->slots[i].present || strcmp(cpus->slots[i].id, operation->request.id) != 0)
+            continue;
+        (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
+        operation->slot = cpus->slots[i].slot;
+        operation->vcpus_count = cpus->present;
+        operation_detail(operation, "slot", json_integer(operation->slot));
+        return 0;
+    }
+    return error_set(error, ERROR_BLOCKED, "see vmplug cpu list for those there are",
+                     "there is no vCPU '%s'", operation->request.id);
+}
+
 static int plan(struct operation *operation, struct error *error)
 {
     const struct inventory_cpus *cpus = &operation->before->cpus;
@@ -47,6 +69,9 @@ static int plan(struct operation *operation, struct error *error)
         return error_set(error, ERROR_BLOCKED,
                          "restart QEMU with a larger -smp …,maxcpus=N",
                          "all %u vCPUs that this QEMU can have (maxcpus) are there", cpus->max);
+    if (!operation->request.force &&
+        hazard_check_cpu_add(operation->vm, operation->before, error) < 0)
+        return -1;
     if (operation_choose_id(operation, "vmplug-cpu-", cpu->slot, OPERATION_ID_MAX - 1, error) < 0)
         return -1;
     operation->slot = cpu->slot;
@@ -95,7 +120,9 @@ static void sort_out(const struct operation *operation, const struct qga_vcpu *c
     size_t i;
 
     for (i = 0; i < count; i++) {
-        before = find_cpu(&operation->before->guest, cpus[i].logical_id);
+        before = operation->request.resume
+                     ? NULL
+                     : find_cpu(&operation->before->guest, cpus[i].logical_id);
         if (before != NULL &&
             (operation->before->has_ost || before->online || !cpus[i].online))
             continue;
@@ -131,7 +158,7 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
         operation_ask_agent(operation, "guest-set-vcpus", qga_vcpus_online(offline), on_set);
     } else if (json_array_size(online) >= operation->vcpus_count) {
         operation_detail(operation, "logical_ids", json_incref(online));
-        operation_online(operation);
+        operation_confirmed(operation);
     } else {
         operation_look_later(operation);
     }
@@ -151,13 +178,20 @@ static const char *const agent_commands[] = {"guest-get-vcpus", "guest-set-vcpus
 
 const struct operation_kind cpu_add_kind = {
     .name = "cpu-add",
-    .parts = INVENTORY_CPUS | INVENTORY_OSPM | INVENTORY_GUEST_CPUS,
+    .top = VERDICT_ONLINE,
+    .guest_decides = true,
+    .parts = INVENTORY_CPUS | INVENTORY_OSPM | INVENTORY_GUEST_CPUS | INVENTORY_ACCEL,
     .has_ost = true,
     .ost_type = LEDGER_CPU,
+    .ost_answer = OST_INSERTION,
     .agent_commands = agent_commands,
     .has_baseline = has_baseline,
+    .has_undo_type = true,
+    .undo_type = OPERATION_CPU_REMOVE,
     .plan = plan,
+    .take_up = take_up,
     .realized_query = "query-hotpluggable-cpus",
     .is_realized = is_realized,
     .look_inside = look_inside,
+    .refusal_fix = "look into the guest's kernel log",
 };

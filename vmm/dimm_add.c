@@ -13,6 +13,7 @@
 #include "base/size.h"
 #include "qmp/codec.h"
 #include "qmp/qapi.h"
+#include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
 
 #define SMALLEST_BLOCK_BYTES (128 * SIZE_MIB) /* Linux on x86-64 and arm64, when it can't be asked */
@@ -136,6 +137,25 @@ static int choose_ids(struct operation *operation, char backend[OPERATION_ID_MAX
     return 0;
 }
 
+/* A DIMM that stands already. Its address names its blocks. */
+static int take_up(struct operation *operation, struct error *error)
+{
+    const struct inventory_memory *memory = &operation->before->memory;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        if (!has_slot(&memory->devices[i]) ||
+            strcmp(memory->devices[i].id, operation->request.id) != 0)
+            continue;
+        (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
+        operation->request.dimm.bytes = memory->devices[i].bytes;
+        operation_detail(operation, "bytes", json_integer((json_int_t)memory->devices[i].bytes));
+        return 0;
+    }
+    return error_set(error, ERROR_BLOCKED, "see vmplug memory list for those there are",
+                     "there is no DIMM '%s'", operation->request.id);
+}
+
 static int plan(struct operation *operation, struct error *error)
 {
     const struct operation_dimm *dimm = &operation->request.dimm;
@@ -143,6 +163,9 @@ static int plan(struct operation *operation, struct error *error)
     char backend[OPERATION_ID_MAX];
     json_t *device;
 
+    if (!operation->request.force &&
+        hazard_check_dimm_add(operation->vm, operation->before, error) < 0)
+        return -1;
     if (check_size(operation, error) < 0 || check_room(operation, error) < 0 ||
         choose_ids(operation, backend, error) < 0)
         return -1;
@@ -251,7 +274,7 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
     }
     found = count_blocks(operation, blocks, count, online, offline);
     free(blocks);
-    if (were_there(operation)) {
+    if (!operation->request.resume && were_there(operation)) {
         operation_cannot_look(operation, "agent",
                               "the guest had memory at this address before: does the agent's "
                               "socket belong to this VM?");
@@ -262,7 +285,7 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
                             qga_memory_blocks_online(offline), on_set);
     } else if (found == wanted) {
         operation_detail(operation, "blocks", json_incref(online));
-        operation_online(operation);
+        operation_confirmed(operation);
     } else {
         miss_blocks(operation);
     }
@@ -284,13 +307,21 @@ static const char *const agent_commands[] = {"guest-get-memory-blocks",
 
 const struct operation_kind dimm_add_kind = {
     .name = "memory-add",
-    .parts = INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_GUEST_MEMORY,
+    .top = VERDICT_ONLINE,
+    .guest_decides = true,
+    .parts = INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_GUEST_MEMORY | INVENTORY_ACCEL |
+             INVENTORY_CPUS,
     .has_ost = true,
     .ost_type = LEDGER_DIMM,
+    .ost_answer = OST_INSERTION,
     .agent_commands = agent_commands,
     .has_baseline = has_baseline,
+    .has_undo_type = true,
+    .undo_type = OPERATION_DIMM_REMOVE,
     .plan = plan,
+    .take_up = take_up,
     .realized_query = "query-memory-devices",
     .is_realized = is_realized,
     .look_inside = look_inside,
+    .refusal_fix = "look into the guest's kernel log",
 };

@@ -144,6 +144,26 @@ static void describe(struct operation *operation, const struct image *image, con
                                      "a qcow2 image"));
 }
 
+/* A disk that stands already. */
+static int take_up(struct operation *operation, struct error *error)
+{
+    const struct inventory_disks *disks = &operation->before->disks;
+    size_t i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        if (strcmp(disks->disks[i].id, operation->request.id) != 0 || disks->disks[i].cdrom)
+            continue;
+        (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
+        text_copy(operation->serial, sizeof(operation->serial), disks->disks[i].serial);
+        operation->lun = disks->disks[i].lun;
+        operation_detail(operation, "file", json_string(disks->disks[i].file));
+        operation_detail(operation, "serial", json_string(operation->serial));
+        return 0;
+    }
+    return error_set(error, ERROR_BLOCKED, "see vmplug disk list for those there are",
+                     "there is no disk '%s'", operation->request.id);
+}
+
 static int plan(struct operation *operation, struct error *error)
 {
     const struct operation_disk *disk = &operation->request.disk;
@@ -191,7 +211,7 @@ static void read_next_candidate(struct operation *operation);
 static void found(struct operation *operation, const struct qga_disk *disk)
 {
     operation_detail(operation, "guest_name", json_string(disk->name));
-    operation_online(operation);
+    operation_confirmed(operation);
 }
 
 static void on_closed(struct operation *operation, const json_t *value, const struct error *error)
@@ -255,7 +275,7 @@ static bool was_there(const struct operation *operation, const struct qga_disk *
     const struct inventory_guest *guest = &operation->before->guest;
     size_t i;
 
-    for (i = 0; i < guest->disk_count; i++) {
+    for (i = 0; i < guest->disk_count && !operation->request.resume; i++) {
         if (strcmp(guest->disks[i].name, disk->name) == 0)
             return true;
     }
@@ -352,10 +372,15 @@ static const char *const agent_commands[] = {"guest-get-disks", NULL};
 
 const struct operation_kind disk_add_kind = {
     .name = "disk-add",
+    .top = VERDICT_ONLINE,
+    .guest_decides = true,
     .parts = INVENTORY_DISKS | INVENTORY_GUEST_DISKS,
     .has_ost = false,
     .agent_commands = agent_commands,
+    .has_undo_type = true,
+    .undo_type = OPERATION_DISK_REMOVE,
     .plan = plan,
+    .take_up = take_up,
     .realized_query = "query-block",
     .is_realized = is_realized,
     .look_inside = look_inside,

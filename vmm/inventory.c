@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "qmp/codec.h"
+#include "qmp/field.h"
 #include "vmm/inventory_parts.h"
 
 struct inventory_fetch {
@@ -35,6 +37,7 @@ void inventory_free(struct inventory *inventory)
     free(inventory->guest.cpus);
     free(inventory->guest.blocks);
     free(inventory->guest.disks);
+    qga_uses_free(&inventory->guest.uses);
     json_decref(inventory->names);
     free(inventory);
 }
@@ -83,6 +86,24 @@ static void take_names(void *user, void *item, const json_t *value, const struct
     }
 }
 
+/* "setup", "active", "device", "wait-unplug", "postcopy-…" and their like (QAPI MigrationStatus); none
+ * was begun when there is no status. */
+static void take_migration(void *user, void *item, const json_t *value, const struct error *error)
+{
+    static const char *const over[] = {"none", "", "completed", "failed", "cancelled"};
+    struct inventory_question *question = user;
+    const char *status = field_string(value, "status", "");
+    size_t i;
+
+    (void)item;
+    (void)error;
+    question->inventory->migrating = true;
+    for (i = 0; i < COUNT_OF(over); i++) {
+        if (strcmp(status, over[i]) == 0)
+            question->inventory->migrating = false;
+    }
+}
+
 static void ask_names(struct gather *gather)
 {
     static char name_key[] = "name", node_key[] = "node-name";
@@ -91,6 +112,7 @@ static void ask_names(struct gather *gather)
     gather_qom_list(gather, "/objects", take_names, name_key);
     gather_ask(gather, PEER_QMP, "query-named-block-nodes", json_pack("{s:b}", "flat", 1),
                take_names, node_key);
+    gather_ask(gather, PEER_QMP, "query-migrate", NULL, take_migration, NULL);
 }
 
 static void ask_all(const struct inventory_question *question, struct vm *vm)
@@ -99,10 +121,12 @@ static void ask_all(const struct inventory_question *question, struct vm *vm)
 
     /* The agent is asked first: its answers take longest, and both sides work at once. */
     if (parts & (INVENTORY_AGENT | INVENTORY_GUEST_CPUS | INVENTORY_GUEST_MEMORY |
-                 INVENTORY_GUEST_DISKS))
+                 INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS))
         inventory_guest_ask(question, vm);
     if (parts & INVENTORY_OSPM)
         gather_ask(question->gather, PEER_QMP, "query-acpi-ospm-status", NULL, take_rows, vm);
+    if (parts & (INVENTORY_MACHINE | INVENTORY_ACCEL))
+        inventory_machine_ask_accel(question);
     if (parts & INVENTORY_MACHINE)
         inventory_machine_ask(question);
     if (parts & INVENTORY_CPUS)

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "qmp/qga.h"
+#include "qmp/qga_use.h"
 #include "vmm/gather.h"
 
 #define INVENTORY_ID_MAX 128
@@ -30,6 +31,8 @@ enum inventory_part {
     INVENTORY_GUEST_CPUS = 1 << 7,   /* guest-get-vcpus */
     INVENTORY_GUEST_MEMORY = 1 << 8, /* guest-get-memory-blocks, -block-info */
     INVENTORY_GUEST_DISKS = 1 << 9,  /* guest-get-disks */
+    INVENTORY_ACCEL = 1 << 10,       /* of INVENTORY_MACHINE the accelerator and QEMU's version */
+    INVENTORY_GUEST_MOUNTS = 1 << 11, /* guest-get-fsinfo */
 };
 
 struct inventory_machine {
@@ -66,6 +69,7 @@ struct inventory_cpus {
 
 struct inventory_memory_device {
     char id[INVENTORY_ID_MAX]; /* "" when it has none */
+    char memdev[INVENTORY_PATH_MAX]; /* its backend's QOM path */
     char kind[24];             /* "dimm", "nvdimm", "virtio-mem", … (QAPI MemoryDeviceInfoKind) */
     uint64_t bytes;
     uint64_t reserved_bytes; /* of address space, from addr on */
@@ -148,10 +152,12 @@ struct inventory_guest {
     bool disks_known;
     struct qga_disk *disks;
     size_t disk_count;
+    struct qga_uses uses; /* of disks, as far as the agent tells */
 };
 
 struct inventory {
     unsigned parts;
+    bool migrating; /* with INVENTORY_NAMES: device_add and device_del are refused meanwhile */
     bool has_ost; /* query-acpi-ospm-status answered: this machine relays _OST */
     json_t *names; /* id -> true, of devices, objects and block nodes */
     struct inventory_machine machine;
@@ -186,6 +192,11 @@ bool inventory_agent_has(const struct inventory *inventory, const char *command)
 
 /* Taken by a device, an object or a block node. */
 bool inventory_name_taken(const struct inventory *inventory, const char *id);
+
+/* The guest's name of a disk, "/dev/sda", where it is certain: by serial, or by a LUN that no other
+ * has where the agent gives no serials. NULL when it is not. */
+const char *inventory_guest_disk_name(const struct inventory *inventory,
+                                      const struct inventory_disk *disk);
 
 /* vCPUs that the guest has online, or -1 when it was not asked or did not say. */
 int inventory_cpus_online(const struct inventory *inventory);

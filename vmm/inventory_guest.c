@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's own view, as its agent tells it. */
+#include <string.h>
+
 #include "base/text.h"
 #include "qmp/field.h"
 #include "vmm/inventory_parts.h"
@@ -42,6 +44,15 @@ static void take_disks(void *user, void *item, const json_t *value, const struct
     (void)item;
     (void)error;
     guest->disks_known = qga_read_disks(value, &guest->disks, &guest->disk_count);
+    qga_uses_read_dependencies(&guest->uses, value);
+}
+
+static void take_filesystems(void *user, void *item, const json_t *value,
+                             const struct error *error)
+{
+    (void)item;
+    (void)error;
+    qga_uses_read_filesystems(&guest_of(user)->uses, value);
 }
 
 static void ask_if_enabled(const struct inventory_question *question, enum inventory_part part,
@@ -70,6 +81,7 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
                    take_block_info);
     ask_if_enabled(question, INVENTORY_GUEST_MEMORY, "guest-get-memory-blocks", take_blocks);
     ask_if_enabled(question, INVENTORY_GUEST_DISKS, "guest-get-disks", take_disks);
+    ask_if_enabled(question, INVENTORY_GUEST_MOUNTS, "guest-get-fsinfo", take_filesystems);
 }
 
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm)
@@ -82,6 +94,56 @@ void inventory_guest_ask(const struct inventory_question *question, struct vm *v
     else
         text_copy(guest->reason, sizeof(guest->reason),
                        guest->wanted ? vm_agent_failure(vm)->why : "no agent socket was given");
+}
+
+/* udev's ID_SERIAL, which the agent gives, has vendor and model before a scsi-hd's own serial. */
+static bool ends_in_serial(const char *text, const char *serial)
+{
+    size_t length = strlen(text), wanted = strlen(serial);
+
+    if (wanted == 0 || length < wanted || strcmp(text + length - wanted, serial) != 0)
+        return false;
+    return length == wanted || text[length - wanted - 1] == '_';
+}
+
+/* The agent tells a LUN, but neither target nor bus: it identifies a disk only where no other has
+ * the same, and where there are no disks of another kind, whose numbers it tells likewise. */
+static bool lun_is_telling(const struct inventory *inventory, const struct inventory_disk *disk)
+{
+    const struct inventory_disks *disks = &inventory->disks;
+    const struct inventory_scsi_device *device;
+    unsigned same = 0;
+    size_t i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        if (!disks->disks[i].on_scsi && !disks->disks[i].cdrom)
+            return false;
+    }
+    SLIST_FOREACH(device, &disks->scsi_devices, link)
+        same += device->lun == disk->lun ? 1 : 0;
+    return disk->on_scsi && same == 1;
+}
+
+const char *inventory_guest_disk_name(const struct inventory *inventory,
+                                      const struct inventory_disk *disk)
+{
+    const struct inventory_guest *guest = &inventory->guest;
+    bool by_lun = lun_is_telling(inventory, disk), same;
+    const struct qga_disk *seen;
+    const char *name = NULL;
+    unsigned found = 0;
+    size_t i;
+
+    for (i = 0; i < guest->disk_count; i++) {
+        seen = &guest->disks[i];
+        same = seen->serial[0] != '\0' ? ends_in_serial(seen->serial, disk->serial)
+                                       : by_lun && seen->has_unit && seen->unit == disk->lun;
+        if (!same)
+            continue;
+        name = seen->name;
+        found++;
+    }
+    return found == 1 ? name : NULL;
 }
 
 bool inventory_agent_has(const struct inventory *inventory, const char *command)

@@ -46,6 +46,7 @@ static void keep_device(struct inventory_memory_device *device, const json_t *ro
     qapi_read_memory_device(row, &read);
     text_copy(device->kind, sizeof(device->kind), read.kind);
     text_copy(device->id, sizeof(device->id), read.id);
+    text_copy(device->memdev, sizeof(device->memdev), read.memdev);
     device->bytes = read.bytes;
     device->reserved_bytes = read.reserved_bytes;
     device->addr = read.addr;

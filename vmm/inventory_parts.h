@@ -12,6 +12,7 @@ struct inventory_question {
 };
 
 void inventory_machine_ask(const struct inventory_question *question);
+void inventory_machine_ask_accel(const struct inventory_question *question);
 void inventory_cpus_ask(const struct inventory_question *question);
 void inventory_memory_ask(const struct inventory_question *question);
 void inventory_disks_ask(const struct inventory_question *question);

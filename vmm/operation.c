@@ -16,14 +16,28 @@
 #include "vmm/operation_kind.h"
 
 #define AGENT_SILENCE_MS 2000   /* until a silent agent counts as absent, or half of the time */
-#define UNDO_TIMEOUT_MS 10000   /* undoing has time of its own: the deadline may be past */
 #define FIRST_PAUSE_MS 10
 
 static const struct operation_kind *const kinds[] = {
     [OPERATION_CPU_ADD] = &cpu_add_kind,
     [OPERATION_DIMM_ADD] = &dimm_add_kind,
     [OPERATION_DISK_ADD] = &disk_add_kind,
+    [OPERATION_CPU_REMOVE] = &cpu_remove_kind,
+    [OPERATION_DIMM_REMOVE] = &dimm_remove_kind,
+    [OPERATION_DISK_REMOVE] = &disk_remove_kind,
 };
+
+_Static_assert(COUNT_OF(kinds) == OPERATION_TYPES_, "every type has its kind");
+
+const char *operation_type_name(enum operation_type type)
+{
+    return kinds[type]->name;
+}
+
+const char *operation_rung_name(const struct operation_result *result, enum rung rung)
+{
+    return rung == RUNG_ONLINE ? verdict_name(result->top) : rung_name(rung);
+}
 
 /* ---- ends ---- */
 
@@ -40,10 +54,28 @@ static void stop_waiting(struct operation *operation)
     vm_timer_stop(operation->vm, &operation->timer);
 }
 
+/* A request that stands is kept in the record until somebody has seen its end. */
+static void update_record(struct operation *operation, enum verdict verdict)
+{
+    bool stands = verdict == VERDICT_PENDING;
+
+    if (operation->state == OPERATION_NEW || operation->request.dry_run ||
+        operation->taking_back != NULL) /* which keeps its own */
+        return;
+    if (operation->kind->removes && operation->state != OPERATION_ROLLING_BACK)
+        stands = stands || verdict == VERDICT_INTERRUPTED || verdict == VERDICT_LOST ||
+                 (verdict_is_success(verdict) && verdict != operation->kind->top);
+    if (stands)
+        operation_record(operation);
+    else
+        record_drop(vm_record(operation->vm), operation->result.id);
+}
+
 void operation_finish(struct operation *operation, enum verdict verdict, const struct error *error)
 {
     if (operation->state == OPERATION_ENDED)
         return;
+    update_record(operation, verdict);
     stop_waiting(operation);
     operation->state = OPERATION_ENDED;
     operation->result.verdict = verdict;
@@ -64,7 +96,7 @@ void operation_add_left(struct operation *operation, const char *id)
             return; /* a disk and its block node have one name */
     }
     if (result->left_count < OPERATION_LEFT_MAX && *id != '\0')
-        result->left[result->left_count++] = id;
+        (void)snprintf(result->left[result->left_count++], OPERATION_ID_MAX, "%s", id);
 }
 
 /* Names what the steps taken so far have made, and the one under way may have. */
@@ -78,11 +110,12 @@ void operation_leave_all(struct operation *operation, bool under_way)
     }
 }
 
-/* The device stands, and that is what is left of a failure. */
+/* The device stands, and that is what is left of a failure; of a removal it is none. */
 void operation_finish_standing(struct operation *operation, enum verdict verdict,
-                            const struct error *error)
+                               const struct error *error)
 {
-    operation_add_left(operation, operation->result.id);
+    if (!operation->kind->removes)
+        operation_add_left(operation, operation->result.id);
     operation_finish(operation, verdict, error);
 }
 
@@ -111,109 +144,74 @@ static enum rung awaited_rung(const struct operation *operation)
 {
     if (!operation->reached[RUNG_REALIZED])
         return RUNG_REALIZED;
-    if (operation->goal == RUNG_ONLINE)
-        return RUNG_ONLINE;
     return operation->goal;
 }
 
 void operation_finish_pending(struct operation *operation, const struct error *error)
 {
-    enum rung rung = awaited_rung(operation);
+    const char *awaited = operation_rung_name(&operation->result, awaited_rung(operation));
     struct error timeout = ERROR_INIT;
 
-    operation->result.awaiting = rung_name(rung);
-    (void)error_set(&timeout, ERROR_TIMEOUT,
-                    "look again with vmplug status, or give it more time with --timeout",
-                    "%s stands, but it was not %s within %.3g s", operation->result.id,
-                    rung_name(rung), operation->request.timeout_ms / 1e3);
+    if (operation->kind->removes)
+        awaited = verdict_name(operation->kind->top);
+    operation->result.awaiting = awaited;
+    (void)error_set(&timeout, ERROR_TIMEOUT, "", "%s was not %s within %.3g s, and the request "
+                    "stands", operation->result.id, awaited, operation->request.timeout_ms / 1e3);
+    error_advise(&timeout, "take it up again with vmplug wait %s, or give it more time with "
+                           "--timeout", operation->result.id);
     operation_finish_standing(operation, VERDICT_PENDING, error != NULL ? error : &timeout);
-}
-
-/* ---- undoing ---- */
-
-static void undo_next(struct operation *operation);
-
-static void on_undone(void *user, const struct reply *reply)
-{
-    struct operation *operation = user;
-
-    operation->asked = 0;
-    if (reply->error != NULL && reply->error->code != ERROR_REJECTED) {
-        operation->steps_done++; /* what was being undone may stand, too */
-        operation_leave_all(operation, false);
-        operation_finish_failed(operation, reply->error);
-        return;
-    }
-    if (reply->error != NULL)
-        operation_add_left(operation, operation->steps[operation->steps_done].makes);
-    undo_next(operation);
-}
-
-static void undo_next(struct operation *operation)
-{
-    struct operation_step *step;
-    struct request request = {
-        .timeout_ms = UNDO_TIMEOUT_MS,
-        .done = on_undone,
-        .user = operation,
-    };
-
-    while (operation->steps_done > 0) {
-        step = &operation->steps[--operation->steps_done];
-        if (step->undo_command == NULL)
-            continue;
-        request.command = step->undo_command;
-        request.arguments = STEAL(step->undo_arguments);
-        operation->asked_peer = PEER_QMP;
-        operation->asked = vm_submit(operation->vm, PEER_QMP, &request, NULL);
-        if (operation->asked > 0)
-            return;
-        operation->asked = 0;
-        operation_add_left(operation, step->makes);
-    }
-    operation_finish(operation, operation->interrupted ? VERDICT_INTERRUPTED : VERDICT_REJECTED, NULL);
-}
-
-static void roll_back(struct operation *operation, const struct error *error)
-{
-    operation->state = OPERATION_ROLLING_BACK;
-    operation->result.error = *error;
-    if (operation->kind->advise != NULL && error->fix[0] == '\0')
-        operation->kind->advise(&operation->result.error);
-    undo_next(operation);
 }
 
 /* ---- sending ---- */
 
 static void send_step(struct operation *operation);
 
+/* A removal that was asked for before: of a PCI device QEMU says so, of one that has gone since it
+ * knows nothing. */
+static bool is_under_way_already(const struct operation *operation, const struct error *error)
+{
+    return operation->kind->removes &&
+           (strcmp(error->class_name, "DeviceNotFound") == 0 ||
+            strstr(error->why, "already in the process of unplug") != NULL);
+}
+
+static void await_guest(struct operation *operation)
+{
+    operation->state = OPERATION_AWAITING_GUEST;
+    if (operation->request.resume)
+        operation->reached[RUNG_ACCEPTED] = true; /* that was then */
+    else
+        operation_reach(operation, RUNG_ACCEPTED, NULL);
+    if (operation->interrupted)
+        operation_on_timer(operation);
+    else if (!operation_finish_at_goal(operation))
+        operation_look(operation);
+}
+
 static void on_step(void *user, const struct reply *reply)
 {
     struct operation *operation = user;
 
     operation->asked = 0;
-    if (reply->error != NULL && reply->error->code == ERROR_REJECTED) {
-        roll_back(operation, reply->error);
+    if (reply->error != NULL && reply->error->code == ERROR_TIMEOUT) {
+        operation_roll_back_late(operation, reply->error);
         return;
     }
-    if (reply->error != NULL) {
+    if (reply->error != NULL && reply->error->code != ERROR_REJECTED) {
         operation_finish_failed(operation, reply->error);
         return;
     }
-    operation->steps_done++;
-    if (operation->steps_done < operation->step_count) {
-        if (operation->interrupted)
-            roll_back(operation, &operation->result.error);
-        else
-            send_step(operation);
+    if (reply->error != NULL && !is_under_way_already(operation, reply->error)) {
+        operation_roll_back(operation, reply->error);
         return;
     }
-    operation->state = OPERATION_AWAITING_GUEST;
-    operation_reach(operation, RUNG_ACCEPTED, NULL);
-    if (operation->interrupted)
-        operation_on_timer(operation);
-    else if (!operation_finish_at_goal(operation))
-        operation_look(operation);
+    operation->steps_done++;
+    if (operation->steps_done == operation->step_count)
+        await_guest(operation);
+    else if (operation->interrupted)
+        operation_roll_back(operation, &operation->result.error);
+    else
+        send_step(operation);
 }
 
 static void send_step(struct operation *operation)
@@ -237,6 +235,32 @@ static void send_step(struct operation *operation)
 }
 
 /* ---- preparing ---- */
+
+static int plan(struct operation *operation, struct error *error)
+{
+    const struct operation_kind *kind = operation->kind;
+    bool take_up = operation->request.resume && kind->take_up != NULL;
+
+    if (operation->before->migrating && !operation->request.force)
+        return error_set(error, ERROR_BLOCKED, "wait until the migration has ended, or cancel it",
+                         "a migration is under way, and QEMU plugs nothing meanwhile");
+    return take_up ? kind->take_up(operation, error) : kind->plan(operation, error);
+}
+
+static void begin(struct operation *operation)
+{
+    operation->mark = ledger_mark(vm_ledger(operation->vm));
+    operation->subscription =
+        qmp_client_subscribe(vm_qmp(operation->vm), operation_on_event, operation);
+    if (operation->step_count == 0) {
+        await_guest(operation);
+        return;
+    }
+    operation->state = OPERATION_SENT;
+    if (operation->kind->removes)
+        operation_record(operation); /* beforehand: we may be killed at any moment */
+    send_step(operation);
+}
 
 static void on_inventory(void *user, struct inventory *inventory, const struct error *failure)
 {
@@ -266,16 +290,17 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
         operation_finish(operation, VERDICT_UNPROVEN, &error);
         return;
     }
-    if (operation->kind->plan(operation, &error) < 0) {
+    if (plan(operation, &error) < 0) {
         operation_finish(operation,
                          error.code == ERROR_BLOCKED ? VERDICT_BLOCKED : VERDICT_ERROR, &error);
         return;
     }
-    operation->mark = ledger_mark(vm_ledger(operation->vm));
-    operation->subscription =
-        qmp_client_subscribe(vm_qmp(operation->vm), operation_on_event, operation);
-    operation->state = OPERATION_SENT;
-    send_step(operation);
+    if (operation->request.dry_run) {
+        operation_describe_plan(operation);
+        operation_finish(operation, VERDICT_DONE, NULL);
+        return;
+    }
+    begin(operation);
 }
 
 struct operation *operation_start(struct vm *vm, const struct operation_request *request,
@@ -295,6 +320,8 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     operation->request = *request;
     operation->observer = *observer;
     operation->result.operation = operation->kind->name;
+    operation->result.top = operation->kind->top;
+    operation->ask_again_ms = CLOCK_NEVER_MS;
     operation->started_ms = clock_now_ms();
     operation->deadline_ms = operation->started_ms + request->timeout_ms;
     operation->pause_ms = FIRST_PAUSE_MS;
@@ -318,6 +345,10 @@ void operation_interrupt(struct operation *operation)
         return;
     operation->interrupted = true;
     (void)error_set(&operation->result.error, ERROR_CANCELLED, "", "interrupted");
+    if (operation->state == OPERATION_AWAITING_GUEST)
+        error_advise(&operation->result.error, "%s was asked for and stands: take it up again with "
+                                               "vmplug wait %s",
+                     operation->kind->name, operation->result.id);
     if (operation->state != OPERATION_SENT)
         vm_timer_set(operation->vm, &operation->timer, 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One device, added: from the request to a verdict.
+ * One device, added, taken back or changed: from the request to a verdict.
  *
  *   NEW -> PREPARED -> SENT -> ACCEPTED -> AWAITING_GUEST -> CONFIRMED | REFUSED | PENDING | LOST
  *
@@ -21,7 +21,15 @@
 #define OPERATION_ID_MAX 64
 #define OPERATION_LEFT_MAX 4
 
-enum operation_type { OPERATION_CPU_ADD, OPERATION_DIMM_ADD, OPERATION_DISK_ADD };
+enum operation_type {
+    OPERATION_CPU_ADD,
+    OPERATION_DIMM_ADD,
+    OPERATION_DISK_ADD,
+    OPERATION_CPU_REMOVE,
+    OPERATION_DIMM_REMOVE,
+    OPERATION_DISK_REMOVE,
+    OPERATION_TYPES_ /* how many there are */
+};
 
 enum backend_type { BACKEND_RAM, BACKEND_MEMFD, BACKEND_FILE };
 
@@ -32,6 +40,7 @@ struct operation_dimm {
     enum backend_type backend;
     const char *backend_path; /* BACKEND_FILE */
     bool hugepages;
+    bool movable; /* online it so that it can be taken back */
 };
 
 struct operation_disk {
@@ -47,7 +56,11 @@ struct operation_disk {
 /* What to do. Strings are borrowed until the operation has ended. */
 struct operation_request {
     enum operation_type type;
-    const char *id; /* NULL: the next free vmplug-… id */
+    const char *id; /* of what is added, NULL: the next free vmplug-… id; or of what is taken back
+                       or changed, for a vCPU also its slot's number */
+    bool force;     /* do what is blocked as dangerous */
+    bool dry_run;   /* plan only: the result's details tell what would be sent */
+    bool resume;    /* what was asked before is taken up again: `id` stands or is on its way out */
     bool wait_set;  /* else: as far as this VM can prove */
     enum rung wait;
     double timeout_ms;
@@ -64,6 +77,7 @@ struct operation_stage {
 
 struct operation_result {
     const char *operation; /* "cpu-add" */
+    enum verdict top;      /* what the highest rung is called: VERDICT_ONLINE, _REMOVED or _DONE */
     char id[OPERATION_ID_MAX]; /* "" when it ended before one was chosen */
     enum verdict verdict;
     struct operation_stage stages[RUNGS_];
@@ -71,10 +85,10 @@ struct operation_result {
     json_t *details;     /* what was made and where: slot, addr, lun, logical_ids, guest_name … */
     const char *missing; /* "agent", "agent-command", "ost", "disk-identity", or NULL */
     const char *awaiting; /* with VERDICT_PENDING: "accepted", "realized", "acknowledged",
-                             "online"; else NULL */
+                             "online", "removed" or "done"; else NULL */
     bool has_ost;        /* with VERDICT_REFUSED by _OST */
     uint32_t ost_source, ost_status;
-    const char *left[OPERATION_LEFT_MAX]; /* ids that stand although it failed */
+    char left[OPERATION_LEFT_MAX][OPERATION_ID_MAX]; /* ids that stand although it failed */
     size_t left_count;
     struct error error; /* ERROR_NONE on success */
     double elapsed_ms;
@@ -88,6 +102,12 @@ struct operation_observer {
     void (*done)(void *user, const struct operation_result *result);
     void *user;
 };
+
+/* What a rung is called in this result: "accepted" … "online", or "removed" or "done" at the top. */
+const char *operation_rung_name(const struct operation_result *result, enum rung rung);
+
+/* The kind's name, "cpu-add", and its top rung, before there is a result. */
+const char *operation_type_name(enum operation_type type);
 
 struct operation;
 

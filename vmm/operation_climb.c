@@ -3,12 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "qmp/field.h"
 #include "vmm/operation_kind.h"
 
 #define OST_PATIENCE_MS 500  /* until the guest is looked into although it gave no _OST */
 #define LONGEST_PAUSE_MS 500 /* between two looks */
 #define ONLINE_TRIES 3
+#define ONLINE_PATIENCE_MS 1500 /* a refusal that lasts shorter may pass */
+#define LAST_LOOK_MS 50         /* beyond the deadline */
+#define AFTER_RESET_MS 2000     /* between two requests of a guest that may have forgotten */
 #define QUESTION_MS 10000 /* until a question is taken for lost */
 
 /* ---- rungs ---- */
@@ -21,6 +26,9 @@ void operation_reach(struct operation *operation, enum rung rung, const struct l
     size_t i;
 
     operation->reached[rung] = true;
+    if (rung == RUNG_REALIZED && operation->kind->on_realized != NULL && !operation->realized_once)
+        operation->kind->on_realized(operation);
+    operation->realized_once = operation->realized_once || rung == RUNG_REALIZED;
     for (i = 0; i < result->stage_count; i++) {
         if (result->stages[i].rung == rung)
             return;
@@ -47,6 +55,8 @@ bool operation_finish_at_goal(struct operation *operation)
         return false;
     if (operation->result.missing != NULL && !operation->request.wait_set)
         operation_finish(operation, VERDICT_UNCONFIRMED, NULL);
+    else if (operation->goal == RUNG_ONLINE)
+        operation_finish(operation, operation->kind->top, NULL);
     else
         operation_finish(operation, (enum verdict)operation->goal, NULL);
     return true;
@@ -59,12 +69,14 @@ static bool check_ledger(struct operation *operation)
     struct error error = ERROR_INIT;
     char meaning[OST_MEANING_MAX];
 
-    if (!operation_expects_ost(operation) || !operation->reached[RUNG_REALIZED])
-        return true;
+    if (!operation_expects_ost(operation) ||
+        (!operation->reached[RUNG_REALIZED] && !operation->kind->removes))
+        return true; /* the slot is not known before */
     news = ledger_news(vm_ledger(operation->vm), operation->kind->ost_type, operation->slot,
                        operation->mark);
-    if (news == NULL || ost_kind(news->source) != OST_INSERTION)
+    if (news == NULL || ost_kind(news->source) != operation->kind->ost_answer)
         return true;
+    operation->heard = true;
     switch (ost_outcome(news->source, news->status)) {
     case OST_IN_PROGRESS:
         return true;
@@ -74,13 +86,16 @@ static bool check_ledger(struct operation *operation)
     case OST_FAILURE:
         break;
     }
+    if (operation->kind->removes && operation->reached[RUNG_REALIZED])
+        return true; /* whatever it says: it is gone */
     operation->result.has_ost = true;
     operation->result.ost_source = news->source;
     operation->result.ost_status = news->status;
-    (void)error_set(&error, ERROR_REJECTED, "look into the guest's kernel log",
-                    "the guest refused %s: %s", operation->result.id,
+    (void)error_set(&error, ERROR_REJECTED, operation->kind->refusal_fix,
+                    "the guest refused %s: %s",
+                    operation->kind->removes ? "to give it back" : operation->result.id,
                     ost_meaning(news->source, news->status, meaning));
-    operation_finish_standing(operation, VERDICT_REFUSED, &error);
+    operation_refused(operation, &error);
     return false;
 }
 
@@ -103,6 +118,8 @@ static void on_answer(void *user, const struct reply *reply)
         operation_finish_failed(operation, reply->error);
     else if (peer == PEER_AGENT && reply->error->code == ERROR_DISCONNECTED)
         lose_agent(operation);
+    else if (operation->last_look)
+        operation_finish_pending(operation, NULL);
     else
         operation_look_later(operation); /* the deadline decides */
 }
@@ -116,8 +133,9 @@ static void ask(struct operation *operation, enum peer peer, const char *command
     const struct request request = {
         .command = command,
         .arguments = arguments,
-        .timeout_ms = clock_earlier_ms(operation->deadline_ms - clock_now_ms(),
-                                       changes_guest ? CLOCK_NEVER_MS : QUESTION_MS),
+        .timeout_ms = clock_earlier_ms(
+            operation->deadline_ms + (operation->last_look ? LAST_LOOK_MS : 0) - clock_now_ms(),
+            changes_guest ? CLOCK_NEVER_MS : QUESTION_MS),
         .done = on_answer,
         .user = operation,
     };
@@ -155,6 +173,52 @@ void operation_ask_agent(struct operation *operation, const char *command, json_
     ask(operation, PEER_AGENT, command, arguments, answer);
 }
 
+/* ---- what goes after the device ---- */
+
+static void on_listed(struct operation *operation, const json_t *value, const struct error *error)
+{
+    const struct operation_cleanup *cleanup = &operation->cleanups[operation->cleanups_done];
+    const json_t *row;
+    size_t i;
+
+    (void)error;
+    json_array_foreach(value, i, row) {
+        if (strcmp(field_string(row, cleanup->key, ""), cleanup->name) == 0) {
+            operation_look_later(operation); /* it is still in use, and will not be for long */
+            return;
+        }
+    }
+    operation->cleanups_done++;
+    operation_look(operation);
+}
+
+static void on_cleaned(struct operation *operation, const json_t *value,
+                       const struct error *error)
+{
+    const struct operation_cleanup *cleanup = &operation->cleanups[operation->cleanups_done];
+    json_t *arguments = NULL;
+
+    (void)value;
+    if (error == NULL) {
+        operation->cleanups_done++;
+        operation_look(operation);
+        return;
+    }
+    if (cleanup->list_path != NULL)
+        arguments = json_pack("{s:s}", "path", cleanup->list_path);
+    else
+        arguments = json_pack("{s:b}", "flat", 1);
+    ask(operation, PEER_QMP, cleanup->list, arguments, on_listed);
+}
+
+static void clean_next(struct operation *operation)
+{
+    const struct operation_cleanup *cleanup = &operation->cleanups[operation->cleanups_done];
+
+    ask(operation, PEER_QMP, cleanup->command,
+        json_pack("{s:s}", cleanup->argument, cleanup->name), on_cleaned);
+}
+
 /* ---- awaiting the guest ---- */
 
 void operation_look_later(struct operation *operation)
@@ -168,23 +232,73 @@ void operation_look_later(struct operation *operation)
                  clock_earlier_ms(next_ms, operation->deadline_ms));
 }
 
+/* QEMU forgets a removal at a reset, and so does the guest: it is asked again, ever and again,
+ * until the guest has shown that it heard. A repetition is merged with what it repeats. */
+static void on_asked_again(struct operation *operation, const json_t *value,
+                           const struct error *error)
+{
+    (void)value;
+    (void)error; /* a guest that is booting can't be asked yet */
+    operation_look_later(operation);
+}
+
+static void ask_again_or_later(struct operation *operation)
+{
+    if (operation->heard || clock_now_ms() < operation->ask_again_ms) {
+        operation_look_later(operation);
+        return;
+    }
+    operation->ask_again_ms = clock_now_ms() + AFTER_RESET_MS;
+    ask(operation, PEER_QMP, "device_del", json_pack("{s:s}", "id", operation->path),
+        on_asked_again);
+}
+
 static void on_realized(struct operation *operation, const json_t *value,
                         const struct error *error)
 {
     (void)error;
-    if (!operation->kind->is_realized(operation, value)) {
-        operation_look_later(operation);
-        return;
+    if (operation->kind->is_realized(operation, value)) {
+        operation_reach(operation, RUNG_REALIZED, NULL);
+        operation_look(operation);
+    } else if (check_ledger(operation)) {
+        ask_again_or_later(operation);
     }
-    operation_reach(operation, RUNG_REALIZED, NULL);
-    operation_look(operation);
 }
 
+/* The last word before the deadline's verdict is QEMU's: what it had may be gone again. */
+static void on_last_look(struct operation *operation, const json_t *value,
+                         const struct error *error)
+{
+    bool realized = operation->kind->is_realized(operation, value);
+
+    (void)error;
+    if (realized && !operation->reached[RUNG_REALIZED])
+        operation_reach(operation, RUNG_REALIZED, NULL);
+    operation->reached[RUNG_REALIZED] = realized;
+    if (!operation_finish_at_goal(operation))
+        operation_finish_pending(operation, NULL);
+}
+
+/* The guest has answered, or had time enough since QEMU was done. */
 static bool time_to_look_inside(const struct operation *operation)
 {
+    const struct operation_result *result = &operation->result;
+    double since_ms = result->stage_count > 0 ? result->stages[result->stage_count - 1].ms : 0;
+
     return !operation_expects_ost(operation) || operation->reached[RUNG_ACKNOWLEDGED] ||
-           clock_now_ms() - operation->started_ms - operation->result.stages[0].ms >=
-               OST_PATIENCE_MS;
+           clock_now_ms() - operation->started_ms - since_ms >= OST_PATIENCE_MS;
+}
+
+static void look_into_guest(struct operation *operation)
+{
+    bool blind = operation->blind.code != ERROR_NONE || operation->kind->look_inside == NULL;
+
+    if (blind && !operation->kind->guest_decides)
+        operation_confirmed(operation);
+    else if (blind)
+        operation_finish_pending(operation, &operation->blind);
+    else
+        operation->kind->look_inside(operation);
 }
 
 /* Takes the next step up the ladder that can be taken now. */
@@ -196,12 +310,16 @@ void operation_look(struct operation *operation)
         ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_realized);
         return;
     }
-    if (!check_ledger(operation) || operation_finish_at_goal(operation))
+    if (!check_ledger(operation))
         return;
-    if (operation->goal == RUNG_ONLINE && operation->blind.code != ERROR_NONE)
-        operation_finish_pending(operation, &operation->blind);
-    else if (operation->goal == RUNG_ONLINE && time_to_look_inside(operation))
-        operation->kind->look_inside(operation);
+    if (operation->cleanups_done < operation->cleanup_count) {
+        clean_next(operation);
+        return;
+    }
+    if (operation_finish_at_goal(operation))
+        return;
+    if (operation->goal == RUNG_ONLINE && time_to_look_inside(operation))
+        look_into_guest(operation);
     else
         operation_look_later(operation);
 }
@@ -211,6 +329,15 @@ static void on_rows(struct operation *operation, const json_t *value, const stru
     (void)error;
     ledger_settle_rows(vm_ledger(operation->vm), value, clock_now_ms());
     operation_look(operation);
+}
+
+static void look_a_last_time(struct operation *operation)
+{
+    if (operation->asked > 0)
+        vm_cancel(operation->vm, operation->asked_peer, operation->asked);
+    operation->asked = 0;
+    operation->last_look = true;
+    ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_last_look);
 }
 
 void operation_on_timer(void *user)
@@ -226,7 +353,7 @@ void operation_on_timer(void *user)
         return;
     }
     if (clock_now_ms() >= operation->deadline_ms) {
-        operation_finish_pending(operation, NULL);
+        look_a_last_time(operation);
         return;
     }
     /* An event may have been missed: QEMU keeps the last word of each slot. */
@@ -237,6 +364,41 @@ void operation_on_timer(void *user)
         operation_look(operation);
 }
 
+static bool is_hint(const char *event)
+{
+    static const char *const hints[] = {
+        "ACPI_DEVICE_OST",    "DEVICE_DELETED",    "DEVICE_UNPLUG_GUEST_ERROR",
+        "MEM_UNPLUG_ERROR",   "DEVICE_TRAY_MOVED", "MEMORY_DEVICE_SIZE_CHANGE",
+        "RESET",
+    };
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(hints); i++) {
+        if (strcmp(event, hints[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Boards without _OST tell by an event that the guest refused (QAPI DEVICE_UNPLUG_GUEST_ERROR;
+ * MEM_UNPLUG_ERROR before QEMU 9.1). */
+static bool has_given_up(struct operation *operation, const struct qmp_event *event)
+{
+    const char *device = field_string(event->data, "device", "");
+
+    if (!operation->kind->removes ||
+        (strcmp(event->name, "DEVICE_UNPLUG_GUEST_ERROR") != 0 &&
+         strcmp(event->name, "MEM_UNPLUG_ERROR") != 0) ||
+        (strcmp(device, operation->result.id) != 0 &&
+         strcmp(field_string(event->data, "path", ""), operation->path) != 0))
+        return false;
+    (void)error_set(&operation->result.error, ERROR_REJECTED, operation->kind->refusal_fix,
+                    "the guest refused to give it back%s%.200s",
+                    field_string(event->data, "msg", NULL) != NULL ? ": " : "",
+                    field_string(event->data, "msg", ""));
+    return true;
+}
+
 void operation_on_event(void *user, const struct qmp_event *event)
 {
     struct operation *operation = user;
@@ -245,16 +407,23 @@ void operation_on_event(void *user, const struct qmp_event *event)
         operation_finish_failed(operation, qmp_client_failure(vm_qmp(operation->vm)));
         return;
     }
-    if (operation->state != OPERATION_AWAITING_GUEST ||
-        strcmp(event->name, "ACPI_DEVICE_OST") != 0)
+    if (operation->state != OPERATION_AWAITING_GUEST || !is_hint(event->name))
         return;
+    if (strcmp(event->name, "RESET") == 0 && operation->kind->removes) {
+        operation->heard = false; /* whatever the guest knew, it has forgotten */
+        operation->ask_again_ms = clock_now_ms() + AFTER_RESET_MS;
+    }
+    if (has_given_up(operation, event)) {
+        operation_refused(operation, &operation->result.error);
+        return;
+    }
     if (!check_ledger(operation) || operation->asked > 0)
         return;
     vm_timer_stop(operation->vm, &operation->timer);
     operation_look(operation);
 }
 
-void operation_online(struct operation *operation)
+void operation_confirmed(struct operation *operation)
 {
     operation_reach(operation, RUNG_ONLINE, NULL);
     (void)operation_finish_at_goal(operation);
@@ -272,14 +441,12 @@ void operation_look_again(struct operation *operation)
         operation_look_later(operation);
 }
 
-void operation_refused(struct operation *operation, const struct error *error)
-{
-    operation_finish_standing(operation, VERDICT_REFUSED, error);
-}
-
 void operation_online_failed(struct operation *operation, const struct error *error)
 {
-    if (++operation->failures >= ONLINE_TRIES)
+    if (operation->failures++ == 0)
+        operation->first_failure_ms = clock_now_ms();
+    if (operation->failures >= ONLINE_TRIES &&
+        clock_now_ms() - operation->first_failure_ms >= ONLINE_PATIENCE_MS)
         operation_refused(operation, error);
     else
         operation_look_later(operation);
@@ -287,10 +454,12 @@ void operation_online_failed(struct operation *operation, const struct error *er
 
 void operation_cannot_look(struct operation *operation, const char *missing, const char *why)
 {
-    operation->result.missing = missing;
     (void)error_set(&operation->blind, ERROR_TIMEOUT, "look into the guest by another way", "%s",
                     why);
-    if (!operation->request.wait_set || operation->request.wait != RUNG_ONLINE)
+    if (operation->kind->guest_decides)
+        operation->result.missing = missing;
+    if (operation->kind->guest_decides &&
+        (!operation->request.wait_set || operation->request.wait != RUNG_ONLINE))
         operation->goal =
             operation_expects_ost(operation) ? RUNG_ACKNOWLEDGED : RUNG_REALIZED;
     operation_look(operation);

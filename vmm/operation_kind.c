@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
+
 bool operation_expects_ost(const struct operation *operation)
 {
     return operation->kind->has_ost && operation->before->has_ost;
@@ -57,8 +62,14 @@ int operation_set_goal(struct operation *operation, struct error *error)
     if (wanted == RUNG_ACKNOWLEDGED)
         wanted = below; /* not every board or device has an _OST */
     operation->goal = wanted;
-    if (wanted != RUNG_ONLINE || check_agent(operation, &lacking) == 0)
+    if (wanted != RUNG_ONLINE || operation->kind->look_inside == NULL ||
+        check_agent(operation, &lacking) == 0)
         return 0;
+    if (!operation->kind->guest_decides) {
+        operation->result.missing = NULL;
+        operation->blind = lacking;
+        return 0;
+    }
     operation->goal = below;
     if (!operation->request.wait_set)
         return 0;
@@ -90,6 +101,10 @@ int operation_choose_id(struct operation *operation, const char *prefix, unsigne
     char *id = operation->result.id;
     const char *wanted = operation->request.id;
 
+    if (wanted != NULL && record_has(vm_record(operation->vm), wanted, "-remove"))
+        return error_set(error, ERROR_BLOCKED, "see its removal through with vmplug wait ID, or "
+                         "choose another --id",
+                         "the guest has been asked to give '%s' back, and that is pending", wanted);
     if (wanted != NULL) {
         if (!is_well_formed(wanted, length_max))
             return error_set(error, ERROR_INVALID,
@@ -117,4 +132,123 @@ void operation_add_step(struct operation *operation, const char *command, json_t
     step->undo_command = undo_command;
     step->undo_arguments = undo_arguments;
     (void)snprintf(step->makes, sizeof(step->makes), "%s", makes);
+}
+
+static struct operation_cleanup *add_cleanup(struct operation *operation, const char *name)
+{
+    struct operation_cleanup *cleanup = &operation->cleanups[operation->cleanup_count++];
+
+    (void)snprintf(cleanup->name, sizeof(cleanup->name), "%s", name);
+    return cleanup;
+}
+
+void operation_clean_object(struct operation *operation, const char *id)
+{
+    struct operation_cleanup *cleanup = add_cleanup(operation, id);
+
+    cleanup->command = "object-del";
+    cleanup->argument = "id";
+    cleanup->list = "qom-list";
+    cleanup->list_path = "/objects";
+    cleanup->key = "name";
+}
+
+void operation_clean_node(struct operation *operation, const char *node_name)
+{
+    struct operation_cleanup *cleanup = add_cleanup(operation, node_name);
+
+    cleanup->command = "blockdev-del";
+    cleanup->argument = "node-name";
+    cleanup->list = "query-named-block-nodes";
+    cleanup->key = "node-name";
+}
+
+void operation_record(struct operation *operation)
+{
+    json_t *cleanups = json_array();
+    const struct operation_cleanup *cleanup;
+    json_t *entry;
+    size_t i;
+
+    for (i = 0; i < operation->cleanup_count; i++) {
+        cleanup = &operation->cleanups[i];
+        (void)json_array_append_new(cleanups, json_pack("{s:s}", cleanup->argument,
+                                                        cleanup->name));
+    }
+    entry = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:o}", "operation",
+                      operation->kind->name, "id", operation->result.id, "path", operation->path,
+                      "slot", (int)operation->slot, "addr", (json_int_t)operation->addr, "bytes",
+                      (json_int_t)operation->bytes, "guest_name", operation->guest_name,
+                      "cleanups", cleanups);
+    if (!record_put(vm_record(operation->vm), entry) && vm_record(operation->vm) != NULL)
+        operation_detail(operation, "note",
+                         json_string("this request could not be recorded: vmplug will not know of "
+                                     "it later"));
+}
+
+int operation_take_up_removal(struct operation *operation, struct error *error)
+{
+    const char *id = operation->request.id;
+    AUTO_JSON json_t *entry = record_find(vm_record(operation->vm), id);
+    const json_t *cleanup;
+    size_t i;
+
+    if (strcmp(field_string(entry, "operation", ""), operation->kind->name) != 0)
+        return error_set(error, ERROR_BLOCKED, "see vmplug status for what is pending",
+                         "nothing is known of a request for '%s'", id);
+    text_copy(operation->result.id, OPERATION_ID_MAX, id);
+    text_copy(operation->path, sizeof(operation->path), field_string(entry, "path", ""));
+    text_copy(operation->guest_name, sizeof(operation->guest_name),
+              field_string(entry, "guest_name", ""));
+    (void)field_unsigned(entry, "slot", &operation->slot);
+    (void)field_u64(entry, "addr", &operation->addr);
+    (void)field_u64(entry, "bytes", &operation->bytes);
+    json_array_foreach(field_array(entry, "cleanups"), i, cleanup) {
+        if (i < OPERATION_CLEANUPS_MAX && field_string(cleanup, "node-name", NULL) != NULL)
+            operation_clean_node(operation, field_string(cleanup, "node-name", ""));
+        else if (i < OPERATION_CLEANUPS_MAX)
+            operation_clean_object(operation, field_string(cleanup, "id", ""));
+    }
+    return 0;
+}
+
+static void describe_command(json_t *list, const char *peer, const char *command,
+                             json_t *arguments)
+{
+    json_t *line = json_pack("{s:s, s:s}", "to", peer, "execute", command);
+
+    if (arguments != NULL)
+        (void)json_object_set(line, "arguments", arguments);
+    (void)json_array_append_new(list, line);
+}
+
+void operation_describe_plan(struct operation *operation)
+{
+    const struct operation_kind *kind = operation->kind;
+    json_t *lines = json_array(), *expected = json_array();
+    const char *const *command;
+    unsigned rung;
+    size_t i;
+
+    for (i = 0; i < operation->step_count; i++)
+        describe_command(lines, "qmp", operation->steps[i].command,
+                         operation->steps[i].arguments);
+    for (i = 0; i < operation->cleanup_count; i++)
+        (void)json_array_append_new(
+            lines, json_pack("{s:s, s:s, s:{s:s}}", "to", "qmp", "execute",
+                             operation->cleanups[i].command, "arguments",
+                             operation->cleanups[i].argument, operation->cleanups[i].name));
+    for (command = kind->agent_commands; operation->goal == RUNG_ONLINE && command != NULL &&
+                                         operation->blind.code == ERROR_NONE && *command != NULL;
+         command++)
+        describe_command(lines, "agent", *command, NULL);
+    for (rung = RUNG_ACCEPTED; rung <= operation->goal; rung++) {
+        if (rung != RUNG_ACKNOWLEDGED || operation_expects_ost(operation))
+            (void)json_array_append_new(
+                expected,
+                json_string(operation_rung_name(&operation->result, (enum rung)rung)));
+    }
+    operation_detail(operation, "dry_run", json_true());
+    operation_detail(operation, "would_send", lines);
+    operation_detail(operation, "expected", expected);
 }

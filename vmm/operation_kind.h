@@ -9,7 +9,7 @@
 
 #include "vmm/operation.h"
 
-#define OPERATION_STEPS_MAX 2
+#define OPERATION_STEPS_MAX 6
 
 /* One QMP command, and the one that takes it back (NULL: nothing to take back). */
 struct operation_step {
@@ -20,31 +20,60 @@ struct operation_step {
     char makes[OPERATION_ID_MAX]; /* what stands when undoing fails */
 };
 
+/* What must go after the device has gone: a memory backend or a block node. `list` is the question
+ * whose answer names it in member `key` as long as it is there. */
+struct operation_cleanup {
+    const char *command;
+    const char *argument; /* the command's only one: "id", "node-name" */
+    const char *list;
+    const char *list_path; /* of qom-list, else NULL */
+    const char *key;
+    char name[OPERATION_ID_MAX];
+};
+
+#define OPERATION_CLEANUPS_MAX 2
+
 struct operation;
 
 struct operation_kind {
     const char *name;
+    enum verdict top; /* the word for the highest rung: VERDICT_ONLINE, _REMOVED or _DONE */
+    bool removes;
+    bool guest_decides; /* the highest rung needs the guest's own word; else QEMU's inventory is
+                           enough, and the guest is only looked into where there is an agent */
     unsigned parts;  /* enum inventory_part: what plan() reads */
     bool has_ost;    /* the guest answers by _OST where the machine relays it */
     enum ledger_slot_type ost_type;
+    enum ost_kind ost_answer; /* what such an answer is of: OST_INSERTION or OST_EJECTION */
     const char *const *agent_commands; /* without these the guest can't be asked; NULL-ended */
+    bool has_undo_type;
+    enum operation_type undo_type; /* what takes it back when the guest has refused it */
 
     /* Did the guest say what it had before? Without that, nothing new can be told from the old, and
      * the agent counts as missing. NULL: not needed. */
     bool (*has_baseline)(const struct inventory *before);
 
-    /* Chooses id, place and commands from operation->before, sending nothing. Returns 0, or -1
-     * with ERROR_BLOCKED or ERROR_INVALID. */
+    /* Chooses id, place and commands from operation->before, sending nothing. Without a step it is
+     * a success already. Returns 0, or -1 with ERROR_BLOCKED or ERROR_INVALID. */
     int (*plan)(struct operation *operation, struct error *error);
 
-    /* The question that shows the device in QEMU's inventory, and whether an answer does. A kind
-     * with has_ost sets operation->slot here at the latest. */
+    /* The same for request.resume: finds what was asked for before, and plans no step. NULL: plan()
+     * does both. */
+    int (*take_up)(struct operation *operation, struct error *error);
+
+    /* The question that shows in QEMU's inventory that it was done, and whether an answer does: the
+     * device is there, or for a removal no more. A kind with has_ost sets operation->slot here at
+     * the latest; one that removes, in plan(). */
     const char *realized_query;
     bool (*is_realized)(struct operation *operation, const json_t *answer);
 
+    void (*on_realized)(struct operation *operation); /* the first time; may be NULL */
+
     /* Looks inside the guest by operation_ask_agent(), puts online what is not, and ends with one
-     * of the operation_…() below. */
+     * of the operation_…() below. NULL: the guest has nothing to say. */
     void (*look_inside)(struct operation *operation);
+
+    const char *refusal_fix; /* what to do when the guest refuses */
 
     /* Adds advice to QEMU's refusal, where there is any. */
     void (*advise)(struct error *error);
@@ -75,6 +104,10 @@ struct operation {
     struct operation_step steps[OPERATION_STEPS_MAX];
     size_t step_count;
     size_t steps_done;
+    struct operation_cleanup cleanups[OPERATION_CLEANUPS_MAX];
+    size_t cleanup_count;
+    size_t cleanups_done;
+    struct operation *taking_back; /* the removal of what the guest refused */
     enum rung goal;
     bool reached[RUNGS_];
     unsigned subscription;
@@ -83,7 +116,12 @@ struct operation {
     struct vm_timer timer;
     double pause_ms; /* until the next look */
     bool interrupted;
-    struct error blind; /* why the guest can't be looked into any more; ERROR_NONE: it can */
+    bool realized_once;
+    bool late;           /* undoing a step that QEMU had not answered in time */
+    bool last_look;      /* the deadline has come */
+    bool heard;          /* the guest said that it is at work on it (_OST "in progress") */
+    double ask_again_ms; /* when a removal that the guest may not know of any more is asked again */
+    struct error blind; /* why the guest can't be looked into (any more); ERROR_NONE: it can */
 
     /* The one question that is open. */
     int64_t asked; /* 0: none */
@@ -92,10 +130,13 @@ struct operation {
 
     /* The kind's own. */
     unsigned vcpus_count;
-    uint64_t addr;
+    uint64_t addr, bytes; /* of a DIMM */
     unsigned lun;
     char serial[INVENTORY_SERIAL_MAX];
+    char path[INVENTORY_PATH_MAX];       /* QOM, of what is to go */
+    char guest_name[64];                 /* of a disk that is to go, "" when unknown */
     unsigned failures;                   /* of putting it online, in a row */
+    double first_failure_ms;
     bool looked_again;
     struct qga_disk *candidates;
     size_t candidate_count;
@@ -109,10 +150,10 @@ struct operation {
 void operation_ask_agent(struct operation *operation, const char *command, json_t *arguments,
                          operation_answer_fn *answer);
 
-/* The ends of a look inside: it is online; not yet; something was changed, so look at once (an agent
+/* The ends of a look inside: the guest confirms it; not yet; something was changed, so look at once (an agent
  * that claims success and changes nothing is looked at ever more rarely); the guest will not; there
  * is no way to see (`missing` as in the result). */
-void operation_online(struct operation *operation);
+void operation_confirmed(struct operation *operation);
 void operation_look_later(struct operation *operation);
 void operation_look_again(struct operation *operation);
 void operation_refused(struct operation *operation, const struct error *error);
@@ -141,6 +182,13 @@ int operation_choose_id(struct operation *operation, const char *prefix, unsigne
 void operation_add_step(struct operation *operation, const char *command, json_t *arguments,
                         const char *undo_command, json_t *undo_arguments, const char *makes);
 
+/* The take_up() of all kinds that remove: from the vm's record, since the device may be gone. */
+int operation_take_up_removal(struct operation *operation, struct error *error);
+
+/* What must go too, once the device has: the memory backend or the block node of this name. */
+void operation_clean_object(struct operation *operation, const char *id);
+void operation_clean_node(struct operation *operation, const char *node_name);
+
 /* ---- between operation.c (ends, steps, undoing) and operation_climb.c (the way up) ---- */
 
 /* Ends it: tells the observer, who may free it. Nothing may touch the operation afterwards. */
@@ -152,6 +200,17 @@ void operation_finish_standing(struct operation *operation, enum verdict verdict
                                const struct error *error);
 void operation_finish_failed(struct operation *operation, const struct error *error);
 void operation_finish_pending(struct operation *operation, const struct error *error);
+
+/* Undoes the steps that were taken (operation_undo.c): after QEMU's refusal or an interruption, and
+ * when QEMU had not answered the last of them in time. */
+void operation_roll_back(struct operation *operation, const struct error *error);
+void operation_roll_back_late(struct operation *operation, const struct error *error);
+
+/* Enters the request into the vm's record of requests that stand. */
+void operation_record(struct operation *operation);
+
+/* Tells in the result's details what would be sent. */
+void operation_describe_plan(struct operation *operation);
 
 /* Names in result.left what stands; under_way: also what the step on its way may have made. */
 void operation_add_left(struct operation *operation, const char *id);
@@ -172,5 +231,8 @@ void operation_on_event(void *user, const struct qmp_event *event);
 extern const struct operation_kind cpu_add_kind;
 extern const struct operation_kind dimm_add_kind;
 extern const struct operation_kind disk_add_kind;
+extern const struct operation_kind cpu_remove_kind;
+extern const struct operation_kind dimm_remove_kind;
+extern const struct operation_kind disk_remove_kind;
 
 #endif

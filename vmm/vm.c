@@ -15,6 +15,8 @@ struct vm {
     struct agent *agent;
     struct error agent_failure;
     struct ledger ledger;
+    char *runtime_dir;
+    struct record *record; /* made when it is first asked for */
 };
 
 static void take_event(void *user, const struct qmp_event *event)
@@ -88,6 +90,8 @@ struct vm *vm_new(const struct vm_options *options, struct error *error)
         return NULL;
     }
     TAILQ_INIT(&vm->timers);
+    if (options->runtime_dir != NULL)
+        vm->runtime_dir = strdup(options->runtime_dir);
     vm->timer_pump.ops = &timer_pump_ops;
     vm->qmp = qmp_client_new(&qmp_options, error);
     if (vm->qmp == NULL) {
@@ -111,6 +115,8 @@ void vm_free(struct vm *vm)
     agent_free(vm->agent);
     qmp_client_free(vm->qmp);
     ledger_free(&vm->ledger);
+    record_free(vm->record);
+    free(vm->runtime_dir);
     free(vm);
 }
 
@@ -145,6 +151,15 @@ const struct error *vm_agent_failure(const struct vm *vm)
 struct ledger *vm_ledger(struct vm *vm)
 {
     return &vm->ledger;
+}
+
+struct record *vm_record(struct vm *vm)
+{
+    pid_t pid = vm->record == NULL && vm->runtime_dir != NULL ? qmp_client_peer(vm->qmp) : 0;
+
+    if (pid > 0)
+        vm->record = record_new(vm->runtime_dir, pid);
+    return vm->record;
 }
 
 int64_t vm_submit(struct vm *vm, enum peer peer, const struct request *request,

@@ -9,6 +9,7 @@
 #include "acpi/ledger.h"
 #include "qmp/agent.h"
 #include "qmp/qmp_client.h"
+#include "vmm/record.h"
 
 enum peer { PEER_QMP, PEER_AGENT };
 
@@ -18,6 +19,7 @@ struct vm_options {
     const char *qmp_path;
     const char *agent_path;     /* NULL: no agent */
     double greeting_timeout_ms; /* 0: qmp_client's default */
+    const char *runtime_dir;    /* where requests that stand are recorded; NULL: nowhere */
     struct tap tap;
 };
 
@@ -38,6 +40,10 @@ bool vm_has_agent(const struct vm *vm); /* connected; whether it answers is anot
 const struct error *vm_agent_failure(const struct vm *vm);
 
 struct ledger *vm_ledger(struct vm *vm);
+
+/* The requests that stand. Without a runtime directory, or without knowing which process QEMU is,
+ * it is empty and stays so. */
+struct record *vm_record(struct vm *vm);
 
 /* qmp_client_submit() or agent_submit(). ERROR_CONNECT when there is no agent. */
 int64_t vm_submit(struct vm *vm, enum peer peer, const struct request *request,

@@ -74,22 +74,36 @@ static void tell_ost(struct sim *sim, const struct sim_ost *ost)
 
 static void tell_more(struct sim *sim)
 {
-    while (sim->telling && sim->told < sim->guest.ost_count) {
+    const struct sim_ost *answers = sim->ejecting ? sim->guest.eject : sim->guest.ost;
+    unsigned count = sim->ejecting ? sim->guest.eject_count : sim->guest.ost_count;
+
+    while (sim->telling && sim->told < count) {
         if (sim->guest.ost_delay_ms > 0 && sim->qmp.wake_ms == CLOCK_NEVER_MS) {
             sim->qmp.wake_ms = clock_now_ms() + sim->guest.ost_delay_ms;
             return;
         }
         sim->qmp.wake_ms = CLOCK_NEVER_MS;
-        tell_ost(sim, &sim->guest.ost[sim->told++]);
+        /* QEMU unplugs before the guest has said its last word, which then names no device. */
+        if (sim->ejecting && sim->told + 1 == count && answers[sim->told].status == 0)
+            sim_unplug(sim, sim->telling_cpu, sim->telling_slot);
+        tell_ost(sim, &answers[sim->told++]);
     }
-    if (sim->telling && !sim->guest.ignores)
+    if (sim->telling && !sim->ejecting && !sim->guest.ignores)
         sim_guest_shows(sim, sim->telling_cpu, sim->telling_slot);
     sim->telling = false;
+}
+
+void sim_eject(struct sim *sim, bool is_cpu, unsigned slot)
+{
+    sim_plugged(sim, is_cpu, slot);
+    sim->ejecting = true;
+    sim->telling = !sim->guest.ignores_eject;
 }
 
 void sim_plugged(struct sim *sim, bool is_cpu, unsigned slot)
 {
     sim->telling = true;
+    sim->ejecting = false;
     sim->telling_cpu = is_cpu;
     sim->telling_slot = slot;
     sim->told = 0;
@@ -261,7 +275,12 @@ struct sim *sim_new(void)
     sim->record[SIM_QMP] = json_array();
     sim->record[SIM_AGENT] = json_array();
     sim->guest = (struct sim_guest){
-        .ost = {{1, 0}}, .ost_count = 1, .tells_serials = true, .block_bytes = 128 * SIM_MIB};
+        .ost = {{1, 0}},
+        .ost_count = 1,
+        .eject = {{3, 0x84}, {3, 0}},
+        .eject_count = 2,
+        .tells_serials = true,
+        .block_bytes = 128 * SIM_MIB};
     for (i = 0; i < 2; i++) {
         sim->guest.vcpus[sim->guest.vcpu_count++] = (struct sim_vcpu){i, true};
         sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){i, true};

@@ -66,6 +66,9 @@ struct sim_block {
 struct sim_guest {
     struct sim_ost ost[SIM_OST_MAX]; /* what it answers to each, in turn */
     unsigned ost_count;
+    struct sim_ost eject[SIM_OST_MAX]; /* to each ejection, in turn; the last one decides */
+    unsigned eject_count;
+    bool ignores_eject;    /* it is frozen, or knows no ACPI */
     double ost_delay_ms;   /* before each of these answers */
     bool ost_unheard;      /* the events are lost; QEMU's table has the last word all the same */
     bool ignores;          /* it never shows what was plugged in */
@@ -136,6 +139,7 @@ struct sim {
     /* What the guest has not answered to yet. */
     unsigned told; /* answers given */
     bool telling;
+    bool ejecting;
     bool telling_cpu;
     unsigned telling_slot;
 };

@@ -20,6 +20,13 @@ void sim_check_arguments(const char *command, const json_t *arguments, const cha
 void sim_plugged(struct sim *sim, bool is_cpu, unsigned slot);
 void sim_guest_shows(struct sim *sim, bool is_cpu, unsigned slot);
 
+/* device_del, and what happens when the guest lets go. */
+json_t *sim_device_del(struct sim *sim, const char *id);
+void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot);
+
+/* The guest is asked to give something back: the last of its answers decides. */
+void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
+
 void sim_emit(struct sim *sim, const char *event, json_t *data);
 
 #endif

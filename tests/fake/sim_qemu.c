@@ -467,6 +467,7 @@ static json_t *constant(const char *command)
         {"query-version", "{'qemu':{'micro':22,'minor':2,'major':7},'package':''}"},
         {"query-target", "{'arch':'x86_64'}"},
         {"query-kvm", "{'enabled':false,'present':true}"},
+        {"query-migrate", "{}"},
     };
     size_t i;
 
@@ -520,5 +521,7 @@ json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments
         return blockdev_del(sim, text_of(arguments, "node-name"));
     if (strcmp(command, "device_add") == 0)
         return device_add(sim, arguments);
+    if (strcmp(command, "device_del") == 0)
+        return sim_device_del(sim, text_of(arguments, "id"));
     fake_fail("vmplug sent %s, which this QEMU does not know", command);
 }

@@ -272,19 +272,19 @@ static void test_guest_name_by_lun(void **state)
 
     (void)state;
     SLIST_INSERT_HEAD(&inventory.disks.scsi_devices, &device, link);
-    assert_string_equal(status_json_guest_name(&inventory, &disks[0]), "/dev/sda");
+    assert_string_equal(inventory_guest_disk_name(&inventory, &disks[0]), "/dev/sda");
     inventory.guest.disk_count = 2; /* the guest shows two with this LUN */
-    assert_null(status_json_guest_name(&inventory, &disks[0]));
+    assert_null(inventory_guest_disk_name(&inventory, &disks[0]));
     inventory.guest.disk_count = 1;
     inventory.disks.disk_count = 2; /* one of QEMU's disks is on another kind of bus */
-    assert_null(status_json_guest_name(&inventory, &disks[0]));
+    assert_null(inventory_guest_disk_name(&inventory, &disks[0]));
     inventory.disks.disk_count = 1;
     SLIST_INSERT_HEAD(&inventory.disks.scsi_devices, &other, link); /* another target */
-    assert_null(status_json_guest_name(&inventory, &disks[0]));
+    assert_null(inventory_guest_disk_name(&inventory, &disks[0]));
     strcpy(seen[0].serial, "a"); /* but a serial number always does */
-    assert_string_equal(status_json_guest_name(&inventory, &disks[0]), "/dev/sda");
+    assert_string_equal(inventory_guest_disk_name(&inventory, &disks[0]), "/dev/sda");
     strcpy(seen[0].serial, "z");
-    assert_null(status_json_guest_name(&inventory, &disks[0]));
+    assert_null(inventory_guest_disk_name(&inventory, &disks[0]));
 }
 
 int main(void)

@@ -229,8 +229,10 @@ static void test_set_fails(void **state)
 
     (void)state;
     fail_set(sim, 0, 0);
-    assert_int_equal(add(sim, 5000)->verdict, VERDICT_REFUSED);
-    assert_int_equal(sim_count(sim, SIM_AGENT, "guest-set-vcpus"), 3);
+    sim->guest.eject[1].status = 0x82; /* it does not even let go of it */
+    assert_int_equal(add(sim, 9000)->verdict, VERDICT_REFUSED);
+    assert_in_range(sim_count(sim, SIM_AGENT, "guest-set-vcpus"), 3, 20);
+    assert_true(rig.result->elapsed_ms >= 1500);
     assert_string_equal(rig.result->error.why, "Device or resource busy");
     assert_false(rig.result->has_ost); /* the agent's word, not the firmware's */
     assert_string_equal(rig_left(&rig), "vmplug-cpu-2");

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "qmp/qga_use.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "qmp/field.h"
+#include "qmp/qga.h"
+
+#define DEV "/dev/"
+
+static const char *without_dev(const char *name)
+{
+    return strncmp(name, DEV, strlen(DEV)) == 0 ? name + strlen(DEV) : name;
+}
+
+static void append(struct qga_uses *uses, const char *device, const char *by)
+{
+    struct qga_use *grown;
+
+    if (*device == '\0' || uses->count >= QGA_ITEMS_MAX)
+        return;
+    if (uses->count % 64 == 0) {
+        grown = realloc(uses->uses, (uses->count + 64) * sizeof(*grown));
+        if (grown == NULL)
+            return;
+        uses->uses = grown;
+    }
+    text_copy(uses->uses[uses->count].device, sizeof(uses->uses->device), without_dev(device));
+    text_copy(uses->uses[uses->count].by, sizeof(uses->uses->by), by);
+    uses->count++;
+}
+
+/* The file system's own device, and below it the disks that this is made of. */
+void qga_uses_read_filesystems(struct qga_uses *uses, const json_t *value)
+{
+    const json_t *row, *disk;
+    const char *mountpoint;
+    size_t i, j;
+
+    json_array_foreach(value, i, row) {
+        mountpoint = field_string(row, "mountpoint", "");
+        append(uses, field_string(row, "name", ""), mountpoint);
+        json_array_foreach(field_array(row, "disk"), j, disk)
+            append(uses, field_string(disk, "dev", ""), mountpoint);
+    }
+}
+
+void qga_uses_read_dependencies(struct qga_uses *uses, const json_t *value)
+{
+    const json_t *row, *dependency;
+    size_t i, j;
+
+    json_array_foreach(value, i, row) {
+        if (field_bool(row, "partition", true))
+            continue; /* a partition depends on its disk, and that is no use of it */
+        json_array_foreach(field_array(row, "dependencies"), j, dependency)
+            append(uses, json_is_string(dependency) ? json_string_value(dependency) : "",
+                   field_string(row, "name", ""));
+    }
+}
+
+void qga_uses_free(struct qga_uses *uses)
+{
+    free(uses->uses);
+    *uses = (struct qga_uses){0};
+}
+
+/* sda and sda1, nvme0n1 and nvme0n1p1, but not sdaa. */
+static int is_part_of(const char *device, const char *disk)
+{
+    size_t length = strlen(disk);
+    const char *rest = device + length;
+
+    if (strncmp(device, disk, length) != 0)
+        return 0;
+    if (*rest == 'p')
+        rest++;
+    return strspn(rest, "0123456789") == strlen(rest);
+}
+
+const char *qga_uses_find(const struct qga_uses *uses, const char *disk)
+{
+    size_t i;
+
+    for (i = 0; i < uses->count; i++) {
+        if (is_part_of(uses->uses[i].device, without_dev(disk)))
+            return uses->uses[i].by;
+    }
+    return NULL;
+}

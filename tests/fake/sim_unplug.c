@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* How the simulated machine gives devices back. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/fake/sim_parts.h"
+
+#define PERIPHERAL "/machine/peripheral/"
+
+static void say_deleted(struct sim *sim, const char *id, const char *child)
+{
+    char path[128];
+    json_t *data;
+
+    (void)snprintf(path, sizeof(path), PERIPHERAL "%s%s", id, child);
+    data = json_pack("{s:s}", "path", path);
+    if (*child == '\0')
+        json_object_set_new(data, "device", json_string(id));
+    sim_emit(sim, "DEVICE_DELETED", data);
+}
+
+/* Under emulation the vCPU itself is never reported as deleted, only its interrupt controller. */
+static void unplug_cpu(struct sim *sim, unsigned slot)
+{
+    struct sim_cpu *cpu = &sim->cpus[slot];
+    char id[64];
+
+    (void)snprintf(id, sizeof(id), "%s", cpu->id);
+    cpu->present = false;
+    cpu->id[0] = '\0';
+    if (sim->guest.vcpu_count >= sim->vcpus_per_slot)
+        sim->guest.vcpu_count -= sim->vcpus_per_slot;
+    say_deleted(sim, id, "/lapic");
+}
+
+static void hide_blocks(struct sim_guest *guest, uint64_t addr, uint64_t bytes)
+{
+    unsigned kept = 0, i;
+
+    for (i = 0; i < guest->block_count; i++) {
+        if (guest->blocks[i].index < addr / guest->block_bytes ||
+            guest->blocks[i].index >= (addr + bytes) / guest->block_bytes)
+            guest->blocks[kept++] = guest->blocks[i];
+    }
+    guest->block_count = kept;
+}
+
+static void unplug_dimm(struct sim *sim, unsigned slot)
+{
+    struct sim_dimm gone;
+    unsigned i;
+
+    for (i = 0; i < sim->dimm_count && sim->dimms[i].slot != slot; i++)
+        ;
+    if (i == sim->dimm_count)
+        return;
+    gone = sim->dimms[i];
+    sim->dimms[i] = sim->dimms[--sim->dimm_count];
+    hide_blocks(&sim->guest, gone.addr, gone.bytes);
+    say_deleted(sim, gone.id, "");
+}
+
+void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot)
+{
+    if (is_cpu)
+        unplug_cpu(sim, slot);
+    else
+        unplug_dimm(sim, slot);
+}
+
+static bool find_cpu(const struct sim *sim, const char *id, unsigned *ret_slot)
+{
+    char path[128];
+    unsigned i;
+
+    for (i = 0; i < sim->cpu_count; i++) {
+        if (sim->cpus[i].id[0] != '\0')
+            (void)snprintf(path, sizeof(path), PERIPHERAL "%s", sim->cpus[i].id);
+        else
+            (void)snprintf(path, sizeof(path), "/machine/unattached/device[%u]", i);
+        *ret_slot = i;
+        if (sim->cpus[i].present && (strcmp(path, id) == 0 || strcmp(sim->cpus[i].id, id) == 0))
+            return true;
+    }
+    return false;
+}
+
+json_t *sim_device_del(struct sim *sim, const char *id)
+{
+    struct sim_dimm *dimm = sim_find_dimm(sim, id);
+    struct sim_disk *disk = sim_find_disk(sim, id);
+    unsigned slot;
+
+    if (disk != NULL) { /* SCSI does not ask the guest */
+        disk->id[0] = '\0';
+        say_deleted(sim, id, "");
+    } else if (dimm != NULL) {
+        sim_eject(sim, false, dimm->slot);
+    } else if (find_cpu(sim, id, &slot)) {
+        if (slot == 0)
+            return sim_error("GenericError", "Boot CPU is unpluggable");
+        sim_eject(sim, true, slot);
+    } else {
+        return sim_error("DeviceNotFound", "Device '%s' not found", id);
+    }
+    return sim_return(json_object());
+}

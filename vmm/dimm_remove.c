@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A DIMM goes by its id, and its memory backend after it. Nothing is put offline beforehand: the
+ * guest's ACPI does that block by block, and puts them online again when one of them can't go,
+ * while the agent would stop half-way.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qmp/qapi.h"
+#include "vmm/operation_kind.h"
+
+#define OBJECTS "/objects/"
+
+static const struct inventory_memory_device *find_device(const struct inventory_memory *memory,
+                                                         const char *id)
+{
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        if (strcmp(memory->devices[i].id, id) == 0 && *id != '\0')
+            return &memory->devices[i];
+    }
+    return NULL;
+}
+
+static int check(const struct operation *operation, const struct inventory_memory_device *device,
+                 struct error *error)
+{
+    const char *id = operation->request.id;
+
+    if (device == NULL)
+        return error_set(error, ERROR_BLOCKED, "see vmplug memory list for those there are",
+                         "there is no memory device '%s'", id);
+    if (strcmp(device->kind, "virtio-mem") == 0)
+        return error_set(error, ERROR_BLOCKED, "shrink it with vmplug memory resize ID 0",
+                         "'%s' is a virtio-mem, which gives memory back without going away", id);
+    if (device->slot < 0 || !device->hotpluggable)
+        return error_set(error, ERROR_BLOCKED, "choose a DIMM", "'%s', a %s, can't be unplugged",
+                         id, device->kind);
+    return 0;
+}
+
+static int plan(struct operation *operation, struct error *error)
+{
+    const struct inventory_memory_device *device =
+        find_device(&operation->before->memory, operation->request.id);
+
+    if (device == NULL && record_has(vm_record(operation->vm), operation->request.id, "-remove"))
+        return operation_take_up_removal(operation, error);
+    (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%.63s", operation->request.id);
+    if (check(operation, device, error) < 0)
+        return -1;
+    (void)snprintf(operation->path, sizeof(operation->path), "%s", device->id);
+    operation->slot = (unsigned)device->slot;
+    operation->addr = device->addr;
+    operation->bytes = device->bytes;
+    operation_detail(operation, "bytes", json_integer((json_int_t)device->bytes));
+    operation_detail(operation, "slot", json_integer(device->slot));
+    if (strncmp(device->memdev, OBJECTS, strlen(OBJECTS)) == 0)
+        operation_clean_object(operation, device->memdev + strlen(OBJECTS));
+    operation_add_step(operation, "device_del", json_pack("{s:s}", "id", device->id), NULL, NULL,
+                       "");
+    return 0;
+}
+
+static bool is_gone(struct operation *operation, const json_t *answer)
+{
+    struct qapi_memory_device device;
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(answer, i, row) {
+        qapi_read_memory_device(row, &device);
+        if (strcmp(device.id, operation->result.id) == 0)
+            return false;
+    }
+    return json_is_array(answer);
+}
+
+static void on_blocks(struct operation *operation, const json_t *value, const struct error *error)
+{
+    uint64_t block_bytes = operation->before->guest.block_bytes;
+    struct qga_memory_block *blocks = NULL;
+    size_t count = 0, found = 0, i;
+
+    if (error != NULL || !qga_read_memory_blocks(value, &blocks, &count)) {
+        operation_look_later(operation);
+        return;
+    }
+    for (i = 0; i < count; i++) {
+        if (blocks[i].index >= operation->addr / block_bytes &&
+            blocks[i].index < (operation->addr + operation->bytes) / block_bytes)
+            found++;
+    }
+    free(blocks);
+    if (found == 0)
+        operation_confirmed(operation);
+    else
+        operation_look_later(operation);
+}
+
+static void look_inside(struct operation *operation)
+{
+    operation_ask_agent(operation, "guest-get-memory-blocks", NULL, on_blocks);
+}
+
+static bool has_baseline(const struct inventory *before)
+{
+    return before->guest.block_bytes != 0;
+}
+
+static const char *const agent_commands[] = {"guest-get-memory-blocks", NULL};
+
+const struct operation_kind dimm_remove_kind = {
+    .name = "memory-remove",
+    .top = VERDICT_REMOVED,
+    .removes = true,
+    .parts = INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_GUEST_MEMORY,
+    .has_ost = true,
+    .ost_type = LEDGER_DIMM,
+    .ost_answer = OST_EJECTION,
+    .agent_commands = agent_commands,
+    .has_baseline = has_baseline,
+    .plan = plan,
+    .take_up = operation_take_up_removal,
+    .realized_query = "query-memory-devices",
+    .is_realized = is_gone,
+    .look_inside = look_inside,
+    .refusal_fix = "it holds memory that the guest can't move: add memory with --movable to be able "
+                   "to take it back, or free memory in the guest and try again",
+};

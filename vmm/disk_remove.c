@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A disk goes by its id, and its block node after it. SCSI does not ask the guest: whatever it had
+ * not written is lost, so a disk that the guest has mounted is not taken away unless forced.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qmp/qapi.h"
+#include "vmm/operation_kind.h"
+
+static const struct inventory_disk *find_disk(const struct inventory_disks *disks, const char *id)
+{
+    size_t i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        if (strcmp(disks->disks[i].id, id) == 0)
+            return &disks->disks[i];
+    }
+    return NULL;
+}
+
+static int check(const struct operation *operation, const struct inventory_disk *disk,
+                 const char *guest_name, struct error *error)
+{
+    const char *id = operation->request.id, *use;
+
+    if (disk == NULL)
+        return error_set(error, ERROR_BLOCKED, "see vmplug disk list for those there are",
+                         "there is no disk '%s'", id);
+    if (disk->cdrom)
+        return error_set(error, ERROR_BLOCKED, "take its medium out with vmplug cdrom eject",
+                         "'%s' is a CD-ROM drive", id);
+    if (disk->id[0] == '/')
+        return error_set(error, ERROR_BLOCKED, "give disks an id when QEMU is started",
+                         "the disk '%s' has no id", id);
+    use = guest_name != NULL ? qga_uses_find(&operation->before->guest.uses, guest_name) : NULL;
+    if (use == NULL || operation->request.force)
+        return 0;
+    return error_set(error, ERROR_BLOCKED, "unmount it in the guest first, or use --force",
+                     "the guest uses '%s', its %s, for %s", id, guest_name, use);
+}
+
+static int plan(struct operation *operation, struct error *error)
+{
+    const struct inventory *before = operation->before;
+    const struct inventory_disk *disk = find_disk(&before->disks, operation->request.id);
+    const char *guest_name = disk != NULL ? inventory_guest_disk_name(before, disk) : NULL;
+
+    if (disk == NULL && record_has(vm_record(operation->vm), operation->request.id, "-remove"))
+        return operation_take_up_removal(operation, error);
+    (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%.63s", operation->request.id);
+    if (check(operation, disk, guest_name, error) < 0)
+        return -1;
+    (void)snprintf(operation->path, sizeof(operation->path), "%s", disk->id);
+    if (guest_name != NULL) {
+        (void)snprintf(operation->guest_name, sizeof(operation->guest_name), "%s", guest_name);
+        operation_detail(operation, "guest_name", json_string(guest_name));
+    }
+    if (disk->file[0] != '\0')
+        operation_detail(operation, "file", json_string(disk->file));
+    if (disk->node[0] != '\0' && disk->node[0] != '#') /* QEMU's own names go with the device */
+        operation_clean_node(operation, disk->node);
+    operation_add_step(operation, "device_del", json_pack("{s:s}", "id", disk->id), NULL, NULL, "");
+    return 0;
+}
+
+/* Gone from the drives that have a device. A virtio-blk shows as the path of its backend. */
+static bool is_gone(struct operation *operation, const json_t *answer)
+{
+    char backend[INVENTORY_PATH_MAX];
+    struct qapi_block block;
+    const json_t *row;
+    size_t i;
+
+    (void)snprintf(backend, sizeof(backend), "/machine/peripheral/%.63s/virtio-backend",
+                   operation->result.id);
+    json_array_foreach(answer, i, row) {
+        qapi_read_block(row, &block);
+        if (strcmp(block.qdev, operation->result.id) == 0 || strcmp(block.qdev, backend) == 0)
+            return false;
+    }
+    return json_is_array(answer);
+}
+
+static void on_disks(struct operation *operation, const json_t *value, const struct error *error)
+{
+    struct qga_disk *disks = NULL;
+    size_t count = 0, i;
+    bool found = false;
+
+    if (error != NULL || !qga_read_disks(value, &disks, &count)) {
+        operation_look_later(operation);
+        return;
+    }
+    for (i = 0; i < count; i++)
+        found = found || strcmp(disks[i].name, operation->guest_name) == 0;
+    free(disks);
+    if (found)
+        operation_look_later(operation);
+    else
+        operation_confirmed(operation);
+}
+
+static void look_inside(struct operation *operation)
+{
+    if (operation->guest_name[0] == '\0')
+        operation_confirmed(operation); /* what the guest called it was not known */
+    else
+        operation_ask_agent(operation, "guest-get-disks", NULL, on_disks);
+}
+
+static const char *const agent_commands[] = {"guest-get-disks", NULL};
+
+const struct operation_kind disk_remove_kind = {
+    .name = "disk-remove",
+    .top = VERDICT_REMOVED,
+    .removes = true,
+    .parts = INVENTORY_DISKS | INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS,
+    .agent_commands = agent_commands,
+    .plan = plan,
+    .take_up = operation_take_up_removal,
+    .realized_query = "query-block",
+    .is_realized = is_gone,
+    .look_inside = look_inside,
+    .refusal_fix = "look into the guest's kernel log, and try again",
+};

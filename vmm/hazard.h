@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What would kill this QEMU. Under emulation (TCG) the removal of a vCPU is not clean:
+ *
+ *   - with thread=single QEMU aborts at the removal itself;
+ *   - before 10.0 it leaves a corrupt heap behind, and the next device_add of a vCPU or DIMM dies;
+ *   - later, a vCPU's translation context is never used again, and the first vCPU beyond maxcpus
+ *     contexts aborts.
+ *
+ * Seen on 7.2 and 10.0; under KVM none of it is known.
+ */
+#ifndef VMM_HAZARD_H
+#define VMM_HAZARD_H
+
+#include "vmm/inventory.h"
+#include "vmm/vm.h"
+
+/* Is it safe to add a vCPU, to add a DIMM, to remove a vCPU? Rests on INVENTORY_ACCEL,
+ * INVENTORY_CPUS and INVENTORY_OSPM, and on the vm's record. Returns 0, or -1 with ERROR_BLOCKED. */
+int hazard_check_cpu_add(struct vm *vm, const struct inventory *inventory, struct error *error);
+int hazard_check_dimm_add(struct vm *vm, const struct inventory *inventory, struct error *error);
+int hazard_check_cpu_remove(struct vm *vm, const struct inventory *inventory,
+                            struct error *error);
+
+#endif

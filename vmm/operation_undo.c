@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way back. Steps that QEMU took are undone one by one, newest first; a device that the guest
+ * refused is removed by an operation of its own.
+ */
+#include "base/cleanup.h"
+#include "vmm/operation_kind.h"
+
+#define UNDO_TIMEOUT_MS 10000 /* undoing has time of its own: the deadline may be past */
+#define LATE_UNDO_MS 2000     /* for a QEMU that has just let a deadline pass */
+
+static void undo_next(struct operation *operation);
+
+static void on_undone(void *user, const struct reply *reply)
+{
+    struct operation *operation = user;
+
+    operation->asked = 0;
+    if (reply->error != NULL && reply->error->code != ERROR_REJECTED &&
+        reply->error->code != ERROR_TIMEOUT) {
+        operation->steps_done++; /* what was being undone may stand, too */
+        operation_leave_all(operation, false);
+        operation_finish_failed(operation, reply->error);
+        return;
+    }
+    if (reply->error != NULL)
+        operation_add_left(operation, operation->steps[operation->steps_done].makes);
+    undo_next(operation);
+}
+
+static enum verdict verdict_of_undone(const struct operation *operation)
+{
+    if (operation->interrupted)
+        return VERDICT_INTERRUPTED;
+    if (!operation->late)
+        return VERDICT_REJECTED;
+    return operation->result.left_count > 0 ? VERDICT_PENDING : VERDICT_ERROR;
+}
+
+static void undo_next(struct operation *operation)
+{
+    struct operation_step *step;
+    struct request request = {
+        .timeout_ms = operation->late ? LATE_UNDO_MS : UNDO_TIMEOUT_MS,
+        .done = on_undone,
+        .user = operation,
+    };
+
+    while (operation->steps_done > 0) {
+        step = &operation->steps[--operation->steps_done];
+        if (step->undo_command == NULL)
+            continue;
+        request.command = step->undo_command;
+        request.arguments = STEAL(step->undo_arguments);
+        operation->asked_peer = PEER_QMP;
+        operation->asked = vm_submit(operation->vm, PEER_QMP, &request, NULL);
+        if (operation->asked > 0)
+            return;
+        operation->asked = 0;
+        operation_add_left(operation, step->makes);
+    }
+    operation_finish(operation, verdict_of_undone(operation), NULL);
+}
+
+void operation_roll_back(struct operation *operation, const struct error *error)
+{
+    operation->state = OPERATION_ROLLING_BACK;
+    operation->result.error = *error;
+    if (operation->kind->advise != NULL && error->fix[0] == '\0')
+        operation->kind->advise(&operation->result.error);
+    undo_next(operation);
+}
+
+/* QEMU takes commands in turn: one that it has not answered can still be undone by the one that is
+ * queued behind it. What has no such command may yet come to stand. */
+void operation_roll_back_late(struct operation *operation, const struct error *error)
+{
+    const struct operation_step *step = &operation->steps[operation->steps_done];
+
+    if (step->undo_command == NULL) {
+        operation_finish_failed(operation, error);
+        return;
+    }
+    operation->late = true;
+    operation->result.awaiting = rung_name(RUNG_ACCEPTED);
+    operation->steps_done++;
+    operation_roll_back(operation, error);
+}
+
+/* ---- what the guest refused ---- */
+
+static void on_taken_back(void *user, const struct operation_result *removal)
+{
+    struct operation *operation = user;
+    size_t i;
+
+    if (removal->verdict != VERDICT_REMOVED)
+        operation_add_left(operation, operation->result.id);
+    for (i = 0; i < removal->left_count; i++)
+        operation_add_left(operation, removal->left[i]);
+    operation_finish(operation, VERDICT_REFUSED, NULL);
+}
+
+void operation_refused(struct operation *operation, const struct error *error)
+{
+    const struct operation_kind *kind = operation->kind;
+    const struct operation_request request = {
+        .type = kind->undo_type,
+        .id = operation->result.id,
+        .timeout_ms = UNDO_TIMEOUT_MS,
+    };
+    const struct operation_observer observer = {.done = on_taken_back, .user = operation};
+
+    if (!kind->has_undo_type || operation->request.resume) {
+        operation_finish_standing(operation, VERDICT_REFUSED, error);
+        return;
+    }
+    operation->state = OPERATION_ROLLING_BACK;
+    operation->result.error = *error;
+    operation->taking_back = operation_start(operation->vm, &request, &observer, NULL);
+    if (operation->taking_back == NULL)
+        operation_finish_standing(operation, VERDICT_REFUSED, error);
+}

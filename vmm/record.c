@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
+
+#define ENTRIES_MAX 65536
+#define LOCK ".lock"
+
+struct record {
+    char directory[PATH_MAX - NAME_MAX];
+    char path[PATH_MAX];
+};
+
+const char *record_default_directory(char *text, size_t size)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+    if (runtime != NULL && runtime[0] == '/')
+        (void)snprintf(text, size, "%s/vmplug", runtime);
+    else if (geteuid() == 0)
+        (void)snprintf(text, size, "/run/vmplug");
+    else
+        (void)snprintf(text, size, "/tmp/vmplug-%u", (unsigned)geteuid());
+    return text;
+}
+
+/* Field 22 of /proc/PID/stat, counted behind the command's name, which may hold anything (proc(5)).
+ * 0 when there is no such process. */
+static unsigned long long start_time(pid_t pid)
+{
+    char path[64], line[1024];
+    unsigned long long time = 0;
+    const char *rest;
+    ssize_t size;
+    AUTO_FD int fd = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    size = fd >= 0 ? read(fd, line, sizeof(line) - 1) : -1;
+    if (size <= 0)
+        return 0;
+    line[size] = '\0';
+    rest = strrchr(line, ')');
+    if (rest == NULL || sscanf(rest + 1,
+                               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+                               "%*d %*d %*d %llu",
+                               &time) != 1)
+        return 0;
+    return time;
+}
+
+struct record *record_new(const char *directory, pid_t pid)
+{
+    unsigned long long time = start_time(pid);
+    struct record *record = time != 0 ? calloc(1, sizeof(*record)) : NULL;
+
+    if (record == NULL || strlen(directory) >= sizeof(record->directory)) {
+        free(record);
+        return NULL;
+    }
+    (void)snprintf(record->directory, sizeof(record->directory), "%s", directory);
+    (void)snprintf(record->path, sizeof(record->path), "%s/%ld-%llu.json", directory, (long)pid,
+                   time);
+    return record;
+}
+
+void record_free(struct record *record)
+{
+    free(record);
+}
+
+/* ---- the file ---- */
+
+static bool is_ours_alone(const char *directory)
+{
+    struct stat status;
+
+    return lstat(directory, &status) == 0 && S_ISDIR(status.st_mode) &&
+           status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/* Takes the directory's lock, which lasts until the descriptor is closed. */
+static int lock(const struct record *record, bool make)
+{
+    char path[PATH_MAX];
+    AUTO_FD int fd = -1;
+
+    if (make)
+        (void)mkdir(record->directory, 0700);
+    if (!is_ours_alone(record->directory))
+        return -1;
+    (void)snprintf(path, sizeof(path), "%s/" LOCK, record->directory);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    while (fd >= 0 && flock(fd, LOCK_EX) < 0) {
+        if (errno != EINTR)
+            return -1;
+    }
+    return steal_fd(&fd);
+}
+
+/* What cannot be read counts as empty: it is a memory aid, and QEMU's inventory has the last word. */
+static json_t *load(const struct record *record)
+{
+    json_t *content = is_ours_alone(record->directory)
+                          ? json_load_file(record->path, JSON_REJECT_DUPLICATES, NULL)
+                          : NULL;
+
+    if (!json_is_object(content)) {
+        json_decref(content);
+        content = json_object();
+    }
+    if (field_array(content, "pending") == NULL)
+        (void)json_object_set_new(content, "pending", json_array());
+    return content;
+}
+
+/* Records of processes that are no more. */
+static void sweep(const char *directory)
+{
+    DIR *entries = opendir(directory);
+    unsigned long long time;
+    struct dirent *entry;
+    long pid;
+
+    while (entries != NULL && (entry = readdir(entries)) != NULL) {
+        if (sscanf(entry->d_name, "%ld-%llu.json", &pid, &time) == 2 &&
+            start_time((pid_t)pid) != time)
+            (void)unlinkat(dirfd(entries), entry->d_name, 0);
+    }
+    if (entries != NULL)
+        (void)closedir(entries);
+}
+
+/* Whole or not at all, whatever happens meanwhile. */
+static bool store(const struct record *record, const json_t *content)
+{
+    AUTO_FREE char *text = codec_dump(content, 0);
+    char path[PATH_MAX];
+    AUTO_FD int fd = -1;
+    size_t length;
+
+    sweep(record->directory);
+    (void)snprintf(path, sizeof(path), "%s/.new", record->directory);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (text == NULL || fd < 0)
+        return false;
+    length = strlen(text);
+    return write(fd, text, length) == (ssize_t)length && rename(path, record->path) == 0;
+}
+
+/* ---- entries ---- */
+
+static bool is_of(const json_t *entry, const char *id)
+{
+    return strcmp(field_string(entry, "id", ""), id) == 0;
+}
+
+/* Returns how many there were. */
+static size_t take_out(json_t *entries, const char *id)
+{
+    size_t count = 0, i;
+
+    for (i = json_array_size(entries); i-- > 0;) {
+        if (!is_of(json_array_get(entries, i), id))
+            continue;
+        (void)json_array_remove(entries, i);
+        count++;
+    }
+    return count;
+}
+
+bool record_put(struct record *record, json_t *entry)
+{
+    AUTO_JSON json_t *owned = entry;
+    AUTO_JSON json_t *content = NULL;
+    AUTO_FD int locked = record != NULL ? lock(record, true) : -1;
+    json_t *entries;
+
+    if (locked < 0)
+        return false;
+    content = load(record);
+    entries = field_array(content, "pending");
+    (void)take_out(entries, field_string(owned, "id", ""));
+    if (json_array_size(entries) >= ENTRIES_MAX || json_array_append(entries, owned) < 0)
+        return false;
+    return store(record, content);
+}
+
+void record_drop(struct record *record, const char *id)
+{
+    AUTO_JSON json_t *content = NULL;
+    AUTO_FD int locked = -1;
+
+    if (record == NULL || access(record->path, F_OK) < 0)
+        return;
+    locked = lock(record, false);
+    if (locked < 0)
+        return;
+    content = load(record);
+    if (take_out(field_array(content, "pending"), id) > 0)
+        (void)store(record, content);
+}
+
+json_t *record_list(struct record *record)
+{
+    AUTO_JSON json_t *content = NULL;
+
+    if (record == NULL)
+        return json_array();
+    content = load(record);
+    return json_incref(field_array(content, "pending"));
+}
+
+json_t *record_find(struct record *record, const char *id)
+{
+    AUTO_JSON json_t *entries = record_list(record);
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach(entries, i, entry) {
+        if (is_of(entry, id))
+            return json_incref(entry);
+    }
+    return NULL;
+}
+
+bool record_has(struct record *record, const char *id, const char *suffix)
+{
+    AUTO_JSON json_t *entry = record_find(record, id);
+    const char *operation = field_string(entry, "operation", "");
+    size_t length = strlen(operation);
+
+    return length >= strlen(suffix) && strcmp(operation + length - strlen(suffix), suffix) == 0;
+}
+
+/* ---- vCPUs ---- */
+
+unsigned record_vcpus_removed(struct record *record)
+{
+    AUTO_JSON json_t *content = record != NULL ? load(record) : NULL;
+    unsigned count = 0;
+
+    (void)field_unsigned(content, "vcpus_removed", &count);
+    return count;
+}
+
+void record_count_vcpu_removed(struct record *record)
+{
+    AUTO_JSON json_t *content = NULL;
+    AUTO_FD int locked = record != NULL ? lock(record, true) : -1;
+    unsigned count = 0;
+
+    if (locked < 0)
+        return;
+    content = load(record);
+    (void)field_unsigned(content, "vcpus_removed", &count);
+    (void)json_object_set_new(content, "vcpus_removed", json_integer((json_int_t)count + 1));
+    (void)store(record, content);
+}
