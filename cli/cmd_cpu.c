@@ -47,6 +47,7 @@ static int add(struct invocation *invocation)
     struct batch_request request = {
         .goal = BATCH_COUNT,
         .each = perform_request(invocation, OPERATION_CPU_ADD),
+        .atomic = invocation->options.atomic,
     };
 
     (void)read_count(invocation, &request.count, NULL);
@@ -70,10 +71,16 @@ static int set(struct invocation *invocation)
     struct batch_request request = {
         .goal = BATCH_CPUS,
         .each = perform_request(invocation, OPERATION_CPU_ADD),
+        .atomic = invocation->options.atomic,
     };
 
     (void)read_target(invocation, &request.target, NULL);
     return perform(invocation, &request);
+}
+
+static int take_back(struct invocation *invocation)
+{
+    return perform_removal(invocation, OPERATION_CPU_REMOVE);
 }
 
 static const struct command_example list_examples[] = {
@@ -91,6 +98,14 @@ static const struct command_example add_examples[] = {
 
 static const struct command_example set_examples[] = {
     {"cpu set 4", "four in all; fine if there are four already"},
+    {"cpu set 2 --dry-run", "what would be sent to get to two"},
+    {NULL, NULL},
+};
+
+static const struct command_example remove_examples[] = {
+    {"cpu remove vmplug-cpu-1", "take back one that was added"},
+    {"cpu remove 3 2", "by slot, which boot vCPUs need: they have no id"},
+    {"cpu remove vmplug-cpu-1 --timeout 5 || vmplug wait vmplug-cpu-1", "ask now, and wait later"},
     {NULL, NULL},
 };
 
@@ -119,7 +134,7 @@ static const struct command commands[] = {
                 "first failure ends it.\n\n"
                 "How many there can be is fixed when QEMU starts (-smp ...,maxcpus=N).",
         .examples = add_examples,
-        .options = OPTIONS_VM | OPTION_BIT(OPTION_WAIT),
+        .options = OPTIONS_CHANGE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check_add,
         .run = add,
@@ -129,14 +144,32 @@ static const struct command commands[] = {
         .operands = "N",
         .operands_min = 1,
         .operands_max = 1,
-        .summary = "add vCPUs until there are N in all",
+        .summary = "add or remove vCPUs until there are N in all",
         .help = "Counts the boot vCPUs in. With N there already, nothing is done, which is a "
-                "success. This version only adds: fewer than there are is blocked.",
+                "success. Removing begins with the highest slot.",
         .examples = set_examples,
-        .options = OPTIONS_VM | OPTION_BIT(OPTION_WAIT),
+        .options = OPTIONS_CHANGE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check_set,
         .run = set,
+    },
+    {
+        .name = "cpu remove",
+        .operands = "ID...",
+        .operands_min = 1,
+        .operands_max = COUNT_MAX,
+        .summary = "take vCPUs back from the guest",
+        .help = "ID is a vCPU's id or its slot's number (see vmplug cpu list). The guest is asked to "
+                "give it back, and may refuse. Nothing is put offline beforehand: the guest does "
+                "that itself, and undoes it when it can't. The first boot vCPU, slot 0, can't go.\n\n"
+                "When the time is over and the guest has not answered, the request stands, and the "
+                "verdict is pending: vmplug status shows it, and vmplug wait takes it up again.\n\n"
+                "Under emulation (TCG) some QEMUs do not survive this, or the next vCPU after it: "
+                "what would kill this one is blocked, unless there is --force.",
+        .examples = remove_examples,
+        .options = OPTIONS_REMOVE,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .run = take_back,
     },
 };
 

@@ -50,6 +50,7 @@ static int add(struct invocation *invocation)
         .count = invocation->operand_count,
         .each = perform_request(invocation, OPERATION_DISK_ADD),
         .files = invocation->operands,
+        .atomic = options->atomic,
     };
 
     request.each.disk = (struct operation_disk){
@@ -64,6 +65,11 @@ static int add(struct invocation *invocation)
     return perform(invocation, &request);
 }
 
+static int take_back(struct invocation *invocation)
+{
+    return perform_removal(invocation, OPERATION_DISK_REMOVE);
+}
+
 static const struct command_example list_examples[] = {
     {"disk list", "the disks, where they sit, and what the guest calls them"},
     {"disk list --json | jq '.[].guest_name'", "the names inside the guest"},
@@ -75,6 +81,12 @@ static const struct command_example add_examples[] = {
     {"disk add data.raw --serial DATA-1 --read-only", "found in the guest by its serial number"},
     {"disk add image --format raw", "say the format where the name does not"},
     {"disk add a.qcow2 b.qcow2", "two disks, one after the other"},
+    {NULL, NULL},
+};
+
+static const struct command_example remove_examples[] = {
+    {"disk remove vmplug-disk-0", "take a disk back"},
+    {"disk remove data1 data2 --force", "two, whatever the guest still does with them"},
     {NULL, NULL},
 };
 
@@ -106,12 +118,26 @@ static const struct command commands[] = {
                 "is recognised by its serial number. SCSI has no acknowledgement by the firmware, "
                 "so that rung is left out.",
         .examples = add_examples,
-        .options = OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_ID) |
+        .options = OPTIONS_CHANGE | OPTION_BIT(OPTION_ID) |
                    OPTION_BIT(OPTION_SERIAL) | OPTION_BIT(OPTION_BUS) | OPTION_BIT(OPTION_LUN) |
                    OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_READ_ONLY),
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT | COMMAND_TAKES_FILES,
         .check = check_add,
         .run = add,
+    },
+    {
+        .name = "disk remove",
+        .operands = "ID...",
+        .operands_min = 1,
+        .operands_max = FILES_MAX,
+        .summary = "take disks back, and their block nodes with them",
+        .help = "SCSI does not ask the guest: what it had not written yet is lost. So a disk that the "
+                "guest has mounted or built something upon is blocked, as far as its agent tells; "
+                "--force takes it away all the same.",
+        .examples = remove_examples,
+        .options = OPTIONS_REMOVE,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .run = take_back,
     },
 };
 

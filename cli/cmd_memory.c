@@ -84,6 +84,8 @@ static int run_batch(struct invocation *invocation, struct batch_request *reques
     dimm->node = options->node;
     dimm->backend = options->backend;
     dimm->hugepages = options->hugepages;
+    dimm->movable = options->movable;
+    request->atomic = options->atomic;
     if (options->backend_path != NULL) {
         if (make_absolute(options->backend_path, backend_path, &error) < 0)
             return report_failure(invocation, report_verdict(&error, true), &error);
@@ -115,6 +117,11 @@ static int set(struct invocation *invocation)
     return run_batch(invocation, &request);
 }
 
+static int take_back(struct invocation *invocation)
+{
+    return perform_removal(invocation, OPERATION_DIMM_REMOVE);
+}
+
 static const struct command_example list_examples[] = {
     {"memory list", "the DIMMs, and how much of each is online"},
     {"memory list --json | jq .online_bytes", "what the guest has online"},
@@ -124,17 +131,26 @@ static const struct command_example list_examples[] = {
 static const struct command_example add_examples[] = {
     {"memory add 512M", "a DIMM of 512 MiB"},
     {"memory add 1G --node 1 --hugepages", "from huge pages, on the guest's NUMA node 1"},
+    {"memory add 512M --movable", "so that the guest can give it back later"},
     {"memory add 2G --backend file:/dev/shm/vm-2", "from a file of the host"},
     {NULL, NULL},
 };
 
 static const struct command_example set_examples[] = {
     {"memory set 4G", "as much as is lacking to 4 GiB in all"},
+    {"memory set 1G", "or take back what is too much"},
+    {NULL, NULL},
+};
+
+static const struct command_example remove_examples[] = {
+    {"memory remove vmplug-mem-0", "take a DIMM back"},
+    {"memory remove vmplug-mem-1 vmplug-mem-0", "two, one after the other"},
     {NULL, NULL},
 };
 
 #define OPTIONS_BACKEND \
-    (OPTION_BIT(OPTION_NODE) | OPTION_BIT(OPTION_BACKEND) | OPTION_BIT(OPTION_HUGEPAGES))
+    (OPTION_BIT(OPTION_NODE) | OPTION_BIT(OPTION_BACKEND) | OPTION_BIT(OPTION_HUGEPAGES) | \
+     OPTION_BIT(OPTION_MOVABLE))
 
 static const struct command commands[] = {
     {
@@ -158,10 +174,11 @@ static const struct command commands[] = {
                 "1024. The guest takes memory in whole blocks (128 MiB on most x86-64 guests, "
                 "more on large ones), and a size that is none is blocked. Where there is an agent, "
                 "every block of the new DIMM is put online, and looked at in the guest's own "
-                "list.\n\n"
+                "list. The guest can give a DIMM back only as long as nothing immovable lies in it: "
+                "with --movable it is put online so that nothing will.\n\n"
                 "How much there can be is fixed when QEMU starts (-m ...,slots=N,maxmem=SIZE).",
         .examples = add_examples,
-        .options = OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_ID) | OPTIONS_BACKEND,
+        .options = OPTIONS_CHANGE | OPTION_BIT(OPTION_ID) | OPTIONS_BACKEND,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check,
         .run = add,
@@ -171,16 +188,33 @@ static const struct command commands[] = {
         .operands = "SIZE",
         .operands_min = 1,
         .operands_max = 1,
-        .summary = "add memory until there is SIZE in all",
-        .help = "Counts the base memory in. What is lacking is added as one DIMM. A size that "
-                "whole memory blocks can't reach is blocked, and the nearest below and above are "
-                "named. With SIZE there already, nothing is done, which is a success. This version "
-                "only adds: less than there is is blocked.",
+        .summary = "add or remove memory until there is SIZE in all",
+        .help = "Counts the base memory in. What is lacking is added in DIMMs, none more than four "
+                "times as large as all the memory before it, since the guest keeps its books on new "
+                "memory in the old. What is too much is taken back in whole DIMMs, newest first. A "
+                "size that can't be reached so is blocked, and the nearest below and above are "
+                "named. With SIZE there already, nothing is done, which is a success.",
         .examples = set_examples,
-        .options = OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTIONS_BACKEND,
+        .options = OPTIONS_CHANGE | OPTIONS_BACKEND,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check,
         .run = set,
+    },
+    {
+        .name = "memory remove",
+        .operands = "ID...",
+        .operands_min = 1,
+        .operands_max = 4096,
+        .summary = "take DIMMs back from the guest, and their backends with them",
+        .help = "The guest is asked to give the DIMM back, and refuses when something in it can't be "
+                "moved; then it stays online as it was. Memory that was added with --movable is "
+                "sure to be free of such things.\n\n"
+                "When the time is over and the guest has not answered, the request stands, and the "
+                "verdict is pending: vmplug status shows it, and vmplug wait takes it up again.",
+        .examples = remove_examples,
+        .options = OPTIONS_REMOVE,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .run = take_back,
     },
 };
 

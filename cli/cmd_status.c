@@ -9,18 +9,23 @@ static int run(struct invocation *invocation)
 {
     const unsigned parts = INVENTORY_MACHINE | INVENTORY_CPUS | INVENTORY_MEMORY |
                            INVENTORY_DISKS | INVENTORY_AGENT | INVENTORY_GUEST_CPUS |
-                           INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_DISKS;
+                           INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_DISKS | INVENTORY_NAMES;
+    AUTO_JSON json_t *record = record_list(vm_record(invocation->session.vm));
+    AUTO_JSON json_t *pending = NULL;
     int exit_code = 0;
     struct inventory *inventory = fetch(invocation, parts, &exit_code);
 
     if (inventory == NULL)
         return exit_code;
+    pending = inventory_pending(inventory, record);
     if (invocation->out.json) {
         AUTO_JSON json_t *object = status_json(inventory);
 
+        (void)json_object_set(object, "pending", pending);
         output_json(&invocation->out, object, 0);
     } else {
         status_text(&invocation->out, inventory);
+        status_text_pending(&invocation->out, pending);
     }
     inventory_free(inventory);
     return 0;
@@ -42,6 +47,8 @@ static const struct command commands[] = {
             "own word; without an agent it is not known, and shown as nothing (null with --json), "
             "never guessed. A silent agent is given two seconds and then counts as absent; that is "
             "no failure.\n\n"
+            "Requests that the guest has not answered yet are listed as pending, from vmplug's own "
+            "record: QEMU does not show them.\n\n"
             "A disk's name inside the guest is shown where it is certain: by its serial number, or "
             "by its LUN where the agent gives no serial numbers, every disk is on virtio-scsi and "
             "no two have the same LUN.",

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "base/text.h"
+#include "qmp/codec.h"
 #include "qmp/field.h"
 
 #define DETAIL_MAX 512
@@ -18,7 +19,12 @@ static const char *const nouns[] = {
     [OPERATION_CPU_ADD] = "vCPU",
     [OPERATION_DIMM_ADD] = "memory",
     [OPERATION_DISK_ADD] = "disk",
+    [OPERATION_CPU_REMOVE] = "vCPU",
+    [OPERATION_DIMM_REMOVE] = "memory",
+    [OPERATION_DISK_REMOVE] = "disk",
 };
+
+_Static_assert(COUNT_OF(nouns) == OPERATION_TYPES_, "every operation has a noun");
 
 /* ---- details ---- */
 
@@ -81,13 +87,15 @@ static void describe_stage(const struct operation_stage *stage, const json_t *de
 /* What is being added, behind its id. */
 static void describe_device(const json_t *details, char text[DETAIL_MAX])
 {
+    const char *format = field_string(details, "format", NULL);
     char size[SIZE_TEXT_MAX];
     uint64_t bytes;
 
     *text = '\0';
     if (field_string(details, "file", NULL) != NULL)
-        (void)snprintf(text, DETAIL_MAX, ", %s (%s)", field_string(details, "file", ""),
-                       field_string(details, "format", "?"));
+        (void)snprintf(text, DETAIL_MAX, ", %s%s%s%s", field_string(details, "file", ""),
+                       format != NULL ? " (" : "", format != NULL ? format : "",
+                       format != NULL ? ")" : "");
     else if (field_u64(details, "bytes", &bytes))
         (void)snprintf(text, DETAIL_MAX, ", %s", size_format(bytes, size));
     text_make_printable(text);
@@ -109,6 +117,7 @@ static void print_head(struct ladder *ladder, const struct operation_result *res
     if (ladder->headed || result->id[0] == '\0')
         return;
     ladder->headed = true;
+    ladder->type = result->type;
     describe_device(result->details, text);
     output_print(ladder->out, "%s %s%s\n", nouns[ladder->type], result->id, text);
     if (field_string(result->details, "note", NULL) != NULL)
@@ -126,13 +135,15 @@ void ladder_begin(struct ladder *ladder)
 void ladder_stage(struct ladder *ladder, const struct operation_result *so_far,
                   const struct operation_stage *stage)
 {
-    char text[DETAIL_MAX];
+    char text[DETAIL_MAX] = "";
 
     erase(ladder);
     print_head(ladder, so_far);
     ladder->reached[stage->rung] = true;
-    describe_stage(stage, so_far->details, text);
-    output_print(ladder->out, "  %-12s %6.1f ms%s%s\n", rung_name(stage->rung), stage->ms,
+    if (so_far->top == VERDICT_ONLINE || stage->has_ost)
+        describe_stage(stage, so_far->details, text);
+    output_print(ladder->out, "  %-12s %6.1f ms%s%s\n",
+                 operation_rung_name(so_far, stage->rung), stage->ms,
                  *text != '\0' ? "  " : "", text);
     output_flush(ladder->out);
 }
@@ -206,24 +217,53 @@ static const char *remedy(const char *missing)
     return "see vmplug status";
 }
 
+/* A dry run, command by command. */
+static void print_plan(struct ladder *ladder, const struct operation_result *result)
+{
+    const json_t *line;
+    size_t i;
+
+    if (!field_bool(result->details, "dry_run", false)) {
+        output_print(ladder->out, "%s", result->id);
+        return;
+    }
+    output_print(ladder->out, "nothing was sent for %s; this would be:", result->id);
+    json_array_foreach(field_array(result->details, "would_send"), i, line) {
+        AUTO_FREE char *arguments = codec_dump(json_object_get(line, "arguments"), 0);
+
+        output_print(ladder->out, "\n  %-5s  %s %s", field_string(line, "to", ""),
+                     field_string(line, "execute", ""), arguments != NULL ? arguments : "");
+    }
+    output_print(ladder->out, "\n  and it would be %s", "");
+    json_array_foreach(field_array(result->details, "expected"), i, line)
+        output_print(ladder->out, "%s%s", i > 0 ? ", " : "", json_string_value(line));
+}
+
 static void print_success(struct ladder *ladder, const struct operation_result *result)
 {
     switch (result->verdict) {
     case VERDICT_ACCEPTED:
-        output_print(ladder->out, "QEMU took %s; nobody looked further", result->id);
+        output_print(ladder->out, "QEMU took the request for %s; nobody looked further",
+                     result->id);
         break;
     case VERDICT_REALIZED:
-        output_print(ladder->out, "QEMU has %s; the guest was not asked", result->id);
+        output_print(ladder->out, "QEMU has %s%s; the guest was not asked",
+                     result->top == VERDICT_REMOVED ? "let go of " : "", result->id);
         break;
     case VERDICT_ACKNOWLEDGED:
-        output_print(ladder->out, "the guest was told of %s and answered; nobody looked whether it "
-                                  "uses it",
+        output_print(ladder->out, "the guest was told of %s and answered; nobody looked further",
                      result->id);
         break;
     case VERDICT_UNCONFIRMED:
         output_print(ladder->out, "QEMU has %s; whether the guest uses it can't be proved, for "
                                   "lack of: %s; %s",
                      result->id, result->missing, remedy(result->missing));
+        break;
+    case VERDICT_REMOVED:
+        output_print(ladder->out, "%s is gone, from QEMU and from the guest", result->id);
+        break;
+    case VERDICT_DONE:
+        print_plan(ladder, result);
         break;
     default:
         output_print(ladder->out, "the guest has %s", result->id);
@@ -245,7 +285,8 @@ static void print_failure(struct ladder *ladder, const struct operation_result *
         output_print(ladder->out, "QEMU refused %s", name);
         break;
     case VERDICT_REFUSED:
-        output_print(ladder->out, "the guest refused %s", name);
+        output_print(ladder->out, result->top == VERDICT_REMOVED ? "the guest keeps %s"
+                                                                 : "the guest refused %s", name);
         break;
     case VERDICT_PENDING:
         output_print(ladder->out, "time is up and the request still stands: %s is not yet %s", name,
@@ -262,7 +303,8 @@ static void print_failure(struct ladder *ladder, const struct operation_result *
         output_print(ladder->out, "stopped on request");
         break;
     default:
-        output_print(ladder->out, "the %s could not be added", nouns[ladder->type]);
+        output_print(ladder->out, "the %s could not be %s", nouns[ladder->type],
+                     result->top == VERDICT_REMOVED ? "taken back" : "added");
         break;
     }
 }
@@ -307,7 +349,7 @@ void ladder_summary(struct ladder *ladder, const struct batch_result *result)
         return;
     print_verdict(ladder, result->verdict);
     if (result->asked > 0)
-        output_print(ladder->out, "%" PRIu64 " of %" PRIu64 " added", result->done, result->asked);
+        output_print(ladder->out, "%" PRIu64 " of %" PRIu64 " done", result->done, result->asked);
     else if (verdict_is_success(result->verdict))
         output_print(ladder->out, "there is nothing to do");
     else

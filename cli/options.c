@@ -81,14 +81,6 @@ static int read_agent(struct options *options, const char *text, struct error *e
     return read_path("--agent", text, &options->agent_path, error);
 }
 
-static int read_json(struct options *options, const char *text, struct error *error)
-{
-    (void)text;
-    (void)error;
-    options->json = true;
-    return 0;
-}
-
 static int read_timeout(struct options *options, const char *text, struct error *error)
 {
     return read_seconds("--timeout", text, &options->timeout_ms, error);
@@ -98,29 +90,18 @@ static int read_wait(struct options *options, const char *text, struct error *er
 {
     if (rung_parse(text, &options->wait))
         return 0;
-    return error_set(error, ERROR_INVALID, "choose accepted, realized, acknowledged or online",
+    if (strcmp(text, "removed") == 0 || strcmp(text, "done") == 0) {
+        options->wait = RUNG_ONLINE; /* what the highest level is called elsewhere */
+        return 0;
+    }
+    return error_set(error, ERROR_INVALID,
+                     "choose accepted, realized, acknowledged, or online (removed)",
                      "--wait: '%s' is no level", text);
-}
-
-static int read_verbose(struct options *options, const char *text, struct error *error)
-{
-    (void)text;
-    (void)error;
-    options->verbose = true;
-    return 0;
 }
 
 static int read_trace(struct options *options, const char *text, struct error *error)
 {
     return read_path("--trace", text, &options->trace_path, error);
-}
-
-static int read_help(struct options *options, const char *text, struct error *error)
-{
-    (void)options;
-    (void)text;
-    (void)error;
-    return 0;
 }
 
 static int read_id(struct options *options, const char *text, struct error *error)
@@ -149,14 +130,6 @@ static int read_backend(struct options *options, const char *text, struct error 
         return error_set(error, ERROR_INVALID, "choose ram, memfd or file:PATH",
                          "--backend: '%s' is no memory backend", text);
     }
-    return 0;
-}
-
-static int read_hugepages(struct options *options, const char *text, struct error *error)
-{
-    (void)text;
-    (void)error;
-    options->hugepages = true;
     return 0;
 }
 
@@ -191,14 +164,6 @@ static int read_format(struct options *options, const char *text, struct error *
     return 0;
 }
 
-static int read_read_only(struct options *options, const char *text, struct error *error)
-{
-    (void)text;
-    (void)error;
-    options->read_only = true;
-    return 0;
-}
-
 static int read_for(struct options *options, const char *text, struct error *error)
 {
     return read_seconds("--for", text, &options->for_ms, error);
@@ -215,6 +180,8 @@ static int read_until(struct options *options, const char *text, struct error *e
     return 0;
 }
 
+#define FLAG(member) offsetof(struct options, member)
+
 static const struct option_spec specs[] = {
     [OPTION_QMP] = {"qmp", 'q', "PATH", "VMPLUG_QMP", "the QMP socket of a QEMU that is running",
                     NULL, true, read_qmp},
@@ -222,20 +189,21 @@ static const struct option_spec specs[] = {
                       "the guest agent's socket; without it the guest's side can't be confirmed",
                       NULL, true, read_agent},
     [OPTION_JSON] = {"json", 0, NULL, NULL, "print JSON, one object a line, and nothing else",
-                     NULL, false, read_json},
+                     NULL, false, NULL, FLAG(json)},
     [OPTION_TIMEOUT] = {"timeout", 0, "SECONDS", NULL,
                         "each device's deadline, 60 if not given; fractions are allowed", NULL,
                         false, read_timeout},
     [OPTION_WAIT] = {"wait", 0, "LEVEL", NULL,
-                     "how far to go before returning: accepted, realized, acknowledged or online; "
-                     "if not given, as far as this VM can prove",
-                     "accepted realized acknowledged online", false, read_wait},
+                     "how far to go before returning: accepted, realized, acknowledged or online "
+                     "(for a removal: removed); if not given, as far as this VM can prove",
+                     "accepted realized acknowledged online removed", false, read_wait},
     [OPTION_VERBOSE] = {"verbose", 'v', NULL, NULL, "show on stderr what is said, in brief", NULL,
-                        false, read_verbose},
+                     false, NULL, FLAG(verbose)},
     [OPTION_TRACE] = {"trace", 0, "FILE", NULL,
                       "append every QMP and agent message, both ways, to FILE as JSON lines", NULL,
                       true, read_trace},
-    [OPTION_HELP] = {"help", 'h', NULL, NULL, "explain the command", NULL, false, read_help},
+    [OPTION_HELP] = {"help", 'h', NULL, NULL, "explain the command", NULL, false, NULL,
+                     FLAG(help)},
     [OPTION_ID] = {"id", 0, "ID", NULL, "the new device's id, else the next free vmplug- one",
                    NULL, false, read_id},
     [OPTION_NODE] = {"node", 0, "N", NULL, "the guest's NUMA node", NULL, false, read_node},
@@ -243,7 +211,7 @@ static const struct option_spec specs[] = {
                         "where the memory comes from: ram (if not given), memfd or file:PATH",
                         "ram memfd file:", false, read_backend},
     [OPTION_HUGEPAGES] = {"hugepages", 0, NULL, NULL, "take it from the host's huge pages", NULL,
-                          false, read_hugepages},
+                     false, NULL, FLAG(hugepages)},
     [OPTION_SERIAL] = {"serial", 0, "SERIAL", NULL,
                        "what the guest sees as the disk's serial number, else its id", NULL, false,
                        read_serial},
@@ -256,7 +224,18 @@ static const struct option_spec specs[] = {
                        "the image's format, else it is told by the file's name and content",
                        "raw qcow2", false, read_format},
     [OPTION_READ_ONLY] = {"read-only", 0, NULL, NULL, "the guest may not write to it", NULL, false,
-                          read_read_only},
+                          NULL, FLAG(read_only)},
+    [OPTION_FORCE] = {"force", 0, NULL, NULL, "do what is blocked as dangerous, and only that", NULL,
+                      false, NULL, FLAG(force)},
+    [OPTION_ATOMIC] = {"atomic", 0, NULL, NULL,
+                       "if a later device of the same command fails, take the earlier ones back",
+                       NULL, false, NULL, FLAG(atomic)},
+    [OPTION_DRY_RUN] = {"dry-run", 0, NULL, NULL,
+                        "print what would be sent, and send nothing that changes anything", NULL,
+                        false, NULL, FLAG(dry_run)},
+    [OPTION_MOVABLE] = {"movable", 0, NULL, NULL,
+                        "put it online as movable memory, so that the guest can give it back", NULL,
+                        false, NULL, FLAG(movable)},
     [OPTION_FOR] = {"for", 0, "SECONDS", NULL, "end after so many seconds", NULL, false, read_for},
     [OPTION_UNTIL] = {"until", 0, "EVENT", NULL, "end after the first event of this name",
                       "ACPI_DEVICE_OST DEVICE_DELETED SHUTDOWN RESET STOP RESUME", false,
@@ -352,7 +331,10 @@ static int take(struct options *options, int result, const char *text, struct er
     if (option < 0)
         return refuse(result, text, error);
     options->given |= OPTION_BIT(option);
-    return specs[option].read(options, optarg, error);
+    if (specs[option].read != NULL)
+        return specs[option].read(options, optarg, error);
+    *(bool *)((char *)options + specs[option].flag) = true;
+    return 0;
 }
 
 int options_parse(struct options *options, int argc, char *const argv[], const char **operands,

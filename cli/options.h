@@ -31,6 +31,10 @@ enum option_key {
     OPTION_LUN,
     OPTION_FORMAT,
     OPTION_READ_ONLY,
+    OPTION_FORCE,
+    OPTION_ATOMIC,
+    OPTION_DRY_RUN,
+    OPTION_MOVABLE,
     OPTION_FOR,
     OPTION_UNTIL,
     OPTIONS_ /* how many there are */
@@ -42,6 +46,12 @@ enum option_key {
 #define OPTIONS_VM                                                                      \
     (OPTION_BIT(OPTION_QMP) | OPTION_BIT(OPTION_AGENT) | OPTION_BIT(OPTION_JSON) |      \
      OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_VERBOSE) | OPTION_BIT(OPTION_TRACE))
+
+/* What every command takes that changes a VM, and what only those take that remove. */
+#define OPTIONS_REMOVE                                                                  \
+    (OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_FORCE) |                  \
+     OPTION_BIT(OPTION_DRY_RUN))
+#define OPTIONS_CHANGE (OPTIONS_REMOVE | OPTION_BIT(OPTION_ATOMIC))
 
 struct options {
     uint64_t given; /* OPTION_BIT(…) of those on the command line */
@@ -62,6 +72,11 @@ struct options {
     unsigned lun;
     const char *format;
     bool read_only;
+    bool force;
+    bool atomic;
+    bool dry_run;
+    bool movable;
+    bool help;
     double for_ms;
     const char *until;
 };
@@ -74,7 +89,8 @@ struct option_spec {
     const char *help;     /* one sentence without its full stop */
     const char *values;   /* what an argument may be, separated by spaces; NULL: anything */
     bool is_file;
-    int (*read)(struct options *options, const char *text, struct error *error);
+    int (*read)(struct options *options, const char *text, struct error *error); /* NULL: a flag, */
+    size_t flag; /* which is this bool in struct options */
 };
 
 const struct option_spec *options_spec(enum option_key key);

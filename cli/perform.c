@@ -106,10 +106,24 @@ struct operation_request perform_request(const struct invocation *invocation,
     return (struct operation_request){
         .type = type,
         .id = options->id,
+        .force = options->force,
+        .dry_run = options->dry_run,
         .wait_set = options_given(options, OPTION_WAIT),
         .wait = options->wait,
         .timeout_ms = options->timeout_ms,
     };
+}
+
+int perform_removal(struct invocation *invocation, enum operation_type type)
+{
+    const struct batch_request request = {
+        .goal = BATCH_COUNT,
+        .count = invocation->operand_count,
+        .each = perform_request(invocation, type),
+        .ids = invocation->operands,
+    };
+
+    return perform(invocation, &request);
 }
 
 int perform(struct invocation *invocation, const struct batch_request *request)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Carries out what adds devices, and tells of it as it goes. */
+/* Carries out what adds, removes or changes devices, and tells of it as it goes. */
 #ifndef CLI_PERFORM_H
 #define CLI_PERFORM_H
 
@@ -9,6 +9,9 @@
 /* What every operation of this command line has in common. */
 struct operation_request perform_request(const struct invocation *invocation,
                                          enum operation_type type);
+
+/* Takes back the devices that the operands name. Returns the exit code. */
+int perform_removal(struct invocation *invocation, enum operation_type type);
 
 /* Runs the batch to its end. The first signal interrupts it properly, a second one at once.
  * Returns the exit code; everything has been printed. */

@@ -55,11 +55,12 @@ static json_t *error_json(const struct error *error)
                      printable_json(error->why), "fix", printable_json(result_json_fix(error)));
 }
 
-static json_t *stage_json(const struct operation_stage *stage, const json_t *details)
+static json_t *stage_json(const struct operation_result *result,
+                          const struct operation_stage *stage)
 {
-    json_t *object = json_pack("{s:s, s:o}", "stage", rung_name(stage->rung), "ms",
+    json_t *object = json_pack("{s:s, s:o}", "stage", operation_rung_name(result, stage->rung), "ms",
                                result_json_ms(stage->ms));
-    json_t *logical_ids = json_object_get(details, "logical_ids");
+    json_t *logical_ids = json_object_get(result->details, "logical_ids");
 
     if (stage->has_ost)
         (void)json_object_set_new(object, "ost",
@@ -75,7 +76,7 @@ static json_t *stages_json(const struct operation_result *result)
     size_t i;
 
     for (i = 0; i < result->stage_count; i++)
-        (void)json_array_append_new(stages, stage_json(&result->stages[i], result->details));
+        (void)json_array_append_new(stages, stage_json(result, &result->stages[i]));
     return stages;
 }
 
@@ -120,7 +121,7 @@ json_t *result_json_operation(const struct operation_result *result)
                                   result_json_ost(result->ost_source, result->ost_status));
     if (result->awaiting != NULL)
         (void)json_object_set_new(object, "awaiting", json_string(result->awaiting));
-    if (!verdict_is_success(result->verdict))
+    if (!verdict_is_success(result->verdict) || result->left_count > 0)
         (void)json_object_set_new(object, "left", left_json(result));
     if (result->error.code != ERROR_NONE)
         (void)json_object_set_new(object, "error", error_json(&result->error));

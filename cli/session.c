@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/session.h"
 
+#include <limits.h>
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 
@@ -124,11 +126,13 @@ static bool is_negotiated(void *user)
 static int connect_qmp(struct session *session, const struct session_options *options,
                        struct error *error)
 {
+    char runtime_dir[PATH_MAX];
     const struct vm_options vm_options = {
         .qmp_path = options->qmp_path,
         .agent_path = options->agent_path,
         .greeting_timeout_ms = clock_earlier_ms(options->timeout_ms, GREETING_MS),
         .tap = options->tap,
+        .runtime_dir = record_default_directory(runtime_dir, sizeof(runtime_dir)),
     };
 
     session->vm = vm_new(&vm_options, error);

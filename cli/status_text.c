@@ -8,6 +8,7 @@
 #include "base/size.h"
 #include "cli/status_json.h"
 #include "cli/table.h"
+#include "qmp/field.h"
 
 static const char *or_dash(const char *text)
 {
@@ -277,6 +278,20 @@ static void print_agent(struct output *out, const struct inventory_guest *guest)
         output_print(out, "agent    connected, version %s\n", or_dash(guest->version));
     else
         output_print(out, "agent    none: %s\n", guest->reason);
+}
+
+void status_text_pending(struct output *out, const json_t *pending)
+{
+    const json_t *entry;
+    size_t i;
+
+    if (json_array_size(pending) > 0)
+        output_print(out, "pending  %zu; take one up again with vmplug wait ID\n",
+                     json_array_size(pending));
+    json_array_foreach(pending, i, entry)
+        output_print(out, "  %s %s%s\n", field_string(entry, "operation", ""),
+                     field_string(entry, "id", ""),
+                     field_bool(entry, "present", true) ? "" : ", of which only remains are there");
 }
 
 void status_text(struct output *out, const struct inventory *inventory)

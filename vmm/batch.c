@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation. The goal becomes a list of items, once the inventory is known where it takes
+ * one; the items are done in their order. When one fails and all or nothing was wanted, the list is
+ * walked back, removing what had been added.
+ */
 #include "vmm/batch.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/size.h"
+#include "vmm/batch_plan.h"
 
 #define COUNT_MAX 4096
-#define AGENT_SILENCE_MS 2000
 
 struct batch {
     struct vm *vm;
@@ -19,8 +25,12 @@ struct batch {
     struct inventory_fetch *fetch;
     struct operation *operation;
     struct vm_timer timer; /* goes on outside of the callback that ended the last operation */
+    struct batch_item *items;
+    size_t item_count;
+    size_t next;
     double started_ms;
     bool interrupted;
+    bool taking_back;
 };
 
 static void finish(struct batch *batch, enum verdict verdict, const struct error *error)
@@ -46,8 +56,6 @@ static void finish_with_error(struct batch *batch, const struct error *error)
     finish(batch, verdict, error);
 }
 
-static void start_next(void *user);
-
 static void on_stage(void *user, const struct operation_result *so_far,
                      const struct operation_stage *stage)
 {
@@ -61,30 +69,90 @@ static void on_stage(void *user, const struct operation_result *so_far,
 static void on_done(void *user, const struct operation_result *result)
 {
     struct batch *batch = user;
+    struct batch_item *item = &batch->items[batch->next];
     bool success = verdict_is_success(result->verdict);
 
     if (batch->observer.result != NULL)
         batch->observer.result(batch->observer.user, result);
+    (void)snprintf(item->id, sizeof(item->id), "%s", result->id);
     /* Of several that succeeded, the least proved one speaks for all. */
     if (!(success && batch->result.verdict == VERDICT_UNCONFIRMED))
         batch->result.verdict = result->verdict;
     batch->result.done += success ? 1 : 0;
     batch->result.error = result->error;
-    if (!success && batch->result.done > 0 && result->verdict != VERDICT_INTERRUPTED)
+    batch->next++;
+    if (!success || batch->interrupted) {
+        batch->item_count = batch->next;
+        batch->taking_back = !success && batch->request.atomic && batch->result.done > 0;
+        batch->next -= success ? 0 : 1;
+    }
+    if (!success && batch->result.done > 0 && result->verdict != VERDICT_INTERRUPTED &&
+        !batch->taking_back)
         batch->result.verdict = VERDICT_PARTIAL;
-    if (!success || batch->interrupted)
-        batch->request.count = 0;
     vm_timer_set(batch->vm, &batch->timer, 0);
 }
 
-static void start_next(void *user)
+static void on_taken_back(void *user, const struct operation_result *result)
 {
-    const struct operation_observer observer = {
-        .stage = on_stage, .done = on_done, .user = user};
     struct batch *batch = user;
+
+    if (batch->observer.result != NULL)
+        batch->observer.result(batch->observer.user, result);
+    if (result->verdict == VERDICT_REMOVED)
+        batch->result.done--;
+    vm_timer_set(batch->vm, &batch->timer, 0);
+}
+
+static void start(struct batch *batch, const struct operation_request *request,
+                  void (*done)(void *user, const struct operation_result *result))
+{
+    const struct operation_observer observer = {.stage = on_stage, .done = done, .user = batch};
+    struct error error = ERROR_INIT;
+
+    batch->operation = operation_start(batch->vm, request, &observer, &error);
+    if (batch->operation == NULL)
+        finish_with_error(batch, &error);
+}
+
+static enum operation_type opposite(enum operation_type type)
+{
+    switch (type) {
+    case OPERATION_CPU_ADD:
+        return OPERATION_CPU_REMOVE;
+    case OPERATION_DISK_ADD:
+        return OPERATION_DISK_REMOVE;
+    default:
+        return OPERATION_DIMM_REMOVE;
+    }
+}
+
+static void take_back_next(struct batch *batch)
+{
+    struct operation_request request = {.timeout_ms = batch->request.each.timeout_ms};
+
+    if (batch->next == 0) {
+        if (batch->result.done > 0)
+            batch->result.verdict = VERDICT_PARTIAL;
+        finish(batch, batch->result.verdict, NULL);
+        return;
+    }
+    batch->next--;
+    request.type = opposite(batch->items[batch->next].type);
+    request.id = batch->items[batch->next].id;
+    start(batch, &request, on_taken_back);
+}
+
+static void go_on(void *user)
+{
+    struct batch *batch = user;
+    struct operation_request request = batch->request.each;
     struct error error = ERROR_INIT;
 
     operation_free(STEAL(batch->operation));
+    if (batch->taking_back) {
+        take_back_next(batch);
+        return;
+    }
     if (batch->interrupted && verdict_is_success(batch->result.verdict) &&
         (batch->result.done < batch->result.asked || batch->result.asked == 0)) {
         (void)error_set(&error, ERROR_CANCELLED, "", "interrupted");
@@ -92,73 +160,21 @@ static void start_next(void *user)
         finish(batch, VERDICT_INTERRUPTED, &error);
         return;
     }
-    if (batch->request.count == 0 || batch->result.done == batch->result.asked) {
+    if (batch->next == batch->item_count || batch->result.verdict == VERDICT_PARTIAL ||
+        !verdict_is_success(batch->result.verdict)) {
         finish(batch, batch->result.verdict, NULL);
         return;
     }
-    if (batch->request.files != NULL)
-        batch->request.each.disk.file = batch->request.files[batch->result.done];
-    batch->request.count--;
-    batch->operation = operation_start(batch->vm, &batch->request.each, &observer, &error);
-    if (batch->operation == NULL)
-        finish_with_error(batch, &error);
+    batch_plan_apply(&batch->items[batch->next], &request);
+    start(batch, &request, on_done);
 }
 
 static void begin(struct batch *batch)
 {
-    batch->result.asked = batch->request.count;
-    batch->result.summary = batch->request.goal != BATCH_COUNT || batch->request.count != 1;
+    batch->result.asked = batch->item_count;
+    batch->result.summary = batch->request.goal != BATCH_COUNT || batch->item_count != 1;
     batch->result.verdict = VERDICT_DONE;
     vm_timer_set(batch->vm, &batch->timer, 0);
-}
-
-static int count_cpus(struct batch *batch, const struct inventory *inventory, struct error *error)
-{
-    const struct inventory_cpus *cpus = &inventory->cpus;
-    uint64_t target = batch->request.target;
-    unsigned step = cpus->slot_count > 0 ? cpus->slots[0].vcpus_count : 1;
-
-    if (target < cpus->present)
-        return error_set(error, ERROR_BLOCKED, "this version only adds",
-                         "the VM has %u vCPUs, and %" PRIu64 " are fewer", cpus->present, target);
-    if (target > cpus->max)
-        return error_set(error, ERROR_BLOCKED, "restart QEMU with a larger -smp …,maxcpus=N",
-                         "this QEMU can have %u vCPUs (maxcpus), not %" PRIu64, cpus->max, target);
-    if (step == 0 || (target - cpus->present) % step != 0)
-        return error_set(error, ERROR_BLOCKED, "ask for whole cores",
-                         "this board adds %u vCPUs at a time", step);
-    batch->request.count = (target - cpus->present) / step;
-    return 0;
-}
-
-static int count_memory(struct batch *batch, const struct inventory *inventory,
-                        struct error *error)
-{
-    const struct inventory_memory *memory = &inventory->memory;
-    uint64_t target = batch->request.target;
-    uint64_t total = memory->base_bytes + memory->plugged_bytes;
-    uint64_t block = inventory->guest.block_bytes != 0 ? inventory->guest.block_bytes
-                                                       : 128 * SIZE_MIB;
-    uint64_t reachable;
-    char have[SIZE_TEXT_MAX], want[SIZE_TEXT_MAX], below[SIZE_TEXT_MAX], above[SIZE_TEXT_MAX];
-
-    if (!memory->known)
-        return error_set(error, ERROR_BLOCKED, "", "this QEMU does not tell how much memory it has");
-    if (target < total)
-        return error_set(error, ERROR_BLOCKED, "this version only adds",
-                         "the VM has %s, and %s is less", size_format(total, have),
-                         size_format(target, want));
-    if ((target - total) % block != 0) {
-        reachable = total + (target - total) / block * block;
-        (void)error_set(error, ERROR_BLOCKED, "", "whole memory blocks do not reach %s from %s",
-                        size_format(target, want), size_format(total, have));
-        error_advise(error, "ask for %s or %s", size_format(reachable, below),
-                     size_format(reachable + block, above));
-        return -1;
-    }
-    batch->request.each.dimm.bytes = target - total;
-    batch->request.count = target > total ? 1 : 0;
-    return 0;
 }
 
 static void on_inventory(void *user, struct inventory *inventory, const struct error *failure)
@@ -172,8 +188,12 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
         finish_with_error(batch, failure);
         return;
     }
-    status = batch->request.goal == BATCH_CPUS ? count_cpus(batch, inventory, &error)
-                                               : count_memory(batch, inventory, &error);
+    if (batch->request.goal == BATCH_CPUS)
+        status = batch_plan_cpus(inventory, batch->request.target, &batch->items,
+                                 &batch->item_count, &error);
+    else
+        status = batch_plan_memory(inventory, batch->request.target, &batch->items,
+                                   &batch->item_count, &error);
     inventory_free(inventory);
     if (status < 0)
         finish_with_error(batch, &error);
@@ -181,12 +201,46 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
         begin(batch);
 }
 
+/* So many of the same kind, each perhaps with an id or a file of its own. */
+static int list_items(struct batch *batch, struct error *error)
+{
+    const struct batch_request *request = &batch->request;
+    size_t i;
+
+    if (request->count > COUNT_MAX)
+        return error_set(error, ERROR_INVALID, "ask for fewer",
+                         "at most %d devices are dealt with at a time", COUNT_MAX);
+    batch->items = calloc(request->count + 1, sizeof(*batch->items));
+    if (batch->items == NULL)
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
+    for (i = 0; i < request->count; i++) {
+        batch->items[i].type = request->each.type;
+        batch->items[i].file = request->files != NULL ? request->files[i] : NULL;
+        batch->items[i].wanted_id = request->ids != NULL ? request->ids[i] : NULL;
+        batch->items[i].nth = request->each.dry_run ? (unsigned)i : 0;
+    }
+    batch->item_count = request->count;
+    begin(batch);
+    return 0;
+}
+
+static int fetch_inventory(struct batch *batch, struct error *error)
+{
+    unsigned parts = batch->request.goal == BATCH_CPUS ? INVENTORY_CPUS
+                                                       : INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY;
+    double timeout_ms = batch->request.each.timeout_ms;
+
+    batch->fetch = inventory_fetch(batch->vm, parts, timeout_ms,
+                                   clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, timeout_ms),
+                                   on_inventory, batch, error);
+    return batch->fetch != NULL ? 0 : -1;
+}
+
 struct batch *batch_start(struct vm *vm, const struct batch_request *request,
                           const struct batch_observer *observer, struct error *error)
 {
     struct batch *batch = calloc(1, sizeof(*batch));
-    unsigned parts = request->goal == BATCH_CPUS ? INVENTORY_CPUS
-                                                 : INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY;
+    int status;
 
     if (batch == NULL) {
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
@@ -196,23 +250,12 @@ struct batch *batch_start(struct vm *vm, const struct batch_request *request,
     batch->request = *request;
     batch->observer = *observer;
     batch->started_ms = clock_now_ms();
-    batch->timer.fired = start_next;
+    batch->timer.fired = go_on;
     batch->timer.user = batch;
-    if (request->goal == BATCH_COUNT) {
-        if (request->count > COUNT_MAX) {
-            free(batch);
-            (void)error_set(error, ERROR_INVALID, "ask for fewer",
-                            "at most %d devices are added at a time", COUNT_MAX);
-            return NULL;
-        }
-        begin(batch);
-        return batch;
-    }
-    batch->fetch = inventory_fetch(vm, parts, request->each.timeout_ms,
-                                   clock_earlier_ms(AGENT_SILENCE_MS, request->each.timeout_ms),
-                                   on_inventory, batch, error);
-    if (batch->fetch == NULL) {
-        free(batch);
+    status = request->goal == BATCH_COUNT ? list_items(batch, error)
+                                          : fetch_inventory(batch, error);
+    if (status < 0) {
+        batch_free(batch);
         return NULL;
     }
     return batch;
@@ -237,5 +280,6 @@ void batch_free(struct batch *batch)
     vm_timer_stop(batch->vm, &batch->timer);
     inventory_fetch_cancel(batch->fetch);
     operation_free(batch->operation);
+    free(batch->items);
     free(batch);
 }

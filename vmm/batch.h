@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Several devices, one after the other: plug, wait for the guest, go on; stop at the first that
- * fails, and say exactly what was done.
+ * fails, and say exactly what was done. Or, where all or nothing is wanted, take back what was.
  */
 #ifndef VMM_BATCH_H
 #define VMM_BATCH_H
@@ -10,8 +10,9 @@
 
 enum batch_goal {
     BATCH_COUNT,  /* as many devices as `count` of the same kind */
-    BATCH_CPUS,   /* `target` vCPUs in all */
-    BATCH_MEMORY, /* `target` bytes in all, base memory included */
+    BATCH_CPUS,   /* `target` vCPUs in all: adds, or removes from the highest slot down */
+    BATCH_MEMORY, /* `target` bytes in all, base memory included: adds, in pieces that the guest's
+                     memory can bear, or removes whole DIMMs, newest first */
 };
 
 struct batch_request {
@@ -22,12 +23,14 @@ struct batch_request {
                                       the batch has ended */
     const char *const *files;      /* BATCH_COUNT of OPERATION_DISK_ADD: each operation's
                                       disk.file, `count` of them; or NULL */
+    const char *const *ids;        /* BATCH_COUNT of removals: each operation's id; or NULL */
+    bool atomic;                   /* what was added before one fails is taken back */
 };
 
 struct batch_result {
     bool summary;         /* false: one device was asked for and its own result says it all */
     enum verdict verdict; /* decides the exit code */
-    uint64_t asked, done; /* devices */
+    uint64_t asked, done; /* devices; what was taken back is not done */
     struct error error;   /* what stopped it; ERROR_NONE on success */
     double elapsed_ms;
 };

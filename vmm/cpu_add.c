@@ -13,12 +13,12 @@
 #include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
 
-static const struct inventory_cpu *lowest_free(const struct inventory_cpus *cpus)
+static const struct inventory_cpu *lowest_free(const struct inventory_cpus *cpus, unsigned nth)
 {
     size_t i;
 
     for (i = 0; i < cpus->slot_count; i++) {
-        if (!cpus->slots[i].present)
+        if (!cpus->slots[i].present && nth-- == 0)
             return &cpus->slots[i];
     }
     return NULL;
@@ -59,7 +59,7 @@ static int take_up(struct operation *operation, struct error *error)
 static int plan(struct operation *operation, struct error *error)
 {
     const struct inventory_cpus *cpus = &operation->before->cpus;
-    const struct inventory_cpu *cpu = lowest_free(cpus);
+    const struct inventory_cpu *cpu = lowest_free(cpus, operation->request.nth);
     json_t *arguments;
 
     if (!cpus->hotpluggable)

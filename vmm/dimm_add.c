@@ -5,6 +5,7 @@
  * then silently refuses it while answering _OST success. Hence success of _OST is not yet memory,
  * and each block of the DIMM's range is looked at inside the guest.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,7 @@ static json_t *backend_arguments(const struct operation *operation, const char *
 static int choose_ids(struct operation *operation, char backend[OPERATION_ID_MAX],
                       struct error *error)
 {
-    unsigned first = 0;
+    unsigned first = operation->request.nth;
 
     do {
         if (operation_choose_id(operation, "vmplug-mem-", first++, 48, error) < 0)
@@ -156,6 +157,8 @@ static int take_up(struct operation *operation, struct error *error)
                      "there is no DIMM '%s'", operation->request.id);
 }
 
+static int check_movable(const struct operation *operation, struct error *error);
+
 static int plan(struct operation *operation, struct error *error)
 {
     const struct operation_dimm *dimm = &operation->request.dimm;
@@ -166,7 +169,8 @@ static int plan(struct operation *operation, struct error *error)
     if (!operation->request.force &&
         hazard_check_dimm_add(operation->vm, operation->before, error) < 0)
         return -1;
-    if (check_size(operation, error) < 0 || check_room(operation, error) < 0 ||
+    if (check_movable(operation, error) < 0 || check_size(operation, error) < 0 ||
+        check_room(operation, error) < 0 ||
         choose_ids(operation, backend, error) < 0)
         return -1;
     device = json_pack("{s:s, s:s, s:s}", "driver", "pc-dimm", "id", operation->result.id,
@@ -201,6 +205,81 @@ static bool is_realized(struct operation *operation, const json_t *answer)
     }
     return false;
 }
+
+/* ---- online as movable memory ---- */
+
+#define BLOCK_PATH "/sys/devices/system/memory/memory%" PRIu64 "/%s"
+#define ONLINE_MOVABLE "b25saW5lX21vdmFibGU=" /* "online_movable" in base64 */
+
+static void check_next_zone(struct operation *operation);
+
+/* The agent's own command puts blocks into whichever zone the guest's kernel prefers. */
+static void on_state_written(struct operation *operation, const struct error *error)
+{
+    if (error != NULL)
+        operation_online_failed(operation, error);
+    else
+        operation_look_again(operation);
+}
+
+static void put_online_movable(struct operation *operation, const json_t *offline)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), BLOCK_PATH,
+                   (uint64_t)json_integer_value(json_array_get(offline, 0)), "state");
+    operation->looked_again = false; /* each block is a step forward */
+    operation_write_file(operation, path, ONLINE_MOVABLE, on_state_written);
+}
+
+/* A guest that puts new memory online by itself may have chosen another zone before us. */
+static void on_zone(struct operation *operation, const struct error *error)
+{
+    static const char movable[] = "Movable";
+    const struct operation_file *file = &operation->file;
+    bool is_movable = error == NULL && file->size >= strlen(movable) &&
+                      memcmp(file->bytes, movable, strlen(movable)) == 0;
+
+    if (is_movable) {
+        operation->block++;
+        check_next_zone(operation);
+        return;
+    }
+    operation_detail(operation, "movable", error == NULL ? json_false() : json_null());
+    operation_detail(operation, "note",
+                     json_string("the guest has it online, but not as movable memory, and may not "
+                                 "be able to give it back; boot it with "
+                                 "memhp_default_state=online_movable"));
+    operation_confirmed(operation);
+}
+
+static void check_next_zone(struct operation *operation)
+{
+    uint64_t block = block_bytes(operation);
+    char path[128];
+
+    if (operation->block == (operation->addr + operation->request.dimm.bytes) / block) {
+        operation_detail(operation, "movable", json_true());
+        operation_confirmed(operation);
+        return;
+    }
+    (void)snprintf(path, sizeof(path), BLOCK_PATH, operation->block, "valid_zones");
+    operation_read_file(operation, path, on_zone);
+}
+
+static int check_movable(const struct operation *operation, struct error *error)
+{
+    if (!operation->request.dimm.movable ||
+        (operation_can_write_files(operation) && operation_can_read_files(operation)))
+        return 0;
+    return error_set(error, ERROR_BLOCKED,
+                     "allow the agent guest-file-open, -read, -write, -flush and -close, or boot the "
+                     "guest with memhp_default_state=online_movable and leave out --movable",
+                     "putting memory online as movable takes the guest agent's file commands, and "
+                     "they are not to be had");
+}
+
+/* ---- online ---- */
 
 static void on_set(struct operation *operation, const json_t *value, const struct error *error)
 {
@@ -280,12 +359,18 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
                               "socket belong to this VM?");
         return;
     }
-    if (json_array_size(offline) > 0) {
+    if (json_array_size(offline) > 0 && operation->request.dimm.movable) {
+        put_online_movable(operation, offline);
+    } else if (json_array_size(offline) > 0) {
         operation_ask_agent(operation, "guest-set-memory-blocks",
                             qga_memory_blocks_online(offline), on_set);
     } else if (found == wanted) {
         operation_detail(operation, "blocks", json_incref(online));
-        operation_confirmed(operation);
+        operation->block = operation->addr / block_bytes(operation);
+        if (operation->request.dimm.movable)
+            check_next_zone(operation);
+        else
+            operation_confirmed(operation);
     } else {
         miss_blocks(operation);
     }

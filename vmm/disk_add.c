@@ -9,10 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "qmp/field.h"
 #include "qmp/qapi.h"
 #include "vmm/image.h"
 #include "vmm/operation_kind.h"
@@ -23,7 +21,6 @@
 #define LAST_LUN 255     /* above, Linux addresses LUNs in another way */
 #define TARGETS 256
 #define VPD_HEADER 4
-#define VPD_READ_BYTES 256
 
 static bool is_free(const struct inventory_disks *disks, unsigned lun, const char *bus,
                     bool any_place, unsigned scsi_id)
@@ -45,7 +42,7 @@ static int choose_lun(const struct operation *operation, const char *bus, unsign
 {
     const struct inventory_disks *disks = &operation->before->disks;
     const struct operation_disk *disk = &operation->request.disk;
-    unsigned scsi_id, lun;
+    unsigned scsi_id, lun, nth = operation->request.nth;
 
     *ret_scsi_id = 0;
     *ret_lun = disk->lun;
@@ -60,7 +57,7 @@ static int choose_lun(const struct operation *operation, const char *bus, unsign
     }
     for (lun = FIRST_LUN; lun <= LAST_LUN; lun++) {
         *ret_lun = lun;
-        if (is_free(disks, lun, bus, true, 0))
+        if (is_free(disks, lun, bus, true, 0) && nth-- == 0)
             return 0;
     }
     for (scsi_id = 1; scsi_id < TARGETS; scsi_id++) {
@@ -174,7 +171,7 @@ static int plan(struct operation *operation, struct error *error)
 
     if (bus == NULL || image_inspect(disk->file, disk->format, disk->read_only, &image, error) < 0)
         return -1;
-    if (operation_choose_id(operation, "vmplug-disk-", 0, NODE_NAME_MAX, error) < 0 ||
+    if (operation_choose_id(operation, "vmplug-disk-", operation->request.nth, NODE_NAME_MAX, error) < 0 ||
         choose_serial(operation, error) < 0 ||
         choose_lun(operation, bus, &scsi_id, &operation->lun, error) < 0)
         return -1;
@@ -214,18 +211,6 @@ static void found(struct operation *operation, const struct qga_disk *disk)
     operation_confirmed(operation);
 }
 
-static void on_closed(struct operation *operation, const json_t *value, const struct error *error)
-{
-    (void)value;
-    (void)error;
-    if (operation->candidate_matches)
-        found(operation, &operation->candidates[operation->candidate]);
-    else {
-        operation->candidate++;
-        read_next_candidate(operation);
-    }
-}
-
 /* VPD page 0x80: a header of four bytes whose last is the length, then the serial, perhaps padded
  * with spaces (SPC-4, 7.8.15). */
 static bool page_holds(const unsigned char *page, size_t size, const char *serial)
@@ -242,31 +227,14 @@ static bool page_holds(const unsigned char *page, size_t size, const char *seria
     return length == strlen(serial) && memcmp(page + VPD_HEADER, serial, length) == 0;
 }
 
-static void on_read(struct operation *operation, const json_t *value, const struct error *error)
+static void on_page(struct operation *operation, const struct error *error)
 {
-    unsigned char page[VPD_READ_BYTES];
-    size_t size = 0;
-
-    (void)error;
-    operation->candidate_matches =
-        base64_decode(field_string(value, "buf-b64", ""), page, sizeof(page), &size) &&
-        page_holds(page, size, operation->serial);
-    operation_ask_agent(operation, "guest-file-close",
-                        json_pack("{s:I}", "handle", operation->handle), on_closed);
-}
-
-static void on_opened(struct operation *operation, const json_t *value, const struct error *error)
-{
-    if (error != NULL || !json_is_integer(value)) {
+    if (error == NULL && page_holds(operation->file.bytes, operation->file.size, operation->serial)) {
+        found(operation, &operation->candidates[operation->candidate]);
+    } else {
         operation->candidate++;
         read_next_candidate(operation);
-        return;
     }
-    operation->handle = json_integer_value(value);
-    operation_ask_agent(operation, "guest-file-read",
-                        json_pack("{s:I, s:i}", "handle", operation->handle, "count",
-                                  VPD_READ_BYTES),
-                        on_read);
 }
 
 /* A disk that the guest had before is not the new one, whatever its serial. */
@@ -299,13 +267,6 @@ static bool is_candidate(const struct operation *operation,
     return !disk->has_unit || disk->unit == operation->lun;
 }
 
-static bool can_read_files(const struct operation *operation)
-{
-    return inventory_agent_has(operation->before, "guest-file-open") &&
-           inventory_agent_has(operation->before, "guest-file-read") &&
-           inventory_agent_has(operation->before, "guest-file-close");
-}
-
 static void read_next_candidate(struct operation *operation)
 {
     const struct qga_disk *disk;
@@ -319,7 +280,7 @@ static void read_next_candidate(struct operation *operation)
         operation_look_later(operation);
         return;
     }
-    if (!can_read_files(operation)) {
+    if (!operation_can_read_files(operation)) {
         operation_cannot_look(operation, "disk-identity",
                               "the guest agent gives no serials and may not read files");
         return;
@@ -327,8 +288,7 @@ static void read_next_candidate(struct operation *operation)
     disk = &operation->candidates[operation->candidate];
     (void)snprintf(path, sizeof(path), "/sys/block/%s/device/vpd_pg80",
                    disk->name + strlen("/dev/"));
-    operation_ask_agent(operation, "guest-file-open",
-                        json_pack("{s:s, s:s}", "path", path, "mode", "r"), on_opened);
+    operation_read_file(operation, path, on_page);
 }
 
 static void on_disks(struct operation *operation, const json_t *value, const struct error *error)

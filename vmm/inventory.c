@@ -178,3 +178,37 @@ bool inventory_name_taken(const struct inventory *inventory, const char *id)
 {
     return json_object_get(inventory->names, id) != NULL;
 }
+
+/* Devices go by their id, boot vCPUs by their QOM path. */
+static bool is_present(const struct inventory *inventory, const char *path)
+{
+    size_t i;
+
+    for (i = 0; i < inventory->cpus.slot_count; i++) {
+        if (inventory->cpus.slots[i].present &&
+            strcmp(inventory->cpus.slots[i].qom_path, path) == 0)
+            return true;
+    }
+    return inventory_name_taken(inventory, path);
+}
+
+json_t *inventory_pending(const struct inventory *inventory, const json_t *record)
+{
+    json_t *list = json_array();
+    const char *operation, *id;
+    const json_t *entry;
+    bool present, removal;
+    size_t i;
+
+    json_array_foreach(record, i, entry) {
+        operation = field_string(entry, "operation", "");
+        id = field_string(entry, "id", "");
+        removal = strstr(operation, "-remove") != NULL;
+        present = is_present(inventory, removal ? field_string(entry, "path", id) : id);
+        if (!present && (!removal || json_array_size(field_array(entry, "cleanups")) == 0))
+            continue;
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "operation", operation,
+                                                    "id", id, "present", present));
+    }
+    return list;
+}

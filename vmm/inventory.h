@@ -20,6 +20,11 @@
 #define INVENTORY_PATH_MAX 256
 #define INVENTORY_SERIAL_MAX QGA_SERIAL_MAX
 
+#define INVENTORY_AGENT_SILENCE_MS 2000 /* until an agent that says nothing counts as absent */
+
+/* Memory blocks of Linux on x86-64 and arm64, where the guest can't be asked; larger ones exist. */
+#define INVENTORY_SMALLEST_BLOCK_BYTES (UINT64_C(128) << 20)
+
 enum inventory_part {
     INVENTORY_MACHINE = 1 << 0, /* name, machine type, accelerator, run state, versions */
     INVENTORY_CPUS = 1 << 1,
@@ -189,6 +194,12 @@ void inventory_free(struct inventory *inventory);
 
 /* The agent answered and lists this command as enabled. */
 bool inventory_agent_has(const struct inventory *inventory, const char *command);
+
+/* The requests of a record (see vmm/record.h) that this inventory does not contradict: each has
+ * "operation", "id", and "present", whether the device is there. An addition whose device is gone is
+ * left out, and so is a removal that has ended and left nothing behind. Rests on INVENTORY_NAMES and
+ * INVENTORY_CPUS. A new reference; NULL without memory. */
+json_t *inventory_pending(const struct inventory *inventory, const json_t *record);
 
 /* Taken by a device, an object or a block node. */
 bool inventory_name_taken(const struct inventory *inventory, const char *id);

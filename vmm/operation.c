@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "vmm/operation_kind.h"
 
-#define AGENT_SILENCE_MS 2000   /* until a silent agent counts as absent, or half of the time */
 #define FIRST_PAUSE_MS 10
 
 static const struct operation_kind *const kinds[] = {
@@ -319,6 +318,7 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     operation->kind = kinds[request->type];
     operation->request = *request;
     operation->observer = *observer;
+    operation->result.type = request->type;
     operation->result.operation = operation->kind->name;
     operation->result.top = operation->kind->top;
     operation->ask_again_ms = CLOCK_NEVER_MS;
@@ -329,7 +329,7 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     operation->timer.user = operation;
     operation->fetch = inventory_fetch(
         vm, operation->kind->parts | INVENTORY_AGENT | INVENTORY_NAMES, request->timeout_ms,
-        clock_earlier_ms(AGENT_SILENCE_MS, request->timeout_ms / 2), on_inventory, operation, error);
+        clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, request->timeout_ms / 2), on_inventory, operation, error);
     if (operation->fetch == NULL) {
         operation_free(operation);
         return NULL;

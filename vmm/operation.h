@@ -59,6 +59,7 @@ struct operation_request {
     const char *id; /* of what is added, NULL: the next free vmplug-… id; or of what is taken back
                        or changed, for a vCPU also its slot's number */
     bool force;     /* do what is blocked as dangerous */
+    unsigned nth;   /* with dry_run: as if so many others had been added before */
     bool dry_run;   /* plan only: the result's details tell what would be sent */
     bool resume;    /* what was asked before is taken up again: `id` stands or is on its way out */
     bool wait_set;  /* else: as far as this VM can prove */
@@ -76,6 +77,7 @@ struct operation_stage {
 };
 
 struct operation_result {
+    enum operation_type type;
     const char *operation; /* "cpu-add" */
     enum verdict top;      /* what the highest rung is called: VERDICT_ONLINE, _REMOVED or _DONE */
     char id[OPERATION_ID_MAX]; /* "" when it ended before one was chosen */

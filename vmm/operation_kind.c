@@ -118,7 +118,8 @@ int operation_choose_id(struct operation *operation, const char *prefix, unsigne
     }
     do {
         (void)snprintf(id, OPERATION_ID_MAX, "%s%u", prefix, first++);
-    } while (inventory_name_taken(operation->before, id));
+    } while (inventory_name_taken(operation->before, id) ||
+             record_has(vm_record(operation->vm), id, "-remove"));
     return 0;
 }
 

@@ -87,6 +87,21 @@ enum operation_state {
     OPERATION_ENDED
 };
 
+#define OPERATION_FILE_MAX 256
+
+/* error is NULL, or why it could not be read or written; what was read is in operation->file. */
+typedef void operation_file_fn(struct operation *operation, const struct error *error);
+
+/* The guest's file that is open. */
+struct operation_file {
+    int64_t handle;
+    const char *text_base64; /* to be written; NULL: to be read */
+    unsigned char bytes[OPERATION_FILE_MAX];
+    size_t size;
+    struct error failure;
+    operation_file_fn *done;
+};
+
 typedef void operation_answer_fn(struct operation *operation, const json_t *value,
                                  const struct error *error);
 
@@ -141,14 +156,22 @@ struct operation {
     struct qga_disk *candidates;
     size_t candidate_count;
     size_t candidate;
-    bool candidate_matches;
-    int64_t handle; /* of the guest file that is open */
+    struct operation_file file;
+    uint64_t block; /* of a DIMM that is put online block by block */
 };
 
 /* Asks; the answer comes to `answer` with ERROR_REJECTED at the worst. Other failures of the
  * agent are the engine's business. arguments are taken over. */
 void operation_ask_agent(struct operation *operation, const char *command, json_t *arguments,
                          operation_answer_fn *answer);
+
+/* A small file of the guest, read or written through its agent (operation_file.c). The first
+ * OPERATION_FILE_MAX bytes are read; text is given as base64, and borrowed until done. */
+void operation_read_file(struct operation *operation, const char *path, operation_file_fn *done);
+void operation_write_file(struct operation *operation, const char *path, const char *text_base64,
+                          operation_file_fn *done);
+bool operation_can_read_files(const struct operation *operation);
+bool operation_can_write_files(const struct operation *operation);
 
 /* The ends of a look inside: the guest confirms it; not yet; something was changed, so look at once (an agent
  * that claims success and changes nothing is looked at ever more rarely); the guest will not; there

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/perform.h"
+#include "cli/report.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
+
+/* The type that the recorded operation's name stands for. */
+static bool find_type(const char *name, enum operation_type *ret)
+{
+    unsigned type;
+
+    for (type = 0; type < OPERATION_TYPES_; type++) {
+        *ret = (enum operation_type)type;
+        if (strcmp(operation_type_name(*ret), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int run(struct invocation *invocation)
+{
+    const char *id = invocation->operands[0];
+    AUTO_JSON json_t *entry = record_find(vm_record(invocation->session.vm), id);
+    struct batch_request request = {.goal = BATCH_COUNT, .count = 1};
+    struct error error = ERROR_INIT;
+    enum operation_type type;
+
+    if (!find_type(field_string(entry, "operation", ""), &type)) {
+        (void)error_set(&error, ERROR_BLOCKED, "see vmplug status for what is there and pending",
+                        "no request for '%s' is on record: whether one stands is unknown", id);
+        return report_failure(invocation, VERDICT_BLOCKED, &error);
+    }
+    request.each = perform_request(invocation, type);
+    request.each.id = id;
+    request.each.resume = true;
+    return perform(invocation, &request);
+}
+
+static const struct command_example examples[] = {
+    {"wait vmplug-mem-0", "until the guest has given it back, or a minute has passed"},
+    {"wait vmplug-mem-0 --timeout 600", "ten minutes"},
+    {NULL, NULL},
+};
+
+static const struct command commands[] = {
+    {
+        .name = "wait",
+        .operands = "ID",
+        .operands_min = 1,
+        .operands_max = 1,
+        .summary = "take up a pending request again, and wait for its end",
+        .help = "A request whose time was over, or that was interrupted, stands: QEMU goes on with it. "
+                "vmplug keeps a record of such requests, since QEMU does not show them (vmplug status "
+                "does). This waits for the one for ID to end, and says how it did, as the command "
+                "that made it would have. Nothing new is asked for.",
+        .examples = examples,
+        .options = OPTIONS_VM,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .run = run,
+    },
+};
+
+const struct command_group cmd_wait_group = {
+    .title = "Pending requests", .commands = commands, .count = COUNT_OF(commands)};

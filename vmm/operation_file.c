@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small files of the guest, through its agent: open, read or write, close. The agent runs as root
+ * in the guest, so the paths are vmplug's own or checked before.
+ */
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/cleanup.h"
+#include "qmp/field.h"
+#include "vmm/operation_kind.h"
+
+static void on_closed(struct operation *operation, const json_t *value, const struct error *error)
+{
+    struct operation_file *file = &operation->file;
+
+    (void)value;
+    (void)error;
+    file->done(operation, file->failure.code == ERROR_NONE ? NULL : &file->failure);
+}
+
+static void close_file(struct operation *operation, const struct error *error)
+{
+    if (error != NULL)
+        operation->file.failure = *error;
+    operation_ask_agent(operation, "guest-file-close",
+                        json_pack("{s:I}", "handle", operation->file.handle), on_closed);
+}
+
+static void on_read(struct operation *operation, const json_t *value, const struct error *error)
+{
+    struct operation_file *file = &operation->file;
+
+    if (!base64_decode(field_string(value, "buf-b64", ""), file->bytes, sizeof(file->bytes),
+                       &file->size))
+        file->size = 0;
+    close_file(operation, error);
+}
+
+static void on_flushed(struct operation *operation, const json_t *value,
+                       const struct error *error)
+{
+    (void)value;
+    close_file(operation, error);
+}
+
+/* What a device attribute thinks of what was written shows when it leaves the agent's buffer. */
+static void on_written(struct operation *operation, const json_t *value,
+                       const struct error *error)
+{
+    (void)value;
+    if (error != NULL)
+        close_file(operation, error);
+    else
+        operation_ask_agent(operation, "guest-file-flush",
+                            json_pack("{s:I}", "handle", operation->file.handle), on_flushed);
+}
+
+static void on_opened(struct operation *operation, const json_t *value, const struct error *error)
+{
+    struct operation_file *file = &operation->file;
+
+    if (error != NULL || !json_is_integer(value)) {
+        (void)error_set(&file->failure, ERROR_REJECTED, "", "%s",
+                        error != NULL ? error->why : "the guest agent opened nothing");
+        file->done(operation, &file->failure);
+        return;
+    }
+    file->handle = json_integer_value(value);
+    if (file->text_base64 != NULL)
+        operation_ask_agent(operation, "guest-file-write",
+                            json_pack("{s:I, s:s}", "handle", file->handle, "buf-b64",
+                                      file->text_base64),
+                            on_written);
+    else
+        operation_ask_agent(operation, "guest-file-read",
+                            json_pack("{s:I, s:i}", "handle", file->handle, "count",
+                                      OPERATION_FILE_MAX),
+                            on_read);
+}
+
+static void begin(struct operation *operation, const char *path, const char *text_base64,
+                  operation_file_fn *done)
+{
+    operation->file = (struct operation_file){.text_base64 = text_base64, .done = done};
+    operation_ask_agent(operation, "guest-file-open",
+                        json_pack("{s:s, s:s}", "path", path, "mode",
+                                  text_base64 != NULL ? "w" : "r"),
+                        on_opened);
+}
+
+void operation_read_file(struct operation *operation, const char *path, operation_file_fn *done)
+{
+    begin(operation, path, NULL, done);
+}
+
+void operation_write_file(struct operation *operation, const char *path, const char *text_base64,
+                          operation_file_fn *done)
+{
+    begin(operation, path, text_base64, done);
+}
+
+static bool has_all(const struct operation *operation, const char *const *commands)
+{
+    for (; *commands != NULL; commands++) {
+        if (!inventory_agent_has(operation->before, *commands))
+            return false;
+    }
+    return true;
+}
+
+bool operation_can_read_files(const struct operation *operation)
+{
+    static const char *const commands[] = {"guest-file-open", "guest-file-read",
+                                           "guest-file-close", NULL};
+
+    return has_all(operation, commands);
+}
+
+bool operation_can_write_files(const struct operation *operation)
+{
+    static const char *const commands[] = {"guest-file-open", "guest-file-write",
+                                           "guest-file-flush", "guest-file-close", NULL};
+
+    return has_all(operation, commands);
+}
