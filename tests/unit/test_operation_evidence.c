@@ -149,6 +149,35 @@ static void test_vcpu_that_was_late(void **state)
     rig_close(&rig);
 }
 
+/* Half of it, said twice, is not the whole. */
+static void test_half_of_it_twice(void **state)
+{
+    static const struct {
+        enum operation_type type;
+        const char *command, *list;
+    } cases[] = {
+        {OPERATION_CPU_ADD, "guest-get-vcpus",
+         "[{'logical-id':0,'online':true},{'logical-id':1,'online':true},"
+         "{'logical-id':2,'online':true},{'logical-id':2,'online':true}]"},
+        {OPERATION_DIMM_ADD, "guest-get-memory-blocks",
+         "[{'phys-index':0,'online':true},{'phys-index':32,'online':true},"
+         "{'phys-index':32,'online':true}]"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        const struct operation_request request = request_of(cases[i].type, rig_soon_ms());
+        struct sim *sim = sim_new();
+
+        sim->vcpus_per_slot = 2;
+        answer(sim, SIM_AGENT, cases[i].command, 1, 0, cases[i].list);
+        assert_int_equal(run(sim, true, &request), VERDICT_PENDING);
+        assert_string_equal(rig.result->awaiting, "online");
+        rig_close(&rig);
+    }
+}
+
 /* ---- the serial that the agent tells ---- */
 
 /* udev puts vendor and model before it. */
@@ -235,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_blocks_that_were_there),
         cmocka_unit_test(test_disk_that_was_there),
         cmocka_unit_test(test_vcpu_that_was_late),
+        cmocka_unit_test(test_half_of_it_twice),
         cmocka_unit_test(test_serials_in_udevs_manner),
         cmocka_unit_test(test_torn_row),
         cmocka_unit_test(test_failure_after_success),
