@@ -105,14 +105,15 @@ struct inventory_scsi_device {
 
 SLIST_HEAD(inventory_scsi_device_list, inventory_scsi_device);
 
-/* A drive on any bus, with or without a medium. */
+/* A disk or CD-ROM drive on any bus, with or without a medium. */
 struct inventory_disk {
     char id[INVENTORY_PATH_MAX];  /* the device's id, or its QOM path when it has none */
     char bus[INVENTORY_ID_MAX];   /* "" when it is not on a bus that we know */
     bool on_scsi; /* bus, scsi_id and lun are set */
     unsigned scsi_id;
     unsigned lun;
-    bool cdrom; /* removable medium */
+    bool cdrom;
+    bool floppy; /* in a complete inventory there is none */
     bool tray_open, locked;
     bool has_medium;
     char file[1024];

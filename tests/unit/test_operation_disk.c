@@ -142,7 +142,7 @@ static void test_buses(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim->has_scsi = false;
+    sim->scsi_count = 0;
     assert_stopped(sim, &request, VERDICT_BLOCKED, "no virtio-scsi bus");
     request.disk.bus = "scsi7.0";
     assert_stopped(sim_new(), &request, VERDICT_BLOCKED, "'scsi7.0'");
