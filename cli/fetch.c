@@ -4,8 +4,6 @@
 #include "base/clock.h"
 #include "cli/report.h"
 
-#define AGENT_SILENCE_MS 2000 /* until an agent that says nothing counts as absent */
-
 struct fetching {
     bool ended;
     struct inventory *inventory;
@@ -33,7 +31,7 @@ struct inventory *fetch(struct invocation *invocation, unsigned parts, int *ret_
     double timeout_ms = invocation->options.timeout_ms;
     struct inventory_fetch *under_way =
         inventory_fetch(invocation->session.vm, parts, timeout_ms,
-                        clock_earlier_ms(AGENT_SILENCE_MS, timeout_ms), on_fetched, &fetching,
+                        clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, timeout_ms), on_fetched, &fetching,
                         &fetching.error);
 
     if (under_way != NULL &&

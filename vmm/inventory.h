@@ -15,6 +15,14 @@
 #include "qmp/qga.h"
 #include "vmm/gather.h"
 
+/* Until an agent that says nothing counts as absent: it is a process of a guest that may be busy
+ * booting, and a person waits for the answer. */
+#define INVENTORY_AGENT_SILENCE_MS 2000
+
+/* Linux's memory blocks on x86-64 and arm64 have this size or a multiple of it: what can be counted
+ * on when the guest can't be asked. */
+#define INVENTORY_SMALLEST_BLOCK_BYTES (UINT64_C(128) << 20)
+
 #define INVENTORY_ID_MAX 128
 #define INVENTORY_PATH_MAX 256
 #define INVENTORY_SERIAL_MAX QGA_SERIAL_MAX
