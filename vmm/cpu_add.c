@@ -48,6 +48,7 @@ static int plan(struct operation *operation, struct error *error)
                          "all %u vCPUs that this QEMU can have (maxcpus) are there", cpus->max);
     if (operation_choose_id(operation, "vmplug-cpu-", cpu->slot, OPERATION_ID_MAX - 1, error) < 0)
         return -1;
+    operation->result.expects_ost = operation_expects_ost(operation);
     operation->slot = cpu->slot;
     operation->vcpus_count = cpu->vcpus_count;
     if (cpu->vcpus_count == 1) /* where slots are vCPUs */

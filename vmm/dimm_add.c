@@ -149,6 +149,7 @@ static int plan(struct operation *operation, struct error *error)
     if (check_size(operation, error) < 0 || check_room(operation, error) < 0 ||
         choose_ids(operation, backend, error) < 0)
         return -1;
+    operation->result.expects_ost = operation_expects_ost(operation);
     device = json_pack("{s:s, s:s, s:s}", "driver", "pc-dimm", "id", operation->result.id,
                        "memdev", backend);
     if (dimm->node_set)

@@ -223,6 +223,40 @@ static void test_live_line(void **state)
                        "(0.0 ms)\n");
 }
 
+/* Only what this VM has is awaited. */
+static void test_awaited_rung(void **state)
+{
+    static const struct {
+        enum operation_type type;
+        bool expects_ost;
+        const char *line;
+    } cases[] = {
+        {OPERATION_CPU_ADD, true, "\r\033[K  acknowledged    1.5 s ..."},
+        {OPERATION_CPU_ADD, false, "\r\033[K  online          1.5 s ..."},
+        {OPERATION_DIMM_ADD, true, "\r\033[K  acknowledged    1.5 s ..."},
+        {OPERATION_DIMM_ADD, false, "\r\033[K  online          1.5 s ..."},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        struct operation_result result = {.expects_ost = cases[i].expects_ost};
+        struct page page;
+
+        open_page(&page, cases[i].type);
+        reach(&page, &result, RUNG_ACCEPTED, 1);
+        reach(&page, &result, RUNG_REALIZED, 1);
+        page.out.live = true;
+        page.ladder.started_ms -= 1500;
+        ladder_tick(&page.ladder);
+        fflush(page.stream);
+        if (strstr(page.text, cases[i].line) == NULL)
+            fail_msg("%s", page.text);
+        fclose(page.stream);
+        free(page.text);
+    }
+}
+
 static void test_json_silences_it(void **state)
 {
     struct operation_result result = {.id = "a", .verdict = VERDICT_ONLINE};
@@ -242,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_cpu_online),      cmocka_unit_test(test_memory_details),
         cmocka_unit_test(test_hostile_names),   cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_summary),         cmocka_unit_test(test_next_device),
+        cmocka_unit_test(test_awaited_rung),
         cmocka_unit_test(test_live_line),       cmocka_unit_test(test_json_silences_it),
     };
 
