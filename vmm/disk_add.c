@@ -190,8 +190,8 @@ static int plan(struct operation *operation, struct error *error)
     operation->lun = place.lun;
     device = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "driver", "scsi-hd", "id",
                        operation->result.id, "bus", place.bus, "channel", 0, "scsi-id",
-                       (int)place.scsi_id, "lun", (int)place.lun, "drive", operation->result.id, "serial",
-                       operation->serial);
+                       (int)place.scsi_id, "lun", (int)place.lun, "drive", operation->result.id,
+                       "serial", operation->serial);
     operation_add_step(operation, "blockdev-add", node_arguments(operation, &image),
                        "blockdev-del", json_pack("{s:s}", "node-name", operation->result.id),
                        operation->result.id);

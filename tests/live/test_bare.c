@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A real QEMU with no machine running in it (-S): what is refused before or by QEMU, and whom vmplug
- * can't talk to. Each refusal leaves QEMU exactly as it was. */
+/* A real QEMU with no machine running in it (-S): what is refused before or by QEMU, and whom
+ * vmplug can't talk to. Each refusal leaves QEMU exactly as it was. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

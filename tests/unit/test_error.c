@@ -113,7 +113,8 @@ static void test_hostile_texts(void **state)
 
 static void test_what_qmp_can_carry(void **state)
 {
-    static const char *const good[] = {"", "a\n\x1b", "gr\xc3\xbcn", "\xf0\x9f\x98\x80", "\xc2\x9b"};
+    static const char *const good[] = {"", "a\n\x1b", "gr\xc3\xbcn", "\xf0\x9f\x98\x80",
+                                       "\xc2\x9b"};
     static const char *const bad[] = {"\xff", "a\xc3", "\xc3(", "\xc0\xaf", "\xed\xa0\x80",
                                       "\xf4\x90\x80\x80", "\x80"};
     struct error error = ERROR_INIT;

@@ -142,7 +142,8 @@ static void test_repeated_items(void **state)
 static void test_find_vcpu(void **state)
 {
     static const struct qga_vcpu vcpus[] = {
-        {.logical_id = INT64_MIN}, {.logical_id = -1}, {.logical_id = 3}, {.logical_id = INT64_MAX}};
+        {.logical_id = INT64_MIN}, {.logical_id = -1}, {.logical_id = 3},
+        {.logical_id = INT64_MAX}};
     size_t i;
 
     (void)state;
