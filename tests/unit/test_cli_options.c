@@ -164,6 +164,7 @@ static void test_mistakes(void **state)
         {"--timeout|inf", "--timeout: ", "30 or 0.5"},
         {"--timeout|nan", "--timeout: ", "30 or 0.5"},
         {"--timeout|1e3", "--timeout: ", "30 or 0.5"},
+        {"--timeout|1e400", "--timeout: ", "30 or 0.5"},
         {"--timeout|0x10", "--timeout: ", "30 or 0.5"},
         {"--timeout|1.2.3", "--timeout: ", "30 or 0.5"},
         {"--timeout|.", "--timeout: ", "30 or 0.5"},
