@@ -132,7 +132,8 @@ static const char *describe_resources(uint32_t status, char text[OST_MEANING_MAX
         separator = ", ";
     }
     used = strlen(text);
-    (void)snprintf(text + used, OST_MEANING_MAX - used, "%s)", *separator == '\0' ? "none named" : "");
+    (void)snprintf(text + used, OST_MEANING_MAX - used, "%s)",
+                   *separator == '\0' ? "none named" : "");
     return text;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/text.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -67,4 +66,18 @@ void text_copy(char *to, size_t size, const char *from)
     memcpy(to, from != NULL ? from : "", length);
     to[length] = '\0';
     text_make_printable(to);
+}
+
+int text_check_utf8(const char *what, const char *text, struct error *error)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t size;
+
+    for (; *at != '\0'; at += size) {
+        size = character_size(at);
+        if (size == 0)
+            return error_set(error, ERROR_INVALID, "rename it, or link to it by another name",
+                             "%s '%s' is not UTF-8, and QMP can't carry it", what, text);
+    }
+    return 0;
 }

@@ -3,7 +3,10 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "base/error.h"
 
 /* Replaces each control character, and whatever is no UTF-8, by '?': afterwards the text is one
  * line, a terminal does not obey it, and JSON can hold it. It may become shorter. */
@@ -11,5 +14,9 @@ void text_make_printable(char *text);
 
 /* Copies at most size - 1 bytes, made printable. NULL copies as "". */
 void text_copy(char *to, size_t size, const char *from);
+
+/* Returns 0 when QMP, which is JSON, can carry the text, else -1 with ERROR_INVALID. what: "the
+ * path". */
+int text_check_utf8(const char *what, const char *text, struct error *error);
 
 #endif

@@ -159,13 +159,14 @@ static const struct command commands[] = {
         .operands_min = 1,
         .operands_max = COUNT_MAX,
         .summary = "take vCPUs back from the guest",
-        .help = "ID is a vCPU's id or its slot's number (see vmplug cpu list). The guest is asked to "
-                "give it back, and may refuse. Nothing is put offline beforehand: the guest does "
-                "that itself, and undoes it when it can't. The first boot vCPU, slot 0, can't go.\n\n"
-                "When the time is over and the guest has not answered, the request stands, and the "
-                "verdict is pending: vmplug status shows it, and vmplug wait takes it up again.\n\n"
-                "Under emulation (TCG) some QEMUs do not survive this, or the next vCPU after it: "
-                "what would kill this one is blocked, unless there is --force.",
+        .help = "ID is a vCPU's id or its slot's number (see vmplug cpu list). The guest is asked "
+                "to give it back, and may refuse. Nothing is put offline beforehand: the guest "
+                "does that itself, and undoes it when it can't. The first boot vCPU, slot 0, "
+                "can't go.\n\nWhen the time is over and the guest has not answered, the request "
+                "stands, and the verdict is pending: vmplug status shows it, and vmplug wait "
+                "takes it up again.\n\nUnder emulation (TCG) some QEMUs do not survive this, or "
+                "the next vCPU after it: what would kill this one is blocked, unless there is "
+                "--force.",
         .examples = remove_examples,
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

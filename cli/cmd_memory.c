@@ -174,8 +174,8 @@ static const struct command commands[] = {
                 "1024. The guest takes memory in whole blocks (128 MiB on most x86-64 guests, "
                 "more on large ones), and a size that is none is blocked. Where there is an agent, "
                 "every block of the new DIMM is put online, and looked at in the guest's own "
-                "list. The guest can give a DIMM back only as long as nothing immovable lies in it: "
-                "with --movable it is put online so that nothing will.\n\n"
+                "list. The guest can give a DIMM back only as long as nothing immovable lies in "
+                "it: with --movable it is put online so that nothing will.\n\n"
                 "How much there can be is fixed when QEMU starts (-m ...,slots=N,maxmem=SIZE).",
         .examples = add_examples,
         .options = OPTIONS_CHANGE | OPTION_BIT(OPTION_ID) | OPTIONS_BACKEND,
@@ -190,10 +190,10 @@ static const struct command commands[] = {
         .operands_max = 1,
         .summary = "add or remove memory until there is SIZE in all",
         .help = "Counts the base memory in. What is lacking is added in DIMMs, none more than four "
-                "times as large as all the memory before it, since the guest keeps its books on new "
-                "memory in the old. What is too much is taken back in whole DIMMs, newest first. A "
-                "size that can't be reached so is blocked, and the nearest below and above are "
-                "named. With SIZE there already, nothing is done, which is a success.",
+                "times as large as all the memory before it, since the guest keeps its books on "
+                "new memory in the old. What is too much is taken back in whole DIMMs, newest "
+                "first. A size that can't be reached so is blocked, and the nearest below and "
+                "above are named. With SIZE there already, nothing is done, which is a success.",
         .examples = set_examples,
         .options = OPTIONS_CHANGE | OPTIONS_BACKEND,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
@@ -206,8 +206,8 @@ static const struct command commands[] = {
         .operands_min = 1,
         .operands_max = 4096,
         .summary = "take DIMMs back from the guest, and their backends with them",
-        .help = "The guest is asked to give the DIMM back, and refuses when something in it can't be "
-                "moved; then it stays online as it was. Memory that was added with --movable is "
+        .help = "The guest is asked to give the DIMM back, and refuses when something in it can't "
+                "be moved; then it stays online as it was. Memory that was added with --movable is "
                 "sure to be free of such things.\n\n"
                 "When the time is over and the guest has not answered, the request stands, and the "
                 "verdict is pending: vmplug status shows it, and vmplug wait takes it up again.",

@@ -52,10 +52,10 @@ static const struct command commands[] = {
         .operands_min = 1,
         .operands_max = 1,
         .summary = "take up a pending request again, and wait for its end",
-        .help = "A request whose time was over, or that was interrupted, stands: QEMU goes on with it. "
-                "vmplug keeps a record of such requests, since QEMU does not show them (vmplug status "
-                "does). This waits for the one for ID to end, and says how it did, as the command "
-                "that made it would have. Nothing new is asked for.",
+        .help = "A request whose time was over, or that was interrupted, stands: QEMU goes on "
+                "with it. vmplug keeps a record of such requests, since QEMU does not show them "
+                "(vmplug status does). This waits for the one for ID to end, and says how it did, "
+                "as the command that made it would have. Nothing new is asked for.",
         .examples = examples,
         .options = OPTIONS_VM,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

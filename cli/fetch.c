@@ -31,8 +31,8 @@ struct inventory *fetch(struct invocation *invocation, unsigned parts, int *ret_
     double timeout_ms = invocation->options.timeout_ms;
     struct inventory_fetch *under_way =
         inventory_fetch(invocation->session.vm, parts, timeout_ms,
-                        clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, timeout_ms), on_fetched, &fetching,
-                        &fetching.error);
+                        clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, timeout_ms), on_fetched,
+                        &fetching, &fetching.error);
 
     if (under_way != NULL &&
         session_run(&invocation->session, has_ended, NULL, &fetching, CLOCK_NEVER_MS) !=

@@ -140,6 +140,7 @@ void ladder_stage(struct ladder *ladder, const struct operation_result *so_far,
     erase(ladder);
     print_head(ladder, so_far);
     ladder->reached[stage->rung] = true;
+    ladder->expects_ost = so_far->expects_ost;
     if (so_far->top == VERDICT_ONLINE || stage->has_ost)
         describe_stage(stage, so_far->details, text);
     output_print(ladder->out, "  %-12s %6.1f ms%s%s\n",
@@ -148,14 +149,14 @@ void ladder_stage(struct ladder *ladder, const struct operation_result *so_far,
     output_flush(ladder->out);
 }
 
-/* The next rung above those reached; a disk has no acknowledgement. */
+/* The next rung, of those that there are, above those reached. */
 static enum rung awaited(const struct ladder *ladder)
 {
     if (!ladder->reached[RUNG_ACCEPTED])
         return RUNG_ACCEPTED;
     if (!ladder->reached[RUNG_REALIZED])
         return RUNG_REALIZED;
-    if (!ladder->reached[RUNG_ACKNOWLEDGED] && ladder->type != OPERATION_DISK_ADD)
+    if (!ladder->reached[RUNG_ACKNOWLEDGED] && ladder->expects_ost)
         return RUNG_ACKNOWLEDGED;
     return RUNG_ONLINE;
 }

@@ -17,6 +17,7 @@ struct ladder {
     bool headed;     /* the device's name has been printed */
     bool drawn;      /* the live line is on the screen */
     bool ended;
+    bool expects_ost; /* there is a rung "acknowledged" */
     bool reached[RUNGS_];
 };
 

@@ -58,8 +58,9 @@ static json_t *error_json(const struct error *error)
 static json_t *stage_json(const struct operation_result *result,
                           const struct operation_stage *stage)
 {
-    json_t *object = json_pack("{s:s, s:o}", "stage", operation_rung_name(result, stage->rung), "ms",
-                               result_json_ms(stage->ms));
+    json_t *object =
+        json_pack("{s:s, s:o}", "stage", operation_rung_name(result, stage->rung), "ms",
+                  result_json_ms(stage->ms));
     json_t *logical_ids = json_object_get(result->details, "logical_ids");
 
     if (stage->has_ost)

@@ -74,7 +74,8 @@ static void turn(struct loop_ev *attachment, short revents)
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)loop;
-    turn(io->data, (short)(((events & EV_READ) ? POLLIN : 0) | ((events & EV_WRITE) ? POLLOUT : 0)));
+    turn(io->data,
+         (short)(((events & EV_READ) ? POLLIN : 0) | ((events & EV_WRITE) ? POLLOUT : 0)));
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)

@@ -6,21 +6,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "qmp/codec.h"
 #include "qmp/field.h"
 
 #define DEV "/dev/"
+#define NUMBER_TEXT_MAX 24
 
 /* How many items of an answer are taken: a guest must not decide how much we store. */
-static size_t bounded(const json_t *value)
+static size_t bounded(const json_t *value, size_t max)
 {
     size_t count = json_array_size(value);
 
-    return count < QGA_ITEMS_MAX ? count : QGA_ITEMS_MAX;
+    return count < max ? count : max;
+}
+
+/* What a guest says twice counts once. What can't be remembered counts as said before: without
+ * memory less is proved, never more. */
+static bool was_said(json_t *said, const char *key)
+{
+    return json_object_get(said, key) != NULL ||
+           json_object_set_new(said, key, json_true()) < 0;
+}
+
+static int compare_vcpus(const void *left, const void *right)
+{
+    int64_t a = ((const struct qga_vcpu *)left)->logical_id;
+    int64_t b = ((const struct qga_vcpu *)right)->logical_id;
+
+    return (a > b) - (a < b);
+}
+
+const struct qga_vcpu *qga_find_vcpu(const struct qga_vcpu *vcpus, size_t count,
+                                     int64_t logical_id)
+{
+    const struct qga_vcpu wanted = {.logical_id = logical_id};
+
+    return count > 0 ? bsearch(&wanted, vcpus, count, sizeof(*vcpus), compare_vcpus) : NULL;
 }
 
 bool qga_read_vcpus(const json_t *value, struct qga_vcpu **ret_vcpus, size_t *ret_count)
 {
-    size_t count = bounded(value), used = 0, i;
+    size_t count = bounded(value, QGA_VCPUS_MAX), used = 0, i;
+    AUTO_JSON json_t *said = json_object();
+    char number[NUMBER_TEXT_MAX];
     struct qga_vcpu *vcpus;
     const json_t *row;
 
@@ -33,10 +62,14 @@ bool qga_read_vcpus(const json_t *value, struct qga_vcpu **ret_vcpus, size_t *re
         row = json_array_get(value, i);
         if (!field_s64(row, "logical-id", &vcpus[used].logical_id))
             continue;
+        (void)snprintf(number, sizeof(number), "%" PRId64, vcpus[used].logical_id);
+        if (was_said(said, number))
+            continue;
         vcpus[used].online = field_bool(row, "online", false);
         vcpus[used].can_offline = field_bool(row, "can-offline", false);
         used++;
     }
+    qsort(vcpus, used, sizeof(*vcpus), compare_vcpus);
     *ret_vcpus = vcpus;
     *ret_count = used;
     return true;
@@ -45,7 +78,9 @@ bool qga_read_vcpus(const json_t *value, struct qga_vcpu **ret_vcpus, size_t *re
 bool qga_read_memory_blocks(const json_t *value, struct qga_memory_block **ret_blocks,
                             size_t *ret_count)
 {
-    size_t count = bounded(value), used = 0, i;
+    size_t count = bounded(value, QGA_ITEMS_MAX), used = 0, i;
+    AUTO_JSON json_t *said = json_object();
+    char number[NUMBER_TEXT_MAX];
     struct qga_memory_block *blocks;
     const json_t *row;
 
@@ -57,6 +92,9 @@ bool qga_read_memory_blocks(const json_t *value, struct qga_memory_block **ret_b
     for (i = 0; i < count; i++) {
         row = json_array_get(value, i);
         if (!field_u64(row, "phys-index", &blocks[used].index))
+            continue;
+        (void)snprintf(number, sizeof(number), "%" PRIu64, blocks[used].index);
+        if (was_said(said, number))
             continue;
         blocks[used].online = field_bool(row, "online", false);
         used++;
@@ -79,9 +117,11 @@ static bool is_disk_name(const char *name)
 
 bool qga_read_disks(const json_t *value, struct qga_disk **ret_disks, size_t *ret_count)
 {
-    size_t count = bounded(value), used = 0, i;
+    size_t count = bounded(value, QGA_ITEMS_MAX), used = 0, i;
+    AUTO_JSON json_t *said = json_object();
     struct qga_disk *disks, *disk;
     const json_t *row, *address;
+    const char *name;
 
     if (!json_is_array(value))
         return false;
@@ -90,13 +130,13 @@ bool qga_read_disks(const json_t *value, struct qga_disk **ret_disks, size_t *re
         return false;
     for (i = 0; i < count; i++) {
         row = json_array_get(value, i);
-        if (field_bool(row, "partition", true) || !is_disk_name(field_string(row, "name", "")))
+        name = field_string(row, "name", "");
+        if (field_bool(row, "partition", true) || !is_disk_name(name) || was_said(said, name))
             continue;
         disk = &disks[used++];
         address = field_object(row, "address");
-        (void)snprintf(disk->name, sizeof(disk->name), "%s", field_string(row, "name", ""));
-        (void)snprintf(disk->serial, sizeof(disk->serial), "%s",
-                       field_string(address, "serial", ""));
+        text_copy(disk->name, sizeof(disk->name), name);
+        text_copy(disk->serial, sizeof(disk->serial), field_string(address, "serial", ""));
         disk->has_unit = field_unsigned(address, "unit", &disk->unit);
     }
     *ret_disks = disks;
@@ -119,7 +159,7 @@ json_t *qga_read_commands(const json_t *value)
 {
     const json_t *list = field_array(value, "supported_commands");
     json_t *commands = json_object();
-    size_t count = bounded(list), i;
+    size_t count = bounded(list, QGA_ITEMS_MAX), i;
     const json_t *row;
     const char *name;
 

@@ -24,7 +24,7 @@ void qga_uses_read_dependencies(struct qga_uses *uses, const json_t *value);
 
 void qga_uses_free(struct qga_uses *uses);
 
-/* By what the disk ("/dev/sda") or one of its partitions is used; NULL: by nothing that is known. */
+/* By what the disk ("/dev/sda") or one of its partitions is used; NULL: nothing that is known. */
 const char *qga_uses_find(const struct qga_uses *uses, const char *disk);
 
 #endif

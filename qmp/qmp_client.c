@@ -306,7 +306,7 @@ static int check_greeting_deadline(const struct qmp_client *client, struct error
     return error_set(error, ERROR_BUSY,
                      "end the other client, or give QEMU a second -qmp socket for vmplug",
                      "monitor is busy: another client holds it, or QEMU is frozen (no %s within "
-                     "%.0f ms)",
+                     "%g ms)",
                      client->state == NEGOTIATING ? "answer" : "greeting",
                      client->greeting_timeout_ms);
 }
@@ -319,7 +319,7 @@ static void expire_commands(struct qmp_client *client)
     reply_fn *done;
 
     (void)error_set(&error, ERROR_TIMEOUT, "look whether QEMU is stopped or overloaded",
-                    "QEMU did not answer in time; the command may still be carried out");
+                    "QEMU did not answer in time, and may still carry the command out");
     while ((pending = pending_expired(&client->queued, now_ms)) != NULL)
         finish(client, pending, NULL, &error);
     while ((pending = pending_expired(&client->in_flight, now_ms)) != NULL) {

@@ -17,8 +17,8 @@
 /* How a command ended. Exactly one of value and error is set. */
 struct reply {
     json_t *value;             /* "return", borrowed: keep it with json_incref() */
-    const struct error *error; /* ERROR_REJECTED: the peer's error reply; ERROR_TIMEOUT,
-                                  ERROR_DISCONNECTED, ERROR_PROTOCOL, ERROR_LIMIT: unknown outcome */
+    const struct error *error; /* ERROR_REJECTED: the peer's error reply; unknown outcome:
+                                  ERROR_TIMEOUT, ERROR_DISCONNECTED, ERROR_PROTOCOL, ERROR_LIMIT */
 };
 
 typedef void reply_fn(void *user, const struct reply *reply);

@@ -16,7 +16,7 @@
 void batch_plan_apply(const struct batch_item *item, struct operation_request *request)
 {
     request->type = item->type;
-    request->nth = item->nth;
+    request->nth = request->dry_run ? item->nth : 0;
     if (item->wanted_id != NULL)
         request->id = item->wanted_id;
     else if (item->id[0] != '\0')
@@ -41,9 +41,12 @@ static int add_cpus(const struct inventory_cpus *cpus, uint64_t target,
     unsigned step = cpus->slot_count > 0 ? cpus->slots[0].vcpus_count : 1;
     size_t i;
 
+    if (!cpus->hotpluggable && target > cpus->present)
+        return error_set(error, ERROR_BLOCKED, "use a machine type that can, such as q35",
+                         "this machine can't add vCPUs: %s", cpus->reason);
     if (target > cpus->max)
         return error_set(error, ERROR_BLOCKED, "restart QEMU with a larger -smp …,maxcpus=N",
-                         "this QEMU can have %u vCPUs (maxcpus), not %" PRIu64, cpus->max, target);
+                         "this QEMU can have maxcpus=%u, not %" PRIu64, cpus->max, target);
     if (step == 0 || (target - cpus->present) % step != 0)
         return error_set(error, ERROR_BLOCKED, "ask for whole cores",
                          "this board adds %u vCPUs at a time", step);
@@ -208,7 +211,8 @@ int batch_plan_memory(const struct inventory *inventory, uint64_t target_bytes,
     uint64_t total = memory->base_bytes + memory->plugged_bytes;
 
     if (!memory->known)
-        return error_set(error, ERROR_BLOCKED, "", "this QEMU does not tell how much memory it has");
+        return error_set(error, ERROR_BLOCKED, "",
+                         "this QEMU does not tell how much memory it has");
     if (target_bytes < total)
         return remove_memory(memory, total, target_bytes, ret_items, ret_count, error);
     return add_memory(inventory, total, target_bytes, ret_items, ret_count, error);

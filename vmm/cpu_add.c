@@ -30,8 +30,7 @@ static unsigned unseen_vcpus(const struct inventory *before)
 {
     const struct inventory_guest *guest = &before->guest;
 
-    if (!before->has_ost || !guest->cpus_known ||
-        guest->cpu_count >= before->cpus.present)
+    if (!before->has_ost || !guest->cpus_known || guest->cpu_count >= before->cpus.present)
         return 0;
     return before->cpus.present - (unsigned)guest->cpu_count;
 }
@@ -98,40 +97,29 @@ static bool is_realized(struct operation *operation, const json_t *answer)
     return id != NULL && strcmp(id + 1, operation->result.id) == 0;
 }
 
-static const struct qga_vcpu *find_cpu(const struct inventory_guest *guest,
-                                                  int64_t logical_id)
-{
-    size_t i;
-
-    for (i = 0; i < guest->cpu_count; i++) {
-        if (guest->cpus[i].logical_id == logical_id)
-            return &guest->cpus[i];
-    }
-    return NULL;
-}
-
 /* Sorts the guest's vCPUs: new ones that are online and new ones that are not, as lists of logical
  * ids. On a board without _OST the guest lists vCPUs that are not plugged yet, as offline (POWER):
  * there, one that has come online since is new, too. */
-static void sort_out(const struct operation *operation, const struct qga_vcpu *cpus,
-                     size_t count, json_t *online, json_t *offline)
+static void sort_out(const struct operation *operation, const struct qga_vcpu *cpus, size_t count,
+                     json_t *online, json_t *offline)
 {
+    const struct inventory_guest *guest = &operation->before->guest;
     const struct qga_vcpu *before;
     size_t i;
 
     for (i = 0; i < count; i++) {
         before = operation->request.resume
                      ? NULL
-                     : find_cpu(&operation->before->guest, cpus[i].logical_id);
-        if (before != NULL &&
-            (operation->before->has_ost || before->online || !cpus[i].online))
+                     : qga_find_vcpu(guest->cpus, guest->cpu_count, cpus[i].logical_id);
+        if (before != NULL && (operation->before->has_ost || before->online || !cpus[i].online))
             continue;
         (void)json_array_append_new(cpus[i].online ? online : offline,
                                     json_integer(cpus[i].logical_id));
     }
 }
 
-/* Whether all of them were set or only the first few, the next look shows, and asks for the rest. */
+/* Whether all of them were set or only the first few, the next look shows, and asks for the
+ * rest. */
 static void on_set(struct operation *operation, const json_t *value, const struct error *error)
 {
     (void)value;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vCPU goes by its id, or, when it was there from the start and has none, by its QOM path. Nothing
- * is put offline beforehand: the guest's ACPI does that, and puts it online again when it fails.
+ * A vCPU goes by its id, or, when it was there from the start and has none, by its QOM path.
+ * Nothing is put offline beforehand: the guest's ACPI does that, and undoes it when it fails.
  * Under emulation no DEVICE_DELETED ever names the vCPU; its slot in query-hotpluggable-cpus and
  * the guest's _OST are what counts.
  */
@@ -111,7 +111,7 @@ static void on_gone(struct operation *operation)
 static void advise(struct error *error)
 {
     if (strstr(error->why, "not supported device type") != NULL)
-        error_advise(error, "wait until the guest's system has started: before, QEMU can't tell it");
+        error_advise(error, "wait until the guest has started: before, QEMU can't tell it");
 }
 
 static const char *const agent_commands[] = {"guest-get-vcpus", NULL};
@@ -132,7 +132,7 @@ const struct operation_kind cpu_remove_kind = {
     .is_realized = is_gone,
     .on_realized = on_gone,
     .look_inside = look_inside,
-    .refusal_fix = "look into the guest's kernel log; it needs CONFIG_HOTPLUG_CPU, and threads that "
-                   "are not bound to this CPU",
+    .refusal_fix = "look into the guest's kernel log; it needs CONFIG_HOTPLUG_CPU, and no thread "
+                   "that is bound to this CPU",
     .advise = advise,
 };

@@ -12,12 +12,12 @@
 
 #include "base/clock.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "qmp/codec.h"
 #include "qmp/qapi.h"
 #include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
 
-#define SMALLEST_BLOCK_BYTES (128 * SIZE_MIB) /* Linux on x86-64 and arm64, when it can't be asked */
 #define UNHEARD_MS 2000 /* after _OST success, until missing blocks count as refused */
 #define SLOTS_FIX "restart QEMU with more room: -m …,slots=N,maxmem=SIZE"
 
@@ -25,7 +25,7 @@ static uint64_t block_bytes(const struct operation *operation)
 {
     uint64_t bytes = operation->before->guest.block_bytes;
 
-    return bytes != 0 ? bytes : SMALLEST_BLOCK_BYTES;
+    return bytes != 0 ? bytes : INVENTORY_SMALLEST_BLOCK_BYTES;
 }
 
 static bool has_slot(const struct inventory_memory_device *device)
@@ -166,6 +166,9 @@ static int plan(struct operation *operation, struct error *error)
     char backend[OPERATION_ID_MAX];
     json_t *device;
 
+    if (dimm->backend == BACKEND_FILE &&
+        text_check_utf8("the path", dimm->backend_path, error) < 0)
+        return -1;
     if (!operation->request.force &&
         hazard_check_dimm_add(operation->vm, operation->before, error) < 0)
         return -1;
@@ -273,8 +276,8 @@ static int check_movable(const struct operation *operation, struct error *error)
         (operation_can_write_files(operation) && operation_can_read_files(operation)))
         return 0;
     return error_set(error, ERROR_BLOCKED,
-                     "allow the agent guest-file-open, -read, -write, -flush and -close, or boot the "
-                     "guest with memhp_default_state=online_movable and leave out --movable",
+                     "allow the agent guest-file-open, -read, -write, -flush and -close, or boot "
+                     "the guest with memhp_default_state=online_movable and leave out --movable",
                      "putting memory online as movable takes the guest agent's file commands, and "
                      "they are not to be had");
 }
@@ -311,8 +314,8 @@ static void miss_blocks(struct operation *operation)
 
 /* Which of the DIMM's blocks are there, and which of those are not online. */
 static size_t count_blocks(const struct operation *operation,
-                           const struct qga_memory_block *blocks, size_t count,
-                           json_t *online, json_t *offline)
+                           const struct qga_memory_block *blocks, size_t count, json_t *online,
+                           json_t *offline)
 {
     uint64_t block = block_bytes(operation);
     uint64_t first = operation->addr / block;
@@ -381,9 +384,10 @@ static void look_inside(struct operation *operation)
     operation_ask_agent(operation, "guest-get-memory-blocks", NULL, on_blocks);
 }
 
+/* Without its size no block can be told to be the DIMM's. */
 static bool has_baseline(const struct inventory *before)
 {
-    return before->guest.blocks_known;
+    return before->guest.blocks_known && before->guest.block_bytes != 0;
 }
 
 static const char *const agent_commands[] = {"guest-get-memory-blocks",

@@ -128,6 +128,6 @@ const struct operation_kind dimm_remove_kind = {
     .realized_query = "query-memory-devices",
     .is_realized = is_gone,
     .look_inside = look_inside,
-    .refusal_fix = "it holds memory that the guest can't move: add memory with --movable to be able "
-                   "to take it back, or free memory in the guest and try again",
+    .refusal_fix = "it holds memory that the guest can't move: add memory with --movable to be "
+                   "able to take it back, or free memory in the guest and try again",
 };

@@ -19,77 +19,110 @@
 #define SERIAL_MAX 36    /* what a guest sees of it in VPD page 0x80 */
 #define FIRST_LUN 1      /* 0 is where a boot disk goes */
 #define LAST_LUN 255     /* above, Linux addresses LUNs in another way */
+#define HIGHEST_LUN 16383
 #define TARGETS 256
+#define ANY_BUS "scsi"
+#define SCSI_DISK "/dev/sd"
 #define VPD_HEADER 4
 
-static bool is_free(const struct inventory_disks *disks, unsigned lun, const char *bus,
-                    bool any_place, unsigned scsi_id)
+/* Where a disk goes: an address on a bus. */
+struct place {
+    const char *bus;
+    unsigned scsi_id, lun;
+};
+
+static bool is_free(const struct inventory_disks *disks, const struct place *place)
 {
     const struct inventory_scsi_device *device;
 
     SLIST_FOREACH(device, &disks->scsi_devices, link) {
-        if (device->lun != lun)
-            continue;
-        if (any_place || (strcmp(device->bus, bus) == 0 && device->scsi_id == scsi_id))
+        if (device->lun == place->lun && device->scsi_id == place->scsi_id &&
+            strcmp(device->bus, place->bus) == 0)
             return false;
     }
     return true;
 }
 
-/* A LUN that no other disk of this VM has; when all are taken, one that is free on some target. */
-static int choose_lun(const struct operation *operation, const char *bus, unsigned *ret_scsi_id,
-                      unsigned *ret_lun, struct error *error)
+/* The lowest LUN, after the first so many, that no disk of the place's target has, or with
+ * `anywhere` no disk of this VM. */
+static bool find_lun(const struct inventory_disks *disks, struct place *place, bool anywhere,
+                     unsigned nth)
+{
+    const struct inventory_scsi_device *device;
+    bool taken[LAST_LUN + 1] = {false};
+
+    SLIST_FOREACH(device, &disks->scsi_devices, link) {
+        if (device->lun <= LAST_LUN &&
+            (anywhere || (device->scsi_id == place->scsi_id &&
+                          strcmp(device->bus, place->bus) == 0)))
+            taken[device->lun] = true;
+    }
+    for (place->lun = FIRST_LUN; place->lun <= LAST_LUN; place->lun++) {
+        if (!taken[place->lun] && nth-- == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Room on the place's bus: at the LUN that was asked for, else at one that no other disk of this VM
+ * has; when all are taken, at one that is free on some target. */
+static bool find_room(const struct operation *operation, struct place *place)
 {
     const struct inventory_disks *disks = &operation->before->disks;
     const struct operation_disk *disk = &operation->request.disk;
-    unsigned scsi_id, lun, nth = operation->request.nth;
 
-    *ret_scsi_id = 0;
-    *ret_lun = disk->lun;
-    if (disk->lun_set) {
-        if (disk->lun > 16383)
-            return error_set(error, ERROR_BLOCKED, "choose a --lun from 0 to 16383",
-                             "virtio-scsi has no LUN %u", disk->lun);
-        if (!is_free(disks, disk->lun, bus, false, 0))
-            return error_set(error, ERROR_BLOCKED, "choose another --lun, or none",
-                             "LUN %u of %s is taken", disk->lun, bus);
-        return 0;
+    place->scsi_id = 0;
+    place->lun = disk->lun;
+    if (disk->lun_set)
+        return is_free(disks, place);
+    if (find_lun(disks, place, true, operation->request.nth))
+        return true;
+    for (; place->scsi_id < TARGETS; place->scsi_id++) {
+        if (find_lun(disks, place, false, 0))
+            return true;
     }
-    for (lun = FIRST_LUN; lun <= LAST_LUN; lun++) {
-        *ret_lun = lun;
-        if (is_free(disks, lun, bus, true, 0) && nth-- == 0)
-            return 0;
-    }
-    for (scsi_id = 1; scsi_id < TARGETS; scsi_id++) {
-        for (lun = FIRST_LUN; lun <= LAST_LUN; lun++) {
-            *ret_scsi_id = scsi_id;
-            *ret_lun = lun;
-            if (is_free(disks, lun, bus, false, scsi_id))
-                return 0;
-        }
-    }
-    return error_set(error, ERROR_BLOCKED, "give QEMU another virtio-scsi device",
-                     "%s has no free address left", bus);
+    return false;
 }
 
-static const char *choose_bus(const struct operation *operation, struct error *error)
+/* full: the buses that were meant, which is none where there is no such bus. */
+static int refuse_place(const struct operation_disk *disk, const char *full, struct error *error)
+{
+    if (*full != '\0' && disk->lun_set)
+        return error_set(error, ERROR_BLOCKED, "choose another --lun, or none",
+                         "LUN %u is taken on %s", disk->lun, full);
+    if (*full != '\0')
+        return error_set(error, ERROR_BLOCKED, "give QEMU another virtio-scsi device",
+                         "no address is left on %s", full);
+    if (disk->bus == NULL || strcmp(disk->bus, ANY_BUS) == 0)
+        return error_set(error, ERROR_BLOCKED, "start QEMU with -device virtio-scsi-pci",
+                         "this QEMU has no virtio-scsi bus");
+    return error_set(error, ERROR_BLOCKED, "see vmplug status for the buses there are",
+                     "this QEMU has no virtio-scsi bus named '%s'", disk->bus);
+}
+
+/* The first bus with room. */
+static int choose_place(const struct operation *operation, struct place *place,
+                        struct error *error)
 {
     const struct inventory_disks *disks = &operation->before->disks;
-    const char *wanted = operation->request.disk.bus;
-    bool any = wanted == NULL || strcmp(wanted, "scsi") == 0;
-    size_t i;
+    const struct operation_disk *disk = &operation->request.disk;
+    bool any = disk->bus == NULL || strcmp(disk->bus, ANY_BUS) == 0;
+    char full[256] = "";
+    size_t used, i;
 
+    if (disk->lun_set && disk->lun > HIGHEST_LUN)
+        return error_set(error, ERROR_BLOCKED, "choose a --lun from 0 to 16383",
+                         "virtio-scsi has no LUN %u", disk->lun);
     for (i = 0; i < disks->bus_count; i++) {
-        if (disks->buses[i].name[0] != '\0' && (any || strcmp(disks->buses[i].name, wanted) == 0))
-            return disks->buses[i].name;
+        place->bus = disks->buses[i].name;
+        if (*place->bus == '\0' || (!any && strcmp(place->bus, disk->bus) != 0))
+            continue;
+        if (find_room(operation, place))
+            return 0;
+        used = strlen(full);
+        (void)snprintf(full + used, sizeof(full) - used, "%s%s", used > 0 ? ", " : "", place->bus);
     }
-    if (any)
-        (void)error_set(error, ERROR_BLOCKED, "start QEMU with -device virtio-scsi-pci",
-                        "this QEMU has no virtio-scsi bus");
-    else
-        (void)error_set(error, ERROR_BLOCKED, "see vmplug status for the buses there are",
-                        "this QEMU has no virtio-scsi bus named '%s'", wanted);
-    return NULL;
+    return refuse_place(disk, full, error);
 }
 
 static int choose_serial(struct operation *operation, struct error *error)
@@ -164,26 +197,26 @@ static int take_up(struct operation *operation, struct error *error)
 static int plan(struct operation *operation, struct error *error)
 {
     const struct operation_disk *disk = &operation->request.disk;
-    const char *bus = choose_bus(operation, error);
-    unsigned scsi_id;
+    struct place place;
     struct image image;
     json_t *device;
 
-    if (bus == NULL || image_inspect(disk->file, disk->format, disk->read_only, &image, error) < 0)
+    if (choose_place(operation, &place, error) < 0 ||
+        image_inspect(disk->file, disk->format, disk->read_only, &image, error) < 0 ||
+        operation_choose_id(operation, "vmplug-disk-", operation->request.nth, NODE_NAME_MAX,
+                            error) < 0 ||
+        choose_serial(operation, error) < 0)
         return -1;
-    if (operation_choose_id(operation, "vmplug-disk-", operation->request.nth, NODE_NAME_MAX, error) < 0 ||
-        choose_serial(operation, error) < 0 ||
-        choose_lun(operation, bus, &scsi_id, &operation->lun, error) < 0)
-        return -1;
+    operation->lun = place.lun;
     device = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "driver", "scsi-hd", "id",
-                       operation->result.id, "bus", bus, "channel", 0, "scsi-id", (int)scsi_id,
-                       "lun", (int)operation->lun, "drive", operation->result.id, "serial",
-                       operation->serial);
+                       operation->result.id, "bus", place.bus, "channel", 0, "scsi-id",
+                       (int)place.scsi_id, "lun", (int)place.lun, "drive", operation->result.id,
+                       "serial", operation->serial);
     operation_add_step(operation, "blockdev-add", node_arguments(operation, &image),
                        "blockdev-del", json_pack("{s:s}", "node-name", operation->result.id),
                        operation->result.id);
     operation_add_step(operation, "device_add", device, NULL, NULL, operation->result.id);
-    describe(operation, &image, bus);
+    describe(operation, &image, place.bus);
     return 0;
 }
 
@@ -229,7 +262,8 @@ static bool page_holds(const unsigned char *page, size_t size, const char *seria
 
 static void on_page(struct operation *operation, const struct error *error)
 {
-    if (error == NULL && page_holds(operation->file.bytes, operation->file.size, operation->serial)) {
+    if (error == NULL &&
+        page_holds(operation->file.bytes, operation->file.size, operation->serial)) {
         found(operation, &operation->candidates[operation->candidate]);
     } else {
         operation->candidate++;
@@ -250,21 +284,13 @@ static bool was_there(const struct operation *operation, const struct qga_disk *
     return false;
 }
 
-/* The agent gives udev's ID_SERIAL, which for a scsi-hd is vendor and model before the serial. */
-static bool names_serial(const struct operation *operation, const struct qga_disk *disk)
+/* Could it be a scsi-hd at our LUN? zram, md and loop devices have no address. */
+static bool is_candidate(const struct operation *operation, const struct qga_disk *disk)
 {
-    size_t length = strlen(disk->serial), wanted = strlen(operation->serial);
-    const char *end = disk->serial + length;
-
-    if (length < wanted || strcmp(end - wanted, operation->serial) != 0)
+    if (was_there(operation, disk))
         return false;
-    return length == wanted || *(end - wanted - 1) == '_';
-}
-
-static bool is_candidate(const struct operation *operation,
-                         const struct qga_disk *disk)
-{
-    return !disk->has_unit || disk->unit == operation->lun;
+    return disk->has_unit ? disk->unit == operation->lun
+                          : strncmp(disk->name, SCSI_DISK, strlen(SCSI_DISK)) == 0;
 }
 
 static void read_next_candidate(struct operation *operation)
@@ -273,8 +299,7 @@ static void read_next_candidate(struct operation *operation)
     char path[128];
 
     while (operation->candidate < operation->candidate_count &&
-           (was_there(operation, &operation->candidates[operation->candidate]) ||
-            !is_candidate(operation, &operation->candidates[operation->candidate])))
+           !is_candidate(operation, &operation->candidates[operation->candidate]))
         operation->candidate++;
     if (operation->candidate == operation->candidate_count) {
         operation_look_later(operation);
@@ -298,14 +323,14 @@ static void on_disks(struct operation *operation, const json_t *value, const str
     free(STEAL(operation->candidates));
     operation->candidate_count = 0;
     operation->candidate = 0;
-    if (error != NULL || !qga_read_disks(value, &operation->candidates,
-                                                     &operation->candidate_count)) {
+    if (error != NULL ||
+        !qga_read_disks(value, &operation->candidates, &operation->candidate_count)) {
         operation_look_later(operation);
         return;
     }
     for (i = 0; i < operation->candidate_count; i++) {
         if (!was_there(operation, &operation->candidates[i]) &&
-            names_serial(operation, &operation->candidates[i])) {
+            inventory_disk_has_serial(&operation->candidates[i], operation->serial)) {
             found(operation, &operation->candidates[i]);
             return;
         }

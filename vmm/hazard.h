@@ -16,7 +16,8 @@
 #include "vmm/vm.h"
 
 /* Is it safe to add a vCPU, to add a DIMM, to remove a vCPU? Rests on INVENTORY_ACCEL,
- * INVENTORY_CPUS and INVENTORY_OSPM, and on the vm's record. Returns 0, or -1 with ERROR_BLOCKED. */
+ * INVENTORY_CPUS and INVENTORY_OSPM, and on the vm's record. Returns 0, or -1 with
+ * ERROR_BLOCKED. */
 int hazard_check_cpu_add(struct vm *vm, const struct inventory *inventory, struct error *error);
 int hazard_check_dimm_add(struct vm *vm, const struct inventory *inventory, struct error *error);
 int hazard_check_cpu_remove(struct vm *vm, const struct inventory *inventory,

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "qmp/codec.h"
+#include "base/text.h"
 
 #define RAW_OR_QCOW2 "say --format raw or --format qcow2"
 
@@ -76,13 +76,6 @@ static int choose_format(const char *file, int fd, struct image *image, struct e
     return 0;
 }
 
-static bool is_utf8(const char *path)
-{
-    AUTO_JSON json_t *string = json_string(path);
-
-    return string != NULL;
-}
-
 int image_inspect(const char *file, const char *format, bool read_only, struct image *ret,
                   struct error *error)
 {
@@ -91,13 +84,14 @@ int image_inspect(const char *file, const char *format, bool read_only, struct i
 
     if (fd < 0 || check_type(file, fd, &image, error) < 0)
         return -1;
+    if (format != NULL && text_check_utf8("the format", format, error) < 0)
+        return -1;
     if (format == NULL && choose_format(file, fd, &image, error) < 0)
         return -1;
     if (realpath(file, image.path) == NULL)
         return error_set_errno(error, ERROR_BLOCKED, errno, "", "cannot resolve %s", file);
-    if (!is_utf8(image.path))
-        return error_set(error, ERROR_BLOCKED, "rename it, or link to it by another name",
-                         "the path is not UTF-8, and QMP can't carry it");
+    if (text_check_utf8("the path", image.path, error) < 0)
+        return -1;
     *ret = image;
     return 0;
 }

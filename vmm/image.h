@@ -28,7 +28,8 @@ struct image {
 
 /* Looks at file. format is NULL or what the user said, which is then believed. Returns 0, or -1
  * with ERROR_BLOCKED: it does not exist, is not readable (unless read_only also not writable), is
- * no regular file or block device, or its format is ambiguous. */
+ * no regular file or block device, or its format is ambiguous; with ERROR_INVALID: its path or its
+ * format is not UTF-8. */
 int image_inspect(const char *file, const char *format, bool read_only, struct image *ret,
                   struct error *error);
 

@@ -86,8 +86,8 @@ static void take_names(void *user, void *item, const json_t *value, const struct
     }
 }
 
-/* "setup", "active", "device", "wait-unplug", "postcopy-…" and their like (QAPI MigrationStatus); none
- * was begun when there is no status. */
+/* "setup", "active", "device", "postcopy-…" and their like (QAPI MigrationStatus). None was begun
+ * when there is no status. */
 static void take_migration(void *user, void *item, const json_t *value, const struct error *error)
 {
     static const char *const over[] = {"none", "", "completed", "failed", "cancelled"};

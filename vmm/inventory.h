@@ -16,14 +16,17 @@
 #include "qmp/qga_use.h"
 #include "vmm/gather.h"
 
+/* Until an agent that says nothing counts as absent: it is a process of a guest that may be busy
+ * booting, and a person waits for the answer. */
+#define INVENTORY_AGENT_SILENCE_MS 2000
+
+/* Linux's memory blocks on x86-64 and arm64 have this size or a multiple of it: what can be counted
+ * on when the guest can't be asked. */
+#define INVENTORY_SMALLEST_BLOCK_BYTES (UINT64_C(128) << 20)
+
 #define INVENTORY_ID_MAX 128
 #define INVENTORY_PATH_MAX 256
 #define INVENTORY_SERIAL_MAX QGA_SERIAL_MAX
-
-#define INVENTORY_AGENT_SILENCE_MS 2000 /* until an agent that says nothing counts as absent */
-
-/* Memory blocks of Linux on x86-64 and arm64, where the guest can't be asked; larger ones exist. */
-#define INVENTORY_SMALLEST_BLOCK_BYTES (UINT64_C(128) << 20)
 
 enum inventory_part {
     INVENTORY_MACHINE = 1 << 0, /* name, machine type, accelerator, run state, versions */
@@ -114,14 +117,15 @@ struct inventory_scsi_device {
 
 SLIST_HEAD(inventory_scsi_device_list, inventory_scsi_device);
 
-/* A drive on any bus, with or without a medium. */
+/* A disk or CD-ROM drive on any bus, with or without a medium. */
 struct inventory_disk {
     char id[INVENTORY_PATH_MAX];  /* the device's id, or its QOM path when it has none */
     char bus[INVENTORY_ID_MAX];   /* "" when it is not on a bus that we know */
     bool on_scsi; /* bus, scsi_id and lun are set */
     unsigned scsi_id;
     unsigned lun;
-    bool cdrom; /* removable medium */
+    bool cdrom;
+    bool floppy; /* in a complete inventory there is none */
     bool tray_open, locked;
     bool has_medium;
     char file[1024];
@@ -196,9 +200,9 @@ void inventory_free(struct inventory *inventory);
 bool inventory_agent_has(const struct inventory *inventory, const char *command);
 
 /* The requests of a record (see vmm/record.h) that this inventory does not contradict: each has
- * "operation", "id", and "present", whether the device is there. An addition whose device is gone is
- * left out, and so is a removal that has ended and left nothing behind. Rests on INVENTORY_NAMES and
- * INVENTORY_CPUS. A new reference; NULL without memory. */
+ * "operation", "id", and "present", whether the device is there. An addition whose device is gone
+ * is left out, and so is a removal that has ended and left nothing behind. Rests on
+ * INVENTORY_NAMES and INVENTORY_CPUS. A new reference; NULL without memory. */
 json_t *inventory_pending(const struct inventory *inventory, const json_t *record);
 
 /* Taken by a device, an object or a block node. */
@@ -208,6 +212,10 @@ bool inventory_name_taken(const struct inventory *inventory, const char *id);
  * has where the agent gives no serials. NULL when it is not. */
 const char *inventory_guest_disk_name(const struct inventory *inventory,
                                       const struct inventory_disk *disk);
+
+/* Is this the guest's disk of that serial? udev's ID_SERIAL, which the agent gives, has vendor and
+ * model before a scsi-hd's own. */
+bool inventory_disk_has_serial(const struct qga_disk *disk, const char *serial);
 
 /* vCPUs that the guest has online, or -1 when it was not asked or did not say. */
 int inventory_cpus_online(const struct inventory *inventory);

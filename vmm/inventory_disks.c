@@ -155,17 +155,44 @@ static void take_blk_serial(void *user, void *item, const json_t *value,
     text_copy(disk->serial, sizeof(disk->serial), json_string_value(value));
 }
 
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t length = strlen(text);
+
+    return length >= strlen(suffix) && strcmp(text + length - strlen(suffix), suffix) == 0;
+}
+
+/* What takes removable media is a CD-ROM drive, a floppy drive or a disk (scsi-hd,removable=on). */
+static void take_driver(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_disk *disk = item;
+    const char *driver = json_string_value(value);
+
+    (void)user;
+    (void)error;
+    if (driver == NULL)
+        return;
+    disk->cdrom = has_suffix(driver, "-cd");
+    disk->floppy = strcmp(driver, "floppy") == 0;
+}
+
+static void ask_driver(const struct inventory_question *question, const char *qdev,
+                       struct inventory_disk *disk)
+{
+    char path[INVENTORY_PATH_MAX + 32];
+
+    (void)snprintf(path, sizeof(path), "%s%s", *qdev == '/' ? "" : PERIPHERAL "/", qdev);
+    gather_qom_get(question->gather, path, "type", take_driver, disk);
+}
+
 /* What stands before /virtio-backend of a virtio-blk device's path, the id where it has one. */
 static void read_id(struct inventory_disk *disk, const char *qdev)
 {
-    size_t length;
-
     if (has_prefix(qdev, PERIPHERAL "/"))
         qdev += strlen(PERIPHERAL "/");
     text_copy(disk->id, sizeof(disk->id), qdev);
-    length = strlen(disk->id);
-    if (length > strlen(BACKEND) && strcmp(disk->id + length - strlen(BACKEND), BACKEND) == 0) {
-        disk->id[length - strlen(BACKEND)] = '\0';
+    if (has_suffix(disk->id, BACKEND)) {
+        disk->id[strlen(disk->id) - strlen(BACKEND)] = '\0';
         text_copy(disk->bus, sizeof(disk->bus), "virtio");
     }
 }
@@ -173,7 +200,7 @@ static void read_id(struct inventory_disk *disk, const char *qdev)
 static void keep_disk(struct inventory_disk *disk, const struct qapi_block *row)
 {
     read_id(disk, row->qdev);
-    disk->cdrom = row->removable;
+    disk->cdrom = row->removable; /* if QEMU does not say what it is */
     disk->locked = row->locked;
     disk->tray_open = row->tray_open;
     disk->has_medium = row->has_medium;
@@ -204,6 +231,8 @@ static void take_block(void *user, void *item, const json_t *value, const struct
             continue;
         disk = &disks->disks[disks->disk_count++];
         keep_disk(disk, &row);
+        if (row.removable)
+            ask_driver(question, row.qdev, disk);
         if (strcmp(disk->bus, "virtio") == 0)
             gather_qom_get(question->gather, row.qdev, "serial", take_blk_serial, disk);
     }
@@ -239,6 +268,17 @@ static const struct inventory_scsi_device *find_device(const struct inventory_di
     return NULL;
 }
 
+static void leave_out_floppies(struct inventory_disks *disks)
+{
+    size_t kept = 0, i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        if (!disks->disks[i].floppy)
+            disks->disks[kept++] = disks->disks[i];
+    }
+    disks->disk_count = kept;
+}
+
 void inventory_disks_finish(struct inventory *inventory)
 {
     struct inventory_disks *disks = &inventory->disks;
@@ -246,6 +286,7 @@ void inventory_disks_finish(struct inventory *inventory)
     struct inventory_disk *disk;
     size_t i;
 
+    leave_out_floppies(disks);
     for (i = 0; i < disks->disk_count; i++) {
         disk = &disks->disks[i];
         device = find_device(disks, disk);

@@ -96,14 +96,13 @@ void inventory_guest_ask(const struct inventory_question *question, struct vm *v
                        guest->wanted ? vm_agent_failure(vm)->why : "no agent socket was given");
 }
 
-/* udev's ID_SERIAL, which the agent gives, has vendor and model before a scsi-hd's own serial. */
-static bool ends_in_serial(const char *text, const char *serial)
+bool inventory_disk_has_serial(const struct qga_disk *disk, const char *serial)
 {
-    size_t length = strlen(text), wanted = strlen(serial);
+    size_t length = strlen(disk->serial), wanted = strlen(serial);
 
-    if (wanted == 0 || length < wanted || strcmp(text + length - wanted, serial) != 0)
+    if (wanted == 0 || length < wanted || strcmp(disk->serial + length - wanted, serial) != 0)
         return false;
-    return length == wanted || text[length - wanted - 1] == '_';
+    return length == wanted || disk->serial[length - wanted - 1] == '_';
 }
 
 /* The agent tells a LUN, but neither target nor bus: it identifies a disk only where no other has
@@ -136,7 +135,7 @@ const char *inventory_guest_disk_name(const struct inventory *inventory,
 
     for (i = 0; i < guest->disk_count; i++) {
         seen = &guest->disks[i];
-        same = seen->serial[0] != '\0' ? ends_in_serial(seen->serial, disk->serial)
+        same = seen->serial[0] != '\0' ? inventory_disk_has_serial(seen, disk->serial)
                                        : by_lun && seen->has_unit && seen->unit == disk->lun;
         if (!same)
             continue;

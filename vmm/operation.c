@@ -329,7 +329,8 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     operation->timer.user = operation;
     operation->fetch = inventory_fetch(
         vm, operation->kind->parts | INVENTORY_AGENT | INVENTORY_NAMES, request->timeout_ms,
-        clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, request->timeout_ms / 2), on_inventory, operation, error);
+        clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, request->timeout_ms / 2), on_inventory,
+        operation, error);
     if (operation->fetch == NULL) {
         operation_free(operation);
         return NULL;

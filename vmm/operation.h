@@ -85,6 +85,7 @@ struct operation_result {
     struct operation_stage stages[RUNGS_];
     size_t stage_count;
     json_t *details;     /* what was made and where: slot, addr, lun, logical_ids, guest_name … */
+    bool expects_ost;    /* the guest will answer by _OST: there is a rung "acknowledged" */
     const char *missing; /* "agent", "agent-command", "ost", "disk-identity", or NULL */
     const char *awaiting; /* with VERDICT_PENDING: "accepted", "realized", "acknowledged",
                              "online", "removed" or "done"; else NULL */
@@ -105,7 +106,7 @@ struct operation_observer {
     void *user;
 };
 
-/* What a rung is called in this result: "accepted" … "online", or "removed" or "done" at the top. */
+/* What a rung is called in this result: "accepted" …; "online", "removed" or "done" at the top. */
 const char *operation_rung_name(const struct operation_result *result, enum rung rung);
 
 /* The kind's name, "cpu-add", and its top rung, before there is a result. */

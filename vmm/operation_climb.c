@@ -81,7 +81,8 @@ static bool check_ledger(struct operation *operation)
     case OST_IN_PROGRESS:
         return true;
     case OST_SUCCESS:
-        operation_reach(operation, RUNG_ACKNOWLEDGED, news);
+        if (operation->reached[RUNG_REALIZED]) /* else QEMU is asked first */
+            operation_reach(operation, RUNG_ACKNOWLEDGED, news);
         return true;
     case OST_FAILURE:
         break;

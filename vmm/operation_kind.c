@@ -43,8 +43,8 @@ static int check_agent(struct operation *operation, struct error *error)
     if (lacking == NULL && operation->kind->has_baseline != NULL &&
         !operation->kind->has_baseline(before))
         return error_set(error, ERROR_BLOCKED, "try again, or wait for less",
-                         "the guest agent did not list what the guest has already, and without "
-                         "that nothing new can be told apart");
+                         "the guest agent did not list what the guest has already, or in which "
+                         "blocks, and without that nothing new can be told apart");
     operation->result.missing = lacking != NULL ? "agent-command" : NULL;
     if (lacking == NULL)
         return 0;
@@ -59,6 +59,7 @@ int operation_set_goal(struct operation *operation, struct error *error)
     enum rung wanted = operation->request.wait_set ? operation->request.wait : RUNG_ONLINE;
     struct error lacking = ERROR_INIT;
 
+    operation->result.expects_ost = operation_expects_ost(operation);
     if (wanted == RUNG_ACKNOWLEDGED)
         wanted = below; /* not every board or device has an _OST */
     operation->goal = wanted;

@@ -173,9 +173,9 @@ void operation_write_file(struct operation *operation, const char *path, const c
 bool operation_can_read_files(const struct operation *operation);
 bool operation_can_write_files(const struct operation *operation);
 
-/* The ends of a look inside: the guest confirms it; not yet; something was changed, so look at once (an agent
- * that claims success and changes nothing is looked at ever more rarely); the guest will not; there
- * is no way to see (`missing` as in the result). */
+/* The ends of a look inside: the guest confirms it; not yet; something was changed, so look at once
+ * (an agent that claims success and changes nothing is looked at ever more rarely); the guest will
+ * not; there is no way to see (`missing` as in the result). */
 void operation_confirmed(struct operation *operation);
 void operation_look_later(struct operation *operation);
 void operation_look_again(struct operation *operation);

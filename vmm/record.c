@@ -111,7 +111,7 @@ static int lock(const struct record *record, bool make)
     return steal_fd(&fd);
 }
 
-/* What cannot be read counts as empty: it is a memory aid, and QEMU's inventory has the last word. */
+/* What cannot be read counts as empty: QEMU's inventory has the last word anyway. */
 static json_t *load(const struct record *record)
 {
     json_t *content = is_ours_alone(record->directory)

@@ -155,8 +155,11 @@ struct ledger *vm_ledger(struct vm *vm)
 
 struct record *vm_record(struct vm *vm)
 {
-    pid_t pid = vm->record == NULL && vm->runtime_dir != NULL ? qmp_client_peer(vm->qmp) : 0;
+    pid_t pid;
 
+    if (vm == NULL)
+        return NULL;
+    pid = vm->record == NULL && vm->runtime_dir != NULL ? qmp_client_peer(vm->qmp) : 0;
     if (pid > 0)
         vm->record = record_new(vm->runtime_dir, pid);
     return vm->record;

@@ -42,7 +42,7 @@ const struct error *vm_agent_failure(const struct vm *vm);
 struct ledger *vm_ledger(struct vm *vm);
 
 /* The requests that stand. Without a runtime directory, or without knowing which process QEMU is,
- * it is empty and stays so. */
+ * it is empty and stays so. NULL, of no vm too, is an empty record. */
 struct record *vm_record(struct vm *vm);
 
 /* qmp_client_submit() or agent_submit(). ERROR_CONNECT when there is no agent. */

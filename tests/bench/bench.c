@@ -69,8 +69,9 @@ static void report(const char *name, struct series *series, double limit)
 
     printf("%-28s %8.2f ms  floor %8.2f ms  ratio %5.2f (%.2f to %.2f, %zu rounds)  "
            "aim <= %.2f  %s\n",
-           name, median(series->vmplug_ms, series->rounds), median(series->floor_ms, series->rounds),
-           ratio, series->ratio[0], series->ratio[series->rounds - 1], series->rounds, limit,
+           name, median(series->vmplug_ms, series->rounds),
+           median(series->floor_ms, series->rounds), ratio, series->ratio[0],
+           series->ratio[series->rounds - 1], series->rounds, limit,
            ratio <= limit ? "met" : "NOT MET");
     fflush(stdout);
 }

@@ -263,7 +263,9 @@ struct sim *sim_new(void)
     server_open(&sim->qmp, fake_path(name), &qmp_handler, sim);
     (void)snprintf(name, sizeof(name), "sim%u-agent", number++);
     server_open(&sim->agent, fake_path(name), &agent_handler, sim);
-    sim->greets = sim->has_cpus = sim->has_ost = sim->has_scsi = true;
+    sim->greets = sim->has_cpus = sim->has_ost = true;
+    sim->scsi_count = 1;
+    sim->types = json_object();
     sim->cpu_count = 4;
     sim->vcpus_per_slot = 1;
     sim->cpus[0].present = sim->cpus[1].present = true;
@@ -304,6 +306,7 @@ void sim_end(struct sim *sim)
 {
     sim_die(sim);
     json_decref(sim->objects);
+    json_decref(sim->types);
     json_decref(sim->disabled);
     json_decref(sim->record[SIM_QMP]);
     json_decref(sim->record[SIM_AGENT]);

@@ -123,7 +123,8 @@ struct sim {
     json_t *objects;   /* id -> object-add's arguments */
     struct sim_disk disks[SIM_NODES_MAX];
     unsigned disk_count;
-    bool has_scsi;     /* virtio-scsi-pci "scsi0" */
+    unsigned scsi_count; /* virtio-scsi-pci "scsi0", "scsi1", … */
+    json_t *types;     /* QOM path -> type, of devices that a test makes up */
     struct sim_guest guest;
     json_t *disabled;  /* agent commands: name -> true */
 

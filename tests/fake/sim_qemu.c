@@ -207,8 +207,20 @@ static json_t *query_ospm(const struct sim *sim)
 
 /* ---- QOM ---- */
 
-#define SCSI_DEVICE "/machine/peripheral/scsi0/virtio-backend"
-#define SCSI_BUS SCSI_DEVICE "/scsi0.0"
+#define SCSI_DEVICE "/machine/peripheral/scsi%u/virtio-backend"
+
+/* The path is an HBA's, or of something below it: "", "/scsi0.0", … */
+static bool is_hba(const struct sim *sim, const char *path, const char **ret_behind)
+{
+    unsigned number;
+    int used = 0;
+
+    if (sscanf(path, SCSI_DEVICE "%n", &number, &used) != 1 || used == 0 ||
+        number >= sim->scsi_count)
+        return false;
+    *ret_behind = path + used;
+    return true;
+}
 
 static void add_row(json_t *list, const char *name, const char *type)
 {
@@ -217,10 +229,13 @@ static void add_row(json_t *list, const char *name, const char *type)
 
 static void list_peripherals(const struct sim *sim, json_t *list)
 {
+    char name[32];
     unsigned i;
 
-    if (sim->has_scsi)
-        add_row(list, "scsi0", "child<virtio-scsi-pci>");
+    for (i = 0; i < sim->scsi_count; i++) {
+        (void)snprintf(name, sizeof(name), "scsi%u", i);
+        add_row(list, name, "child<virtio-scsi-pci>");
+    }
     for (i = 0; i < sim->cpu_count; i++) {
         if (sim->cpus[i].id[0] != '\0')
             add_row(list, sim->cpus[i].id, "child<" CPU_TYPE ">");
@@ -233,12 +248,28 @@ static void list_peripherals(const struct sim *sim, json_t *list)
     }
 }
 
+/* An HBA has a bus, "scsi0.0", and that has the disks on it. */
+static void list_hba(const struct sim *sim, json_t *list, const char *path, const char *behind)
+{
+    char name[32];
+    unsigned i;
+
+    if (*behind == '\0') {
+        (void)snprintf(name, sizeof(name), "scsi%c.0", path[strlen("/machine/peripheral/scsi")]);
+        add_row(list, name, "child<SCSI>");
+        return;
+    }
+    for (i = 0; i < sim->disk_count; i++) {
+        (void)snprintf(name, sizeof(name), "child[%u]", i);
+        if (sim->disks[i].id[0] != '\0' && strcmp(sim->disks[i].bus, behind + 1) == 0)
+            add_row(list, name, "link<scsi-hd>");
+    }
+}
+
 static json_t *qom_list(const struct sim *sim, const char *path)
 {
     json_t *list = json_array(), *value;
-    const char *key;
-    char child[32];
-    unsigned i;
+    const char *key, *behind;
 
     add_row(list, "type", "string");
     if (strcmp(path, "/machine/peripheral") == 0) {
@@ -246,14 +277,8 @@ static json_t *qom_list(const struct sim *sim, const char *path)
     } else if (strcmp(path, "/objects") == 0) {
         json_object_foreach(sim->objects, key, value)
             add_row(list, key, "child<memory-backend-ram>");
-    } else if (sim->has_scsi && strcmp(path, SCSI_DEVICE) == 0) {
-        add_row(list, "scsi0.0", "child<SCSI>");
-    } else if (sim->has_scsi && strcmp(path, SCSI_BUS) == 0) {
-        for (i = 0; i < sim->disk_count; i++) {
-            (void)snprintf(child, sizeof(child), "child[%u]", i);
-            if (sim->disks[i].id[0] != '\0')
-                add_row(list, child, "link<scsi-hd>");
-        }
+    } else if (is_hba(sim, path, &behind)) {
+        list_hba(sim, list, path, behind);
     } else if (strcmp(path, "/machine/peripheral-anon") != 0) {
         json_decref(list);
         return sim_error("DeviceNotFound", "Device '%s' not found", path);
@@ -263,22 +288,27 @@ static json_t *qom_list(const struct sim *sim, const char *path)
 
 static json_t *qom_get(const struct sim *sim, const char *path, const char *property)
 {
+    const json_t *type = json_object_get(sim->types, path);
     const struct sim_disk *disk;
+    const char *behind;
     char text[128];
     unsigned index;
 
+    if (type != NULL && strcmp(property, "type") == 0)
+        return sim_return(json_string(json_string_value(type)));
     if (strcmp(path, "/machine") == 0 && strcmp(property, "type") == 0)
         return sim_return(json_string("pc-q35-7.2-machine"));
     if (strcmp(path, "/machine") == 0 && strcmp(property, "memory") == 0)
         return sim_return(json_pack("{s:I, s:I, s:I}", "size", (json_int_t)sim->base_bytes,
                                     "max-size", (json_int_t)sim->max_bytes, "slots",
                                     (json_int_t)sim->slots));
-    if (strcmp(path, SCSI_BUS) == 0 && sscanf(property, "child[%u]", &index) == 1 &&
-        index < sim->disk_count) {
+    if (!is_hba(sim, path, &behind))
+        return sim_error("DeviceNotFound", "Device '%s' not found", path);
+    if (sscanf(property, "child[%u]", &index) == 1 && index < sim->disk_count) {
         (void)snprintf(text, sizeof(text), "/machine/peripheral/%s", sim->disks[index].id);
         return sim_return(json_string(text));
     }
-    if (sscanf(path, SCSI_BUS "/child[%u]", &index) != 1 || index >= sim->disk_count)
+    if (sscanf(behind, "/%*[^/]/child[%u]", &index) != 1 || index >= sim->disk_count)
         return sim_error("DeviceNotFound", "Device '%s' not found", path);
     disk = &sim->disks[index];
     if (strcmp(property, "serial") == 0)
@@ -416,6 +446,7 @@ static json_t *add_disk(struct sim *sim, const json_t *arguments)
     struct sim_disk *disk = find_node(sim, text_of(arguments, "drive"));
     unsigned lun = (unsigned)json_integer_value(json_object_get(arguments, "lun"));
     unsigned scsi_id = (unsigned)json_integer_value(json_object_get(arguments, "scsi-id"));
+    const char *bus = text_of(arguments, "bus");
     unsigned i;
 
     sim_check_arguments("device_add", arguments,
@@ -423,15 +454,15 @@ static json_t *add_disk(struct sim *sim, const json_t *arguments)
     if (disk == NULL)
         return sim_error("GenericError", "Property 'scsi-hd.drive' can't find value '%s'",
                          text_of(arguments, "drive"));
-    if (!sim->has_scsi || strcmp(text_of(arguments, "bus"), "scsi0.0") != 0)
-        return sim_error("GenericError", "Bus '%s' not found", text_of(arguments, "bus"));
+    if (sscanf(bus, "scsi%u.0", &i) != 1 || i >= sim->scsi_count)
+        return sim_error("GenericError", "Bus '%s' not found", bus);
     for (i = 0; i < sim->disk_count; i++) {
-        if (sim->disks[i].id[0] != '\0' && sim->disks[i].lun == lun &&
-            sim->disks[i].scsi_id == scsi_id)
+        if (sim->disks[i].id[0] != '\0' && strcmp(sim->disks[i].bus, bus) == 0 &&
+            sim->disks[i].lun == lun && sim->disks[i].scsi_id == scsi_id)
             return sim_error("GenericError", "lun already used by '%s'", sim->disks[i].id);
     }
     copy(disk->id, sizeof(disk->id), text_of(arguments, "id"));
-    copy(disk->bus, sizeof(disk->bus), "scsi0.0");
+    copy(disk->bus, sizeof(disk->bus), bus);
     copy(disk->serial, sizeof(disk->serial), text_of(arguments, "serial"));
     disk->lun = lun;
     disk->scsi_id = scsi_id;

@@ -427,7 +427,8 @@ char *harness_snapshot(const struct harness_vm *vm)
     size_t i;
 
     for (i = 0; i < COUNT_OF(questions); i++) {
-        arguments = questions[i].path != NULL ? json_pack("{s:s}", "path", questions[i].path) : NULL;
+        arguments =
+            questions[i].path != NULL ? json_pack("{s:s}", "path", questions[i].path) : NULL;
         value = blocking_qmp(client, questions[i].command, arguments, COMMAND_MS, NULL);
         assert_int_equal(value != NULL ? codec_append(&text, value) : 0, 0);
         assert_int_equal(buffer_append(&text, "\n", 1), 0);

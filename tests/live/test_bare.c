@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A real QEMU with no machine running in it (-S): what is refused before or by QEMU, and whom vmplug
- * can't talk to. Each refusal leaves QEMU exactly as it was. */
+/* A real QEMU with no machine running in it (-S): what is refused before or by QEMU, and whom
+ * vmplug can't talk to. Each refusal leaves QEMU exactly as it was. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -103,6 +103,23 @@ static void test_broken_image(void **state)
     assert_refused(&vm, HARNESS_ARGUMENTS("disk", "add", path), 4, "rejected", "");
 }
 
+static void assert_shown(const struct harness_vm *at, const char *const *arguments)
+{
+    struct harness_run run = harness_vmplug_json(at, arguments);
+
+    assert_int_equal(run.status, 0);
+    assert_string_equal(run.err, "");
+    harness_run_free(&run);
+}
+
+static void assert_all_shown(const struct harness_vm *at)
+{
+    assert_shown(at, HARNESS_ARGUMENTS("status"));
+    assert_shown(at, HARNESS_ARGUMENTS("cpu", "list"));
+    assert_shown(at, HARNESS_ARGUMENTS("memory", "list"));
+    assert_shown(at, HARNESS_ARGUMENTS("disk", "list"));
+}
+
 static void test_small_machines(void **state)
 {
     const char *image = harness_image("two.raw", "raw", "1M");
@@ -110,11 +127,13 @@ static void test_small_machines(void **state)
 
     (void)state;
     harness_start_bare(&small, HARNESS_ARGUMENTS("-machine", "microvm"));
+    assert_all_shown(&small);
     assert_refused(&small, HARNESS_ARGUMENTS("cpu", "add"), 7, "blocked", "vCPU");
     assert_refused(&small, HARNESS_ARGUMENTS("memory", "add", "128M"), 7, "blocked", "slots");
     assert_refused(&small, HARNESS_ARGUMENTS("disk", "add", image), 7, "blocked", "virtio-scsi");
     harness_stop(&small);
     harness_start_bare(&small, HARNESS_ARGUMENTS("-machine", "none"));
+    assert_all_shown(&small);
     assert_refused(&small, HARNESS_ARGUMENTS("cpu", "add"), 7, "blocked", "vCPU");
     harness_stop(&small);
 }

@@ -197,9 +197,9 @@ static void test_set_cpus(void **state)
         {2, VERDICT_DONE, 0, ""},
         {3, VERDICT_ONLINE, 1, ""},
         {4, VERDICT_ONLINE, 2, ""},
-        {5, VERDICT_BLOCKED, 0, "can have 4 vCPUs (maxcpus), not 5"},
-        {1, VERDICT_BLOCKED, 0, "1 are fewer"},
-        {0, VERDICT_BLOCKED, 0, "0 are fewer"},
+        {5, VERDICT_BLOCKED, 0, "can have maxcpus=4, not 5"},
+        {1, VERDICT_REMOVED, 1, ""},
+        {0, VERDICT_BLOCKED, 0, "0 vCPUs can't be reached"},
         {UINT64_MAX, VERDICT_BLOCKED, 0, "not 18446744073709551615"},
     };
     size_t i;
@@ -246,11 +246,11 @@ static void test_set_memory(void **state)
         {256 * SIM_MIB, VERDICT_DONE, 0, "", ""},
         {384 * SIM_MIB, VERDICT_ONLINE, 1, "", ""},
         {SIM_GIB, VERDICT_ONLINE, 1, "", ""},
-        {4 * SIM_GIB, VERDICT_ONLINE, 1, "", ""},
+        {4 * SIM_GIB, VERDICT_ONLINE, 2, "", ""}, /* 1 GiB first: the guest is small */
         {300 * SIM_MIB, VERDICT_BLOCKED, 0, "do not reach 300 MiB from 256 MiB",
          "ask for 256 MiB or 384 MiB"},
         {1000 * SIM_MIB, VERDICT_BLOCKED, 0, "1000 MiB", "ask for 896 MiB or 1 GiB"},
-        {128 * SIM_MIB, VERDICT_BLOCKED, 0, "128 MiB is less", "only adds"},
+        {128 * SIM_MIB, VERDICT_BLOCKED, 0, "do not reach 128 MiB", "ask for 256 MiB"},
     };
     size_t i;
 
@@ -265,7 +265,8 @@ static void test_set_memory(void **state)
         if (cases[i].asked == 0)
             assert_int_equal(sim_changes(rig.sim), 0);
         else
-            assert_true(rig.sim->dimms[0].bytes == cases[i].target - 256 * SIM_MIB);
+            assert_true(rig.sim->dimms[0].bytes + rig.sim->dimms[1].bytes ==
+                        cases[i].target - 256 * SIM_MIB);
         rig_close(&rig);
     }
 }

@@ -31,6 +31,8 @@ static void test_online(void **state)
     AUTO_JSON json_t *details = json_pack("{s:[i], s:i}", "logical_ids", 1, "slot", 1);
     const struct operation_result result = {
         .operation = "cpu-add",
+        .type = OPERATION_CPU_ADD,
+        .top = VERDICT_ONLINE,
         .id = "vmplug-cpu-1",
         .verdict = VERDICT_ONLINE,
         .stages = {{.rung = RUNG_ACCEPTED, .ms = 1.9},
@@ -57,6 +59,8 @@ static void test_pending(void **state)
 {
     const struct operation_result result = {
         .operation = "memory-add",
+        .type = OPERATION_DIMM_ADD,
+        .top = VERDICT_ONLINE,
         .id = "m",
         .verdict = VERDICT_PENDING,
         .missing = "agent",
@@ -80,6 +84,8 @@ static void test_refused_by_ost(void **state)
     AUTO_JSON json_t *details = json_pack("{s:s, s:i}", "verdict", "forged", "slot", 0);
     const struct operation_result result = {
         .operation = "memory-add",
+        .type = OPERATION_DIMM_ADD,
+        .top = VERDICT_ONLINE,
         .verdict = VERDICT_REFUSED,
         .has_ost = true,
         .ost_source = 0x200,

@@ -54,7 +54,9 @@ static void reach(struct page *page, struct operation_result *result, enum rung 
 
 static void test_cpu_online(void **state)
 {
-    struct operation_result result = {.operation = "cpu-add", .id = "vmplug-cpu-1"};
+    struct operation_result result = {.operation = "cpu-add",
+        .type = OPERATION_CPU_ADD,
+        .top = VERDICT_ONLINE, .id = "vmplug-cpu-1"};
     AUTO_JSON json_t *details = json_pack("{s:i}", "slot", 1);
     struct page page;
 
@@ -83,7 +85,9 @@ static void test_memory_details(void **state)
         json_pack("{s:I, s:i, s:I, s:i, s:[i, i]}", "bytes", (json_int_t)(256 << 20), "slot", 0,
                   "addr", (json_int_t)0x100000000, "node", 1, "blocks", 32, 33);
     struct operation_result result = {
-        .operation = "memory-add", .id = "vmplug-mem-0", .details = details};
+        .operation = "memory-add",
+        .type = OPERATION_DIMM_ADD,
+        .top = VERDICT_ONLINE, .id = "vmplug-mem-0", .details = details};
     struct page page;
 
     (void)state;
@@ -102,7 +106,9 @@ static void test_hostile_names(void **state)
         json_pack("{s:s, s:s, s:s, s:i, s:s}", "file", "/a\033]0;x\a\nb.raw", "format", "raw",
                   "bus", "scsi0.0", "lun", 1, "guest_name", "/dev/\033[2Jsda");
     struct operation_result result = {
-        .operation = "disk-add", .id = "vmplug-disk-0", .details = details};
+        .operation = "disk-add",
+        .type = OPERATION_DISK_ADD,
+        .top = VERDICT_ONLINE, .id = "vmplug-disk-0", .details = details};
     struct page page;
 
     (void)state;
@@ -121,11 +127,11 @@ static void test_verdicts(void **state)
         struct operation_result result;
         const char *line;
     } cases[] = {
-        {{.verdict = VERDICT_ACCEPTED}, "accepted: QEMU took x; nobody looked further (1.0 ms)\n"},
+        {{.verdict = VERDICT_ACCEPTED},
+         "accepted: QEMU took the request for x; nobody looked further (1.0 ms)\n"},
         {{.verdict = VERDICT_REALIZED}, "realized: QEMU has x; the guest was not asked (1.0 ms)\n"},
         {{.verdict = VERDICT_ACKNOWLEDGED},
-         "acknowledged: the guest was told of x and answered; nobody looked whether it uses it "
-         "(1.0 ms)\n"},
+         "acknowledged: the guest was told of x and answered; nobody looked further (1.0 ms)\n"},
         {{.verdict = VERDICT_UNCONFIRMED, .missing = "agent"},
          "unconfirmed: QEMU has x; whether the guest uses it can't be proved, for lack of: agent; "
          "give the guest agent's socket with --agent, and look that it runs in the guest "
@@ -134,6 +140,10 @@ static void test_verdicts(void **state)
          "rejected: QEMU refused x; nothing is left behind (1.0 ms)\n"},
         {{.verdict = VERDICT_REJECTED, .left = {"x", "x-backend"}, .left_count = 2},
          "rejected: QEMU refused x; still in QEMU: x, x-backend (1.0 ms)\n"},
+        {{.verdict = VERDICT_REMOVED, .top = VERDICT_REMOVED},
+         "removed: x is gone, from QEMU and from the guest (1.0 ms)\n"},
+        {{.verdict = VERDICT_REFUSED, .top = VERDICT_REMOVED},
+         "refused: the guest keeps x (1.0 ms)\n"},
         {{.verdict = VERDICT_REFUSED, .left = {"x"}, .left_count = 1},
          "refused: the guest refused x; still in QEMU: x (1.0 ms)\n"},
         {{.verdict = VERDICT_PENDING, .awaiting = "online", .left = {"x"}, .left_count = 1},
@@ -179,7 +189,7 @@ static void test_summary(void **state)
     ladder_summary(&page.ladder, &result);
     result.summary = false; /* one device has said it all */
     ladder_summary(&page.ladder, &result);
-    assert_page(&page, "partial: 1 of 3 added (20.0 ms)\n"
+    assert_page(&page, "partial: 1 of 3 done (20.0 ms)\n"
                        "done: there is nothing to do (0.0 ms)\n"
                        "blocked: nothing was sent (0.0 ms)\n");
 }
@@ -201,7 +211,7 @@ static void test_next_device(void **state)
 /* A pipe gets no live line; a terminal does, and it is gone before the next line. */
 static void test_live_line(void **state)
 {
-    struct operation_result result = {.id = "a"};
+    struct operation_result result = {.id = "a", .type = OPERATION_DISK_ADD, .top = VERDICT_ONLINE};
     struct page page;
 
     (void)state;
@@ -223,6 +233,40 @@ static void test_live_line(void **state)
                        "(0.0 ms)\n");
 }
 
+/* Only what this VM has is awaited. */
+static void test_awaited_rung(void **state)
+{
+    static const struct {
+        enum operation_type type;
+        bool expects_ost;
+        const char *line;
+    } cases[] = {
+        {OPERATION_CPU_ADD, true, "\r\033[K  acknowledged    1.5 s ..."},
+        {OPERATION_CPU_ADD, false, "\r\033[K  online          1.5 s ..."},
+        {OPERATION_DIMM_ADD, true, "\r\033[K  acknowledged    1.5 s ..."},
+        {OPERATION_DIMM_ADD, false, "\r\033[K  online          1.5 s ..."},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        struct operation_result result = {.expects_ost = cases[i].expects_ost};
+        struct page page;
+
+        open_page(&page, cases[i].type);
+        reach(&page, &result, RUNG_ACCEPTED, 1);
+        reach(&page, &result, RUNG_REALIZED, 1);
+        page.out.live = true;
+        page.ladder.started_ms -= 1500;
+        ladder_tick(&page.ladder);
+        fflush(page.stream);
+        if (strstr(page.text, cases[i].line) == NULL)
+            fail_msg("%s", page.text);
+        fclose(page.stream);
+        free(page.text);
+    }
+}
+
 static void test_json_silences_it(void **state)
 {
     struct operation_result result = {.id = "a", .verdict = VERDICT_ONLINE};
@@ -242,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_cpu_online),      cmocka_unit_test(test_memory_details),
         cmocka_unit_test(test_hostile_names),   cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_summary),         cmocka_unit_test(test_next_device),
+        cmocka_unit_test(test_awaited_rung),
         cmocka_unit_test(test_live_line),       cmocka_unit_test(test_json_silences_it),
     };
 

@@ -23,8 +23,9 @@
 #define WORDS_MAX 32
 
 static const struct command_group *const groups[] = {
-    &cmd_status_group, &cmd_cpu_group,  &cmd_memory_group,  &cmd_disk_group,     &cmd_events_group,
-    &cmd_raw_group,    &cmd_help_group, &cmd_version_group, &cmd_generate_group, NULL,
+    &cmd_status_group,  &cmd_cpu_group,      &cmd_memory_group, &cmd_disk_group,
+    &cmd_wait_group,    &cmd_events_group,   &cmd_raw_group,    &cmd_help_group,
+    &cmd_version_group, &cmd_generate_group, NULL,
 };
 
 typedef void visit_fn(const struct command *command, void *user);
@@ -250,7 +251,7 @@ static void test_completion_is_complete(void **state)
     (void)state;
     visit(false, check_in_completion, text);
     assert_contains(text, "accepted realized acknowledged online");
-    assert_contains(text, "cpu) _vmplug_words 'list add set'");
+    assert_contains(text, "cpu) _vmplug_words 'list add set remove'");
     assert_null(strstr(text, "generate)"));
 }
 
@@ -364,10 +365,10 @@ static void test_refusals(void **state)
                    "see vmplug help");
     assert_refusal("cpu", "ad", "cpu ad: there is no such subcommand",
                    "did you mean vmplug cpu add?");
-    assert_refusal("cpu", "remove", "cpu remove: there is no such subcommand",
-                   "vmplug cpu takes list, add, set");
+    assert_refusal("cpu", "frobnicate", "cpu frobnicate: there is no such subcommand",
+                   "vmplug cpu takes list, add, set, remove");
     assert_refusal("disk", NULL, "disk: say what to do with it",
-                   "one of list, add, or see vmplug help disk");
+                   "one of list, add, remove, or see vmplug help disk");
     assert_refusal("x\033[2J\n", NULL, "x?[2J?: there is no such subcommand", "see vmplug help");
     /* What is hidden is not suggested. */
     assert_refusal("generat", NULL, "generat: there is no such subcommand", "see vmplug help");

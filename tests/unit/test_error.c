@@ -111,6 +111,27 @@ static void test_hostile_texts(void **state)
     assert_string_equal(error.class_name, "?[2J");
 }
 
+static void test_what_qmp_can_carry(void **state)
+{
+    static const char *const good[] = {"", "a\n\x1b", "gr\xc3\xbcn", "\xf0\x9f\x98\x80",
+                                       "\xc2\x9b"};
+    static const char *const bad[] = {"\xff", "a\xc3", "\xc3(", "\xc0\xaf", "\xed\xa0\x80",
+                                      "\xf4\x90\x80\x80", "\x80"};
+    struct error error = ERROR_INIT;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(good); i++)
+        assert_int_equal(text_check_utf8("the path", good[i], &error), 0);
+    assert_int_equal(error.code, ERROR_NONE);
+    for (i = 0; i < COUNT_OF(bad); i++) {
+        assert_int_equal(text_check_utf8("the path", bad[i], &error), -1);
+        assert_int_equal(error.code, ERROR_INVALID);
+        assert_non_null(strstr(error.why, "the path"));
+        assert_non_null(strstr(error.why, "is not UTF-8"));
+    }
+}
+
 static void test_a_cut_keeps_characters_whole(void **state)
 {
     struct error error = ERROR_INIT;
@@ -193,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_hostile_texts),
         cmocka_unit_test(test_a_cut_keeps_characters_whole),
         cmocka_unit_test(test_text_copy),
+        cmocka_unit_test(test_what_qmp_can_carry),
         cmocka_unit_test(test_advise),
         cmocka_unit_test(test_names),
     };

@@ -136,10 +136,18 @@ static void test_other_files(void **state)
 /* QMP carries UTF-8 only. */
 static void test_names_that_are_no_utf8(void **state)
 {
+    const char *path = fake_file("bad\xff.raw", plain.bytes, plain.size);
+    struct error error = ERROR_INIT;
     struct image image;
 
     (void)state;
-    expect_blocked(fake_file("bad\xff.raw", plain.bytes, plain.size), false, "not UTF-8", "rename");
+    assert_int_equal(image_inspect(path, NULL, false, &image, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
+    assert_non_null(strstr(error.why, "is not UTF-8"));
+    assert_non_null(strstr(error.fix, "rename"));
+    path = fake_file("good.raw", plain.bytes, plain.size);
+    assert_int_equal(image_inspect(path, "\xff", false, &image, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
     assert_int_equal(image_inspect(fake_file("gr\xc3\xbcn.raw", plain.bytes, plain.size), NULL,
                                    false, &image, NULL), 0);
 }

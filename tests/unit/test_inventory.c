@@ -222,6 +222,33 @@ static void test_other_drives(void **state)
     end(inventory);
 }
 
+/* Whatever takes a removable medium says so, and not all of it are CD-ROMs. */
+static void test_removable_media(void **state)
+{
+    struct sim *sim = sim_new();
+    struct inventory *inventory;
+
+    (void)state;
+    answer(sim, SIM_QMP, "query-block",
+           "[{'device':'floppy0','qdev':'/machine/unattached/device[16]','removable':true},"
+           "{'device':'','qdev':'cd0','removable':true},"
+           "{'device':'','qdev':'/machine/peripheral-anon/device[1]','removable':true},"
+           "{'device':'','qdev':'unknown','removable':true},"
+           "{'device':'','qdev':'data1','removable':false}]");
+    json_object_set_new(sim->types, "/machine/unattached/device[16]", json_string("floppy"));
+    json_object_set_new(sim->types, "/machine/peripheral/cd0", json_string("ide-cd"));
+    json_object_set_new(sim->types, "/machine/peripheral-anon/device[1]", json_string("scsi-hd"));
+    inventory = fetch(sim, false, INVENTORY_DISKS);
+    assert_int_equal(inventory->disks.disk_count, 4);
+    assert_string_equal(inventory->disks.disks[0].id, "cd0");
+    assert_true(inventory->disks.disks[0].cdrom);
+    assert_string_equal(inventory->disks.disks[1].id, "/machine/peripheral-anon/device[1]");
+    assert_false(inventory->disks.disks[1].cdrom);
+    assert_true(inventory->disks.disks[2].cdrom);
+    assert_false(inventory->disks.disks[3].cdrom);
+    end(inventory);
+}
+
 static void test_names(void **state)
 {
     struct sim *sim = sim_new();
@@ -508,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_memory_without_room),
         cmocka_unit_test(test_disks),
         cmocka_unit_test(test_other_drives),
+        cmocka_unit_test(test_removable_media),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_ost),
         cmocka_unit_test(test_guest),

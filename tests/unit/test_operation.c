@@ -133,6 +133,7 @@ static void test_without_an_agent(void **state)
         result = rig_operate(&rig, &request);
         assert_verdict(result, VERDICT_UNCONFIRMED);
         assert_string_equal(result->missing, "agent");
+        assert_int_equal(rig.result->expects_ost, has_ost(type));
         assert_string_equal(rig_stages(&rig), has_ost(type) ? "accepted realized acknowledged"
                                                             : "accepted realized");
         rig_close(&rig);
@@ -211,6 +212,7 @@ static void test_without_ost(void **state)
             sim->guest.onlines = true;
         assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
         assert_string_equal(rig_stages(&rig), "accepted realized online");
+        assert_false(rig.result->expects_ost);
         rig_close(&rig);
 
         sim = sim_new();

@@ -113,6 +113,21 @@ static void test_backends(void **state)
     }
 }
 
+static void test_path_that_is_no_utf8(void **state)
+{
+    struct operation_request request = request_for(128 * SIM_MIB);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    request.dimm.backend = BACKEND_FILE;
+    request.dimm.backend_path = "/pool/\xff";
+    assert_int_equal(run(sim, true, &request)->verdict, VERDICT_ERROR);
+    assert_int_equal(rig.result->error.code, ERROR_INVALID);
+    assert_non_null(strstr(rig.result->error.why, "is not UTF-8"));
+    assert_int_equal(sim_changes(sim), 0);
+    rig_close(&rig);
+}
+
 static void test_node(void **state)
 {
     struct operation_request request = request_for(128 * SIM_MIB);
@@ -448,8 +463,8 @@ static void test_hostile_block_size(void **state)
         sim_fault(sim, (struct sim_fault){.side = SIM_AGENT,
                                           .command = "guest-get-memory-block-info",
                                           .action = SIM_ANSWER, .text = sizes[i]});
-        /* 128 MiB is assumed, and is right for this guest. */
-        assert_int_equal(add(sim, 256 * SIM_MIB, 5000)->verdict, VERDICT_ONLINE);
+        assert_int_equal(add(sim, 256 * SIM_MIB, 5000)->verdict, VERDICT_UNCONFIRMED);
+        assert_int_equal(sim_count(sim, SIM_AGENT, "guest-set-memory-blocks"), 0);
         rig_close(&rig);
     }
 }
@@ -459,6 +474,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_backends),
+        cmocka_unit_test(test_path_that_is_no_utf8),
         cmocka_unit_test(test_node),
         cmocka_unit_test(test_backend_id_is_taken),
         cmocka_unit_test(test_sizes_that_are_no_blocks),

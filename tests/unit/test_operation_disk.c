@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "qmp/codec.h"
 #include "tests/fake/rig.h"
+#include "vmm/operation_kind.h"
 
 #define QCOW2 "QFI\xfb\0\0\0\3"
 
@@ -142,7 +143,7 @@ static void test_buses(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim->has_scsi = false;
+    sim->scsi_count = 0;
     assert_stopped(sim, &request, VERDICT_BLOCKED, "no virtio-scsi bus");
     request.disk.bus = "scsi7.0";
     assert_stopped(sim_new(), &request, VERDICT_BLOCKED, "'scsi7.0'");
@@ -218,6 +219,60 @@ static void test_luns_of_other_targets(void **state)
     request.disk.lun = 1;
     assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_ONLINE);
     rig_close(&rig);
+}
+
+/* The first bus with room at that LUN, and only then a refusal that names those that are full. */
+static void test_full_buses(void **state)
+{
+    struct operation_request request = request_for();
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->scsi_count = 2;
+    sim_put_disk(sim, "a", "", 4);
+    request.disk.lun_set = true;
+    request.disk.lun = 4;
+    assert_int_equal(run(sim, &request)->verdict, VERDICT_ONLINE);
+    assert_detail("bus", "\"scsi1.0\"");
+    assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_BLOCKED);
+    assert_string_equal(rig.result->error.why, "LUN 4 is taken on scsi0.0, scsi1.0");
+    request.disk.bus = "scsi1.0";
+    assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_BLOCKED);
+    assert_string_equal(rig.result->error.why, "LUN 4 is taken on scsi1.0");
+    rig_close(&rig);
+}
+
+/* As many disks as fit on a bus: 255 on each of 256 targets. */
+static void test_no_address_left(void **state)
+{
+    struct inventory_bus buses[] = {{.name = "a"}, {.name = "b"}};
+    struct inventory before = {.disks = {.buses = buses, .bus_count = 1}};
+    struct operation operation = {.request = request_for(), .before = &before};
+    struct inventory_scsi_device *devices = calloc(256 * 255, sizeof(*devices));
+    struct error error = ERROR_INIT;
+    size_t i;
+
+    (void)state;
+    assert_non_null(devices);
+    for (i = 0; i < 256 * 255; i++) {
+        devices[i].scsi_id = (unsigned)i / 255;
+        devices[i].lun = (unsigned)i % 255 + 1;
+        strcpy(devices[i].bus, "a");
+        SLIST_INSERT_HEAD(&before.disks.scsi_devices, &devices[i], link);
+    }
+    operation.result.details = json_object();
+    assert_int_equal(disk_add_kind.plan(&operation, &error), -1);
+    assert_int_equal(error.code, ERROR_BLOCKED);
+    assert_string_equal(error.why, "no address is left on a");
+    before.disks.bus_count = 2;
+    assert_int_equal(disk_add_kind.plan(&operation, &error), 0);
+    assert_string_equal(json_string_value(json_object_get(operation.result.details, "bus")), "b");
+    for (i = 0; i < operation.step_count; i++) {
+        json_decref(operation.steps[i].arguments);
+        json_decref(operation.steps[i].undo_arguments);
+    }
+    json_decref(operation.result.details);
+    free(devices);
 }
 
 /* ---- identity ---- */
@@ -426,7 +481,8 @@ static void test_huge_list(void **state)
     text = json_dumps(list, JSON_COMPACT);
     sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-get-disks", .skip = 1,
                                       .action = SIM_ANSWER, .text = text});
-    assert_int_equal(add(sim, 8 * rig_soon_ms())->verdict, VERDICT_PENDING); /* the deadline holds */
+    /* the deadline holds */
+    assert_int_equal(add(sim, 8 * rig_soon_ms())->verdict, VERDICT_PENDING);
     rig_close(&rig);
 }
 
@@ -468,6 +524,8 @@ int main(void)
         cmocka_unit_test(test_serials),
         cmocka_unit_test(test_luns),
         cmocka_unit_test(test_luns_of_other_targets),
+        cmocka_unit_test(test_full_buses),
+        cmocka_unit_test(test_no_address_left),
         cmocka_unit_test(test_by_the_agents_serial),
         cmocka_unit_test(test_by_the_page),
         cmocka_unit_test(test_by_the_page_among_several),

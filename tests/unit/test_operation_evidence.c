@@ -66,6 +66,70 @@ static void test_no_baseline(void **state)
     }
 }
 
+/* Blocks whose size nobody knows are nobody's. The guest's are larger than any that could be
+ * assumed, and it takes the DIMM all the same. */
+static void test_unknown_block_size(void **state)
+{
+    struct operation_request request = request_of(OPERATION_DIMM_ADD, 5000);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->guest.block_bytes = 256 * SIM_MIB;
+    answer(sim, SIM_AGENT, "guest-get-memory-block-info", 0, 0, "{}");
+    assert_int_equal(run(sim, true, &request), VERDICT_UNCONFIRMED);
+    assert_string_equal(rig.result->missing, "agent");
+    assert_string_equal(rig_stages(&rig), "accepted realized acknowledged");
+    rig_close(&rig);
+
+    sim = sim_new();
+    answer(sim, SIM_AGENT, "guest-get-memory-block-info", 0, 0, "{}");
+    request.wait_set = true;
+    request.wait = RUNG_ONLINE;
+    assert_int_equal(run(sim, true, &request), VERDICT_UNPROVEN);
+    assert_int_equal(sim_changes(sim), 0);
+    rig_close(&rig);
+
+    sim = sim_new(); /* what no Linux takes is still not sent */
+    answer(sim, SIM_AGENT, "guest-get-memory-block-info", 0, 0, "{}");
+    request.wait_set = false;
+    request.dimm.bytes = 64 * SIM_MIB;
+    assert_int_equal(run(sim, true, &request), VERDICT_BLOCKED);
+    rig_close(&rig);
+}
+
+/* Disks that come and go in the guest by themselves are no candidates: when it may not read files,
+ * nothing is decided until there is one. */
+static void test_disks_of_the_guests_own(void **state)
+{
+    static const char others[] = "[{'name':'/dev/zram0','partition':false},"
+                                 "{'name':'/dev/md127','partition':false},"
+                                 "{'name':'/dev/loop0','partition':false},"
+                                 "{'name':'/dev/vda','partition':false,'address':{'unit':0}}]";
+    const struct operation_request request = request_of(OPERATION_DISK_ADD, 5000);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim_disable(sim, "guest-file-open");
+    answer(sim, SIM_AGENT, "guest-get-disks", 1, 3, others);
+    assert_int_equal(run(sim, true, &request), VERDICT_ONLINE);
+    rig_close(&rig);
+
+    sim = sim_new(); /* nor are they opened */
+    sim->guest.tells_serials = false;
+    sim->guest.has_vpd = true;
+    answer(sim, SIM_AGENT, "guest-get-disks", 1, 3, others);
+    assert_int_equal(run(sim, true, &request), VERDICT_ONLINE);
+    assert_int_equal(sim_count(sim, SIM_AGENT, "guest-file-open"), 1);
+    rig_close(&rig);
+
+    sim = sim_new(); /* but what may be a scsi-hd is looked at, whatever LUN the agent knows */
+    sim->guest.has_vpd = true;
+    sim->guest.tells_serials = false;
+    answer(sim, SIM_AGENT, "guest-get-disks", 1, 0, "[{'name':'/dev/sda','partition':false}]");
+    assert_int_equal(run(sim, true, &request), VERDICT_ONLINE);
+    rig_close(&rig);
+}
+
 /* The guest had memory where ours goes: the agent is perhaps another VM's. */
 static void test_blocks_that_were_there(void **state)
 {
@@ -147,6 +211,35 @@ static void test_vcpu_that_was_late(void **state)
     sim->on_command = show_another;
     assert_int_equal(run(sim, true, &request), VERDICT_ONLINE);
     rig_close(&rig);
+}
+
+/* Half of it, said twice, is not the whole. */
+static void test_half_of_it_twice(void **state)
+{
+    static const struct {
+        enum operation_type type;
+        const char *command, *list;
+    } cases[] = {
+        {OPERATION_CPU_ADD, "guest-get-vcpus",
+         "[{'logical-id':0,'online':true},{'logical-id':1,'online':true},"
+         "{'logical-id':2,'online':true},{'logical-id':2,'online':true}]"},
+        {OPERATION_DIMM_ADD, "guest-get-memory-blocks",
+         "[{'phys-index':0,'online':true},{'phys-index':32,'online':true},"
+         "{'phys-index':32,'online':true}]"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        const struct operation_request request = request_of(cases[i].type, rig_soon_ms());
+        struct sim *sim = sim_new();
+
+        sim->vcpus_per_slot = 2;
+        answer(sim, SIM_AGENT, cases[i].command, 1, 0, cases[i].list);
+        assert_int_equal(run(sim, true, &request), VERDICT_PENDING);
+        assert_string_equal(rig.result->awaiting, "online");
+        rig_close(&rig);
+    }
 }
 
 /* ---- the serial that the agent tells ---- */
@@ -232,9 +325,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_baseline),
+        cmocka_unit_test(test_unknown_block_size),
         cmocka_unit_test(test_blocks_that_were_there),
+        cmocka_unit_test(test_disks_of_the_guests_own),
         cmocka_unit_test(test_disk_that_was_there),
         cmocka_unit_test(test_vcpu_that_was_late),
+        cmocka_unit_test(test_half_of_it_twice),
         cmocka_unit_test(test_serials_in_udevs_manner),
         cmocka_unit_test(test_torn_row),
         cmocka_unit_test(test_failure_after_success),

@@ -201,7 +201,8 @@ static void test_agent_talks_nonsense(void **state)
             struct sim *sim = sim_new();
 
             sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = asked[type],
-                                              .skip = 1, .action = cases[i].action, .text = cases[i].text});
+                                              .skip = 1, .action = cases[i].action,
+                                              .text = cases[i].text});
             if (type == OPERATION_DIMM_ADD)
                 sim->guest.ost_count = 0;
             request.timeout_ms = 2 * rig_soon_ms();

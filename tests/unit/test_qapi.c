@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows of QEMU's answers, as recorded and as they should never be; test_ledger.c has those of _OST. */
+/* Rows of QEMU's answers, as recorded and as they should never be; test_ledger.c has those of
+ * _OST. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

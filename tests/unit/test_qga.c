@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,10 +31,10 @@ static void test_vcpus(void **state)
     (void)state;
     assert_true(qga_read_vcpus(value, &vcpus, &count));
     assert_int_equal(count, 3);
-    assert_int_equal(vcpus[0].logical_id, 1);
-    assert_true(vcpus[0].online && vcpus[0].can_offline);
-    assert_int_equal(vcpus[1].logical_id, 0);
-    assert_true(vcpus[1].online && !vcpus[1].can_offline);
+    assert_int_equal(vcpus[0].logical_id, 0); /* the agent promises no order, the reader does */
+    assert_true(vcpus[0].online && !vcpus[0].can_offline);
+    assert_int_equal(vcpus[1].logical_id, 1);
+    assert_true(vcpus[1].online && vcpus[1].can_offline);
     assert_int_equal(vcpus[2].logical_id, 7);
     assert_true(!vcpus[2].online && !vcpus[2].can_offline);
 }
@@ -50,8 +51,8 @@ static void test_hostile_vcpus(void **state)
     (void)state;
     assert_true(qga_read_vcpus(value, &vcpus, &count));
     assert_int_equal(count, 2);
-    assert_true(vcpus[0].logical_id == INT64_MAX && !vcpus[0].online && !vcpus[0].can_offline);
-    assert_true(vcpus[1].logical_id == -1 && vcpus[1].online);
+    assert_true(vcpus[0].logical_id == -1 && vcpus[0].online);
+    assert_true(vcpus[1].logical_id == INT64_MAX && !vcpus[1].online && !vcpus[1].can_offline);
     for (i = 0; i < COUNT_OF(no_lists); i++) {
         AUTO_JSON json_t *other = fake_json(no_lists[i]);
         struct qga_vcpu *untouched = vcpus;
@@ -85,26 +86,71 @@ static void test_huge_lists_are_cut(void **state)
     AUTO_JSON json_t *vcpu_list = json_array();
     AUTO_JSON json_t *block_list = json_array();
     AUTO_JSON json_t *disk_list = json_array();
-    AUTO_JSON json_t *vcpu = fake_json("{'logical-id':1}");
-    AUTO_JSON json_t *block = fake_json("{'phys-index':1}");
-    AUTO_JSON json_t *disk = fake_json("{'name':'/dev/sda','partition':false}");
     AUTO_FREE struct qga_vcpu *vcpus = NULL;
     AUTO_FREE struct qga_memory_block *blocks = NULL;
     AUTO_FREE struct qga_disk *disks = NULL;
-    size_t count, i;
+    size_t count;
+    char name[32];
+    int i;
 
     (void)state;
     for (i = 0; i < QGA_ITEMS_MAX + 10; i++) {
-        json_array_append(vcpu_list, vcpu);
-        json_array_append(block_list, block);
-        json_array_append(disk_list, disk);
+        (void)snprintf(name, sizeof(name), "/dev/sd%d", i);
+        json_array_append_new(vcpu_list, json_pack("{s:i}", "logical-id", i));
+        json_array_append_new(block_list, json_pack("{s:i}", "phys-index", i));
+        json_array_append_new(disk_list, json_pack("{s:s, s:b}", "name", name, "partition", 0));
     }
     assert_true(qga_read_vcpus(vcpu_list, &vcpus, &count));
-    assert_int_equal(count, QGA_ITEMS_MAX);
+    assert_int_equal(count, QGA_VCPUS_MAX);
     assert_true(qga_read_memory_blocks(block_list, &blocks, &count));
     assert_int_equal(count, QGA_ITEMS_MAX);
     assert_true(qga_read_disks(disk_list, &disks, &count));
     assert_int_equal(count, QGA_ITEMS_MAX);
+}
+
+/* What is said twice would count for two. */
+static void test_repeated_items(void **state)
+{
+    AUTO_JSON json_t *vcpu_list = fake_json("[{'logical-id':7},{'logical-id':0,'online':true},"
+                                            "{'logical-id':7,'online':true}]");
+    AUTO_JSON json_t *block_list = fake_json("[{'phys-index':9},{'phys-index':8,'online':true},"
+                                             "{'phys-index':9,'online':true}]");
+    AUTO_JSON json_t *disk_list =
+        fake_json("[{'name':'/dev/sdb','partition':false,'address':{'unit':1,'serial':'A'}},"
+                  "{'name':'/dev/sda','partition':false},"
+                  "{'name':'/dev/sdb','partition':false,'address':{'unit':2,'serial':'B'}}]");
+    AUTO_FREE struct qga_vcpu *vcpus = NULL;
+    AUTO_FREE struct qga_memory_block *blocks = NULL;
+    AUTO_FREE struct qga_disk *disks = NULL;
+    size_t count = 0;
+
+    (void)state;
+    assert_true(qga_read_vcpus(vcpu_list, &vcpus, &count));
+    assert_int_equal(count, 2);
+    assert_true(vcpus[1].logical_id == 7 && !vcpus[1].online);
+    assert_true(qga_read_memory_blocks(block_list, &blocks, &count));
+    assert_int_equal(count, 2);
+    assert_true(blocks[0].index == 9 && !blocks[0].online && blocks[1].index == 8);
+    assert_true(qga_read_disks(disk_list, &disks, &count));
+    assert_int_equal(count, 2);
+    assert_string_equal(disks[0].name, "/dev/sdb");
+    assert_string_equal(disks[0].serial, "A");
+    assert_int_equal(disks[0].unit, 1);
+    assert_string_equal(disks[1].name, "/dev/sda");
+}
+
+static void test_find_vcpu(void **state)
+{
+    static const struct qga_vcpu vcpus[] = {
+        {.logical_id = INT64_MIN}, {.logical_id = -1}, {.logical_id = 3},
+        {.logical_id = INT64_MAX}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(vcpus); i++)
+        assert_ptr_equal(qga_find_vcpu(vcpus, COUNT_OF(vcpus), vcpus[i].logical_id), &vcpus[i]);
+    assert_null(qga_find_vcpu(vcpus, COUNT_OF(vcpus), 2));
+    assert_null(qga_find_vcpu(NULL, 0, 2));
 }
 
 /* ---- memory ---- */
@@ -276,10 +322,15 @@ static void test_hostile_disks(void **state)
         "{'name':'/dev/sdd','partition':false,'address':{'unit':-1,'serial':5}},"
         "{'name':'/dev/sde','partition':false,'address':{'unit':4294967296,'serial':"
         "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'}}]");
+    AUTO_JSON json_t *rude = fake_json(
+        "[{'name':'/dev/sda','partition':false,'address':{'serial':'\\u001b[2J\\u009bS\\n'}}]");
     AUTO_FREE struct qga_disk *disks = NULL;
+    AUTO_FREE struct qga_disk *rude_disks = NULL;
     size_t count = 0, i;
 
     (void)state;
+    assert_true(qga_read_disks(rude, &rude_disks, &count));
+    assert_string_equal(rude_disks[0].serial, "?[2J?S?");
     assert_true(qga_read_disks(value, &disks, &count));
     assert_int_equal(count, 3); /* whoever does not say that it is no partition is one */
     for (i = 0; i < 3; i++) {
@@ -342,6 +393,8 @@ int main(void)
         cmocka_unit_test(test_hostile_vcpus),
         cmocka_unit_test(test_empty_lists),
         cmocka_unit_test(test_huge_lists_are_cut),
+        cmocka_unit_test(test_repeated_items),
+        cmocka_unit_test(test_find_vcpu),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_block_bytes),
         cmocka_unit_test(test_blocks_set),

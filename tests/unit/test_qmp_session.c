@@ -137,6 +137,17 @@ static void test_held_monitor(void **state)
     end(client);
 }
 
+static void test_little_patience(void **state)
+{
+    struct qmp_client *client =
+        begin_with((struct qmp_client_options){.greeting_timeout_ms = 0.25});
+
+    (void)state;
+    wire_pass_deadline(&wire);
+    assert_failed(client, ERROR_BUSY, "no greeting within 0.25 ms");
+    end(client);
+}
+
 static void test_frozen_after_the_greeting(void **state)
 {
     struct qmp_client *client =
@@ -434,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_greeting),
         cmocka_unit_test(test_commands_wait_for_the_greeting),
         cmocka_unit_test(test_held_monitor),
+        cmocka_unit_test(test_little_patience),
         cmocka_unit_test(test_frozen_after_the_greeting),
         cmocka_unit_test(test_not_qmp),
         cmocka_unit_test(test_limits),
