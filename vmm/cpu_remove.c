@@ -42,9 +42,7 @@ static int check(const struct operation *operation, const struct inventory_cpu *
     if (cpu->slot == 0)
         return error_set(error, ERROR_BLOCKED, "choose another one",
                          "slot 0 is the first boot vCPU, which can't go");
-    return operation->request.force
-               ? 0
-               : hazard_check_cpu_remove(operation->vm, operation->before, error);
+    return operation->request.force ? 0 : hazard_check_cpu_remove(operation->before, error);
 }
 
 static int plan(struct operation *operation, struct error *error)
@@ -63,6 +61,9 @@ static int plan(struct operation *operation, struct error *error)
     operation->slot = cpu->slot;
     operation->vcpus_count = cpu->vcpus_count;
     operation_detail(operation, "slot", json_integer(cpu->slot));
+    if (hazard_after_cpu_remove(operation->before) != NULL)
+        operation_detail(operation, "note",
+                         json_string(hazard_after_cpu_remove(operation->before)));
     operation_add_step(operation, "device_del", json_pack("{s:s}", "id", cpu->qom_path), NULL,
                        NULL, "");
     return 0;

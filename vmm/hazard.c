@@ -82,9 +82,16 @@ static bool is_single_threaded(const struct inventory_cpus *cpus)
     return false;
 }
 
-int hazard_check_cpu_remove(struct vm *vm, const struct inventory *inventory, struct error *error)
+const char *hazard_after_cpu_remove(const struct inventory *inventory)
 {
-    (void)vm;
+    if (!is_emulated(inventory) || !corrupts_heap(inventory))
+        return NULL;
+    return "under emulation (TCG) this version of QEMU will not survive the guest's next reset, nor "
+           "another vCPU or DIMM";
+}
+
+int hazard_check_cpu_remove(const struct inventory *inventory, struct error *error)
+{
     if (!is_emulated(inventory) || !is_single_threaded(&inventory->cpus))
         return 0;
     return error_set(error, ERROR_BLOCKED,

@@ -3,7 +3,8 @@
  * What would kill this QEMU. Under emulation (TCG) the removal of a vCPU is not clean:
  *
  *   - with thread=single QEMU aborts at the removal itself;
- *   - before 10.0 it leaves a corrupt heap behind, and the next device_add of a vCPU or DIMM dies;
+ *   - before 10.0 it leaves a corrupt heap behind, and the next device_add of a vCPU or DIMM dies,
+ *     and so does the next reset;
  *   - later, a vCPU's translation context is never used again, and the first vCPU beyond maxcpus
  *     contexts aborts.
  *
@@ -20,7 +21,9 @@
  * ERROR_BLOCKED. */
 int hazard_check_cpu_add(struct vm *vm, const struct inventory *inventory, struct error *error);
 int hazard_check_dimm_add(struct vm *vm, const struct inventory *inventory, struct error *error);
-int hazard_check_cpu_remove(struct vm *vm, const struct inventory *inventory,
-                            struct error *error);
+int hazard_check_cpu_remove(const struct inventory *inventory, struct error *error);
+
+/* What the removal of a vCPU will have done to this QEMU, in a sentence; NULL: no harm. */
+const char *hazard_after_cpu_remove(const struct inventory *inventory);
 
 #endif

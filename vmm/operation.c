@@ -13,6 +13,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
 #include "vmm/operation_kind.h"
 
 #define FIRST_PAUSE_MS 10
@@ -235,6 +237,27 @@ static void send_step(struct operation *operation)
 
 /* ---- preparing ---- */
 
+/* The guest's ACPI looks at all slots of a kind when one is plugged: a removal that it has not
+ * answered is carried out then. */
+static void note_pending_removal(struct operation *operation)
+{
+    AUTO_JSON json_t *entries = record_list(vm_record(operation->vm));
+    size_t noun = strcspn(operation->kind->name, "-") + 1, i;
+    char text[OPERATION_ID_MAX + 96];
+    const char *name;
+    json_t *entry;
+
+    json_array_foreach(entries, i, entry) {
+        name = field_string(entry, "operation", "");
+        if (!operation->kind->has_ost || operation->kind->removes ||
+            strncmp(name, operation->kind->name, noun) != 0 || strcmp(name + noun, "remove") != 0)
+            continue;
+        (void)snprintf(text, sizeof(text), "the guest may now also give back '%.63s', for which it "
+                       "was asked before", field_string(entry, "id", ""));
+        operation_detail(operation, "note", json_string(text));
+    }
+}
+
 static int plan(struct operation *operation, struct error *error)
 {
     const struct operation_kind *kind = operation->kind;
@@ -243,7 +266,12 @@ static int plan(struct operation *operation, struct error *error)
     if (operation->before->migrating && !operation->request.force)
         return error_set(error, ERROR_BLOCKED, "wait until the migration has ended, or cancel it",
                          "a migration is under way, and QEMU plugs nothing meanwhile");
-    return take_up ? kind->take_up(operation, error) : kind->plan(operation, error);
+    if (take_up)
+        return kind->take_up(operation, error);
+    if (kind->plan(operation, error) < 0)
+        return -1;
+    note_pending_removal(operation);
+    return 0;
 }
 
 static void begin(struct operation *operation)

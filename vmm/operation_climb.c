@@ -21,8 +21,8 @@
 void operation_reach(struct operation *operation, enum rung rung, const struct ledger_entry *ost)
 {
     struct operation_result *result = &operation->result;
+    double since_ms = ost != NULL ? ost->monotonic_ms : clock_now_ms();
     struct operation_stage *stage;
-
     size_t i;
 
     operation->reached[rung] = true;
@@ -34,10 +34,11 @@ void operation_reach(struct operation *operation, enum rung rung, const struct l
             return;
     }
     stage = &result->stages[result->stage_count++];
-    *stage = (struct operation_stage){.rung = rung,
-                                      .ms = clock_now_ms() - operation->started_ms};
+    *stage = (struct operation_stage){.rung = rung, .ms = since_ms - operation->started_ms};
+    /* What was heard early counts from when the rung below it was reached. */
+    if (result->stage_count > 1 && stage->ms < stage[-1].ms)
+        stage->ms = stage[-1].ms;
     if (ost != NULL) {
-        stage->ms = ost->monotonic_ms - operation->started_ms;
         stage->has_ost = true;
         stage->ost_source = ost->source;
         stage->ost_status = ost->status;
@@ -233,8 +234,9 @@ void operation_look_later(struct operation *operation)
                  clock_earlier_ms(next_ms, operation->deadline_ms));
 }
 
-/* QEMU forgets a removal at a reset, and so does the guest: it is asked again, ever and again,
- * until the guest has shown that it heard. A repetition is merged with what it repeats. */
+/* A reset loses the signal but not the request: QEMU would carry it out at the next device_add of
+ * the same kind, unheard of. So the guest is asked again, ever and again, until it has shown that
+ * it heard. A repetition is merged with what it repeats. */
 static void on_asked_again(struct operation *operation, const json_t *value,
                            const struct error *error)
 {
