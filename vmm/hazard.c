@@ -86,8 +86,8 @@ const char *hazard_after_cpu_remove(const struct inventory *inventory)
 {
     if (!is_emulated(inventory) || !corrupts_heap(inventory))
         return NULL;
-    return "under emulation (TCG) this version of QEMU will not survive the guest's next reset, nor "
-           "another vCPU or DIMM";
+    return "under emulation (TCG) this version of QEMU will not survive the guest's next reset, "
+           "nor another vCPU or DIMM";
 }
 
 int hazard_check_cpu_remove(const struct inventory *inventory, struct error *error)
