@@ -12,6 +12,9 @@
 
 struct inventory_fetch {
     struct inventory_question question; /* first: the parts see no more than this */
+    struct vm *vm;
+    double timeout_ms, agent_timeout_ms;
+    bool zones_asked;
     inventory_done_fn *done;
     void *user;
 };
@@ -27,6 +30,7 @@ void inventory_free(struct inventory *inventory)
         json_decref(inventory->cpus.slots[i].props);
     free(inventory->cpus.slots);
     free(inventory->memory.devices);
+    free(inventory->memory.zones);
     while ((device = SLIST_FIRST(&inventory->disks.scsi_devices)) != NULL) {
         SLIST_REMOVE_HEAD(&inventory->disks.scsi_devices, link);
         free(device);
@@ -42,11 +46,33 @@ void inventory_free(struct inventory *inventory)
     free(inventory);
 }
 
+static void on_gathered(void *user, const struct error *failure);
+
+/* What can only be asked when the memory devices and the guest's blocks are known. */
+static bool ask_zones(struct inventory_fetch *fetch)
+{
+    struct inventory_question *question = &fetch->question;
+
+    if ((question->inventory->parts & INVENTORY_GUEST_ZONES) == 0 || fetch->zones_asked)
+        return false;
+    fetch->zones_asked = true;
+    question->gather = gather_new(fetch->vm, fetch->timeout_ms, fetch->agent_timeout_ms,
+                                  on_gathered, fetch, NULL);
+    if (question->gather == NULL)
+        return false;
+    inventory_zones_ask(question);
+    gather_begin(question->gather);
+    return true;
+}
+
 static void on_gathered(void *user, const struct error *failure)
 {
     struct inventory_fetch *fetch = user;
-    struct inventory_fetch ended = *fetch;
+    struct inventory_fetch ended;
 
+    if (failure == NULL && ask_zones(fetch))
+        return;
+    ended = *fetch;
     free(fetch);
     if (failure != NULL) {
         inventory_free(ended.question.inventory);
@@ -158,6 +184,9 @@ struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double ti
     }
     inventory->parts = parts;
     fetch->question = (struct inventory_question){.gather = gather, .inventory = inventory};
+    fetch->vm = vm;
+    fetch->timeout_ms = timeout_ms;
+    fetch->agent_timeout_ms = agent_timeout_ms;
     fetch->done = done;
     fetch->user = user;
     ask_all(&fetch->question, vm);
