@@ -221,6 +221,23 @@ static bool is_present(const struct inventory *inventory, const char *path)
     return inventory_name_taken(inventory, path);
 }
 
+/* Did the removed device leave something behind that was to go with it? */
+static bool has_remains(const struct inventory *inventory, const json_t *cleanups)
+{
+    const char *key, *name;
+    json_t *cleanup, *value;
+    size_t i;
+
+    json_array_foreach(cleanups, i, cleanup) {
+        json_object_foreach(cleanup, key, value) {
+            name = json_string_value(value);
+            if (name != NULL && inventory_name_taken(inventory, name))
+                return true;
+        }
+    }
+    return false;
+}
+
 json_t *inventory_pending(const struct inventory *inventory, const json_t *record)
 {
     json_t *list = json_array();
@@ -234,7 +251,7 @@ json_t *inventory_pending(const struct inventory *inventory, const json_t *recor
         id = field_string(entry, "id", "");
         removal = strstr(operation, "-remove") != NULL;
         present = is_present(inventory, removal ? field_string(entry, "path", id) : id);
-        if (!present && (!removal || json_array_size(field_array(entry, "cleanups")) == 0))
+        if (!present && !(removal && has_remains(inventory, field_array(entry, "cleanups"))))
             continue;
         (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "operation", operation,
                                                     "id", id, "present", present));
