@@ -349,6 +349,17 @@ static void interrupt(void *user, struct sim *sim, enum sim_side side, const cha
     rig.ends = 1; /* nobody will tell us */
 }
 
+static void count_until_change(void *user, struct sim *sim, enum sim_side side,
+                               const char *command)
+{
+    struct interruption *interruption = user;
+
+    (void)side;
+    (void)command;
+    if (sim_changes(sim) == 0)
+        interruption->at = ++interruption->seen;
+}
+
 /* What is said to be left stands, and what is not said to be does not. */
 static void check_interrupted(enum operation_type type, unsigned at)
 {
@@ -395,6 +406,48 @@ static void test_interrupted_at_each_step(void **state)
                 }
                 assert_true(at > 5 && at < STEPS_MAX);
             }
+        }
+    }
+}
+
+/* How many commands come before the first that changes anything. */
+static unsigned count_questions(enum operation_type type, bool with_agent)
+{
+    const struct operation_request request = request_of(type);
+    struct interruption interruption = {.seen = 0};
+    struct sim *sim = sim_new();
+
+    sim->on_command = count_until_change;
+    sim->user = &interruption;
+    rig_open(&rig, sim, with_agent);
+    (void)rig_operate(&rig, &request);
+    rig_close(&rig);
+    return interruption.at;
+}
+
+/* The last answer of the inventory and the interruption are there in one turn: nothing is sent. */
+static void test_interrupted_with_the_last_answer(void **state)
+{
+    enum operation_type type;
+    unsigned agent;
+
+    (void)state;
+    for (type = 0; type < KINDS; type++) {
+        for (agent = 0; agent < 2; agent++) {
+            const struct operation_request request = request_of(type);
+            struct interruption interruption = {.at = count_questions(type, agent == 1) - 1};
+            struct sim *sim = sim_new();
+
+            sim->on_command = interrupt;
+            sim->user = &interruption;
+            rig_open(&rig, sim, agent == 1);
+            assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_INTERRUPTED);
+            assert_int_equal(rig.result->error.code, ERROR_CANCELLED);
+            assert_int_equal(rig.result->stage_count, 0);
+            assert_int_equal(rig.result->left_count, 0);
+            assert_int_equal(sim_changes(sim), 0);
+            assert_int_equal(interruption.seen, interruption.at + 1); /* no further command */
+            rig_close(&rig);
         }
     }
 }
@@ -479,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_lost_while_undoing),
         cmocka_unit_test(test_no_session),
         cmocka_unit_test(test_interrupted_at_each_step),
+        cmocka_unit_test(test_interrupted_with_the_last_answer),
         cmocka_unit_test(test_interrupted_and_rejected),
         cmocka_unit_test(test_freed_at_each_step),
     };
