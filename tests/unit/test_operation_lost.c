@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "tests/fake/rig.h"
+#include "tests/fake/sim_parts.h"
 
 #define KINDS 3
 #define STEPS_MAX 60
@@ -452,6 +453,37 @@ static void test_interrupted_with_the_last_answer(void **state)
     }
 }
 
+/* Of the looks at QEMU's table, the first is the inventory's. */
+static void interrupt_and_answer(void *user, struct sim *sim, enum sim_side side,
+                                 const char *command)
+{
+    (void)user;
+    (void)side;
+    if (strcmp(command, "query-acpi-ospm-status") != 0 || sim_count(sim, SIM_QMP, command) != 2)
+        return;
+    operation_interrupt(rig.operation);
+    sim->guest.ost_count = 1;
+    sim->guest.ignores = false;
+    sim_plugged(sim, true, 2); /* answers right behind the reply */
+}
+
+/* The guest's answer comes in the turn of the interruption, and does not make it forgotten. */
+static void test_interrupted_with_an_event(void **state)
+{
+    const struct operation_request request = request_of(OPERATION_CPU_ADD);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->guest.ost_count = 0;
+    sim->guest.ignores = true;
+    sim->on_command = interrupt_and_answer;
+    rig_open(&rig, sim, true);
+    assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_INTERRUPTED);
+    assert_string_equal(rig_stages(&rig), "accepted realized acknowledged");
+    assert_string_equal(rig_left(&rig), "vmplug-cpu-2");
+    rig_close(&rig);
+}
+
 /* Interrupted while a step that QEMU then refuses is on its way. */
 static void test_interrupted_and_rejected(void **state)
 {
@@ -533,6 +565,7 @@ int main(void)
         cmocka_unit_test(test_no_session),
         cmocka_unit_test(test_interrupted_at_each_step),
         cmocka_unit_test(test_interrupted_with_the_last_answer),
+        cmocka_unit_test(test_interrupted_with_an_event),
         cmocka_unit_test(test_interrupted_and_rejected),
         cmocka_unit_test(test_freed_at_each_step),
     };
