@@ -42,7 +42,7 @@ const char *operation_rung_name(const struct operation_result *result, enum rung
 
 /* ---- ends ---- */
 
-static void stop_waiting(struct operation *operation)
+void operation_stop_waiting(struct operation *operation)
 {
     if (operation->fetch != NULL)
         inventory_fetch_cancel(STEAL(operation->fetch));
@@ -77,7 +77,7 @@ void operation_finish(struct operation *operation, enum verdict verdict, const s
     if (operation->state == OPERATION_ENDED)
         return;
     update_record(operation, verdict);
-    stop_waiting(operation);
+    operation_stop_waiting(operation);
     operation->state = OPERATION_ENDED;
     operation->result.verdict = verdict;
     operation->result.elapsed_ms = clock_now_ms() - operation->started_ms;
@@ -388,7 +388,8 @@ void operation_free(struct operation *operation)
 
     if (operation == NULL)
         return;
-    stop_waiting(operation);
+    operation_free(operation->taking_back);
+    operation_stop_waiting(operation);
     for (i = 0; i < operation->step_count; i++) {
         json_decref(operation->steps[i].arguments);
         json_decref(operation->steps[i].undo_arguments);

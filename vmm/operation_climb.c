@@ -227,6 +227,8 @@ void operation_look_later(struct operation *operation)
 {
     double next_ms = clock_now_ms() + operation->pause_ms;
 
+    if (operation->interrupted)
+        return; /* the timer is set already, and leads to the end */
     operation->pause_ms *= 2;
     if (operation->pause_ms > LONGEST_PAUSE_MS)
         operation->pause_ms = LONGEST_PAUSE_MS;
@@ -420,7 +422,7 @@ void operation_on_event(void *user, const struct qmp_event *event)
         operation_refused(operation, &operation->result.error);
         return;
     }
-    if (!check_ledger(operation) || operation->asked > 0)
+    if (!check_ledger(operation) || operation->asked > 0 || operation->interrupted)
         return;
     vm_timer_stop(operation->vm, &operation->timer);
     operation_look(operation);

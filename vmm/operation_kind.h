@@ -214,6 +214,9 @@ void operation_clean_node(struct operation *operation, const char *node_name);
 
 /* ---- between operation.c (ends, steps, undoing) and operation_climb.c (the way up) ---- */
 
+/* Awaits nothing any more: no inventory, answer, event or timer. */
+void operation_stop_waiting(struct operation *operation);
+
 /* Ends it: tells the observer, who may free it. Nothing may touch the operation afterwards. */
 void operation_finish(struct operation *operation, enum verdict verdict,
                       const struct error *error);
