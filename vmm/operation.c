@@ -66,9 +66,9 @@ static void update_record(struct operation *operation, enum verdict verdict)
     if (operation->kind->removes && operation->state != OPERATION_ROLLING_BACK)
         stands = stands || verdict == VERDICT_INTERRUPTED || verdict == VERDICT_LOST ||
                  (verdict_is_success(verdict) && verdict != operation->kind->top);
-    if (stands)
+    if (stands && !operation->kind->removes) /* a removal was entered before it was asked for */
         operation_record(operation);
-    else
+    else if (!stands)
         record_drop(vm_record(operation->vm), operation->result.id);
 }
 
@@ -276,7 +276,9 @@ static int plan(struct operation *operation, struct error *error)
 
 static void begin(struct operation *operation)
 {
-    operation->mark = ledger_mark(vm_ledger(operation->vm));
+    operation->mark = operation->all_is_news ? 0 : ledger_mark(vm_ledger(operation->vm));
+    if (operation->kind->removes && operation->request.resume)
+        operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     operation->subscription =
         qmp_client_subscribe(vm_qmp(operation->vm), operation_on_event, operation);
     if (operation->step_count == 0) {
