@@ -37,6 +37,7 @@ void inventory_free(struct inventory *inventory)
     }
     free(inventory->disks.buses);
     free(inventory->disks.disks);
+    free(inventory->pci.buses);
     json_decref(inventory->guest.commands);
     free(inventory->guest.cpus);
     free(inventory->guest.blocks);
@@ -161,6 +162,8 @@ static void ask_all(const struct inventory_question *question, struct vm *vm)
         inventory_memory_ask(question);
     if (parts & INVENTORY_DISKS)
         inventory_disks_ask(question);
+    if (parts & INVENTORY_PCI)
+        inventory_pci_ask(question);
     if (parts & INVENTORY_NAMES)
         ask_names(question->gather);
 }

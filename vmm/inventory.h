@@ -41,6 +41,7 @@ enum inventory_part {
     INVENTORY_GUEST_DISKS = 1 << 9,  /* guest-get-disks */
     INVENTORY_ACCEL = 1 << 10,       /* of INVENTORY_MACHINE the accelerator and QEMU's version */
     INVENTORY_GUEST_MOUNTS = 1 << 11, /* guest-get-fsinfo */
+    INVENTORY_PCI = 1 << 12,          /* ports and bridges, and what sits on them */
     INVENTORY_GUEST_ZONES = 1 << 13,  /* of plugged memory; with _MEMORY and _GUEST_MEMORY */
 };
 
@@ -156,6 +157,20 @@ struct inventory_disks {
     size_t disk_count;
 };
 
+/* The root bus of machine pc, or the bus behind a port or bridge. */
+struct inventory_pci_bus {
+    char name[INVENTORY_ID_MAX]; /* "port1", what device_add takes */
+    char path[INVENTORY_PATH_MAX];
+    bool express;      /* PCI Express: takes one device; else a bus of 32 slots */
+    bool hotpluggable; /* takes a device while the guest runs */
+    unsigned device_count;
+};
+
+struct inventory_pci {
+    struct inventory_pci_bus *buses;
+    size_t bus_count;
+};
+
 struct inventory_guest {
     bool wanted;    /* an agent socket was given */
     bool connected; /* and it answered */
@@ -184,6 +199,7 @@ struct inventory {
     struct inventory_cpus cpus;
     struct inventory_memory memory;
     struct inventory_disks disks;
+    struct inventory_pci pci;
     struct inventory_guest guest;
 };
 

@@ -17,6 +17,7 @@ void inventory_cpus_ask(const struct inventory_question *question);
 void inventory_memory_ask(const struct inventory_question *question);
 void inventory_zones_ask(const struct inventory_question *question);
 void inventory_disks_ask(const struct inventory_question *question);
+void inventory_pci_ask(const struct inventory_question *question);
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm);
 
 /* Once all is known: what can be said only then. */

@@ -19,6 +19,7 @@
 #define SIM_DIMMS_MAX 32
 #define SIM_NODES_MAX 32
 #define SIM_BLOCKS_MAX 512
+#define SIM_PORTS_MAX 16
 #define SIM_FAULTS_MAX 16
 #define SIM_OST_MAX 4
 #define SIM_MIB (UINT64_C(1) << 20)
@@ -50,6 +51,15 @@ struct sim_disk {
     char id[64], bus[64], serial[64]; /* id is "" while no device uses it */
     unsigned scsi_id, lun;
     bool seen; /* by the guest */
+};
+
+/* A PCI port or bridge and the bus behind it. */
+struct sim_port {
+    const char *type;
+    char path[128], bus[64];
+    const char *handler; /* the bus's hotplug-handler: ACPI; "": it takes nothing */
+    bool off;            /* a port with hotplug=off */
+    unsigned devices;
 };
 
 struct sim_vcpu {
@@ -125,6 +135,8 @@ struct sim {
     unsigned disk_count;
     unsigned scsi_count; /* virtio-scsi-pci "scsi0", "scsi1", … */
     json_t *types;     /* QOM path -> type, of devices that a test makes up */
+    struct sim_port ports[SIM_PORTS_MAX];
+    unsigned port_count;
     struct sim_guest guest;
     json_t *disabled;  /* agent commands: name -> true */
 
@@ -161,6 +173,10 @@ void sim_disable(struct sim *sim, const char *agent_command);
 /* Adds a DIMM or a disk that is there from the beginning, and that the guest has online. */
 void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes);
 void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun);
+
+/* Adds a PCI port or bridge by its QOM path, with a free bus behind it. */
+struct sim_port *sim_put_port(struct sim *sim, const char *type, const char *path,
+                              const char *bus);
 
 /* Closes both connections and listens no more. */
 void sim_die(struct sim *sim);

@@ -269,6 +269,7 @@ static void list_hba(const struct sim *sim, json_t *list, const char *path, cons
 static json_t *qom_list(const struct sim *sim, const char *path)
 {
     json_t *list = json_array(), *value;
+    bool is_pci = sim_pci_list(sim, path, list);
     const char *key, *behind;
 
     add_row(list, "type", "string");
@@ -279,7 +280,7 @@ static json_t *qom_list(const struct sim *sim, const char *path)
             add_row(list, key, "child<memory-backend-ram>");
     } else if (is_hba(sim, path, &behind)) {
         list_hba(sim, list, path, behind);
-    } else if (strcmp(path, "/machine/peripheral-anon") != 0) {
+    } else if (strcmp(path, "/machine/peripheral-anon") != 0 && !is_pci) {
         json_decref(list);
         return sim_error("DeviceNotFound", "Device '%s' not found", path);
     }
@@ -289,11 +290,14 @@ static json_t *qom_list(const struct sim *sim, const char *path)
 static json_t *qom_get(const struct sim *sim, const char *path, const char *property)
 {
     const json_t *type = json_object_get(sim->types, path);
+    json_t *of_pci = sim_pci_get(sim, path, property);
     const struct sim_disk *disk;
     const char *behind;
     char text[128];
     unsigned index;
 
+    if (of_pci != NULL)
+        return of_pci;
     if (type != NULL && strcmp(property, "type") == 0)
         return sim_return(json_string(json_string_value(type)));
     if (strcmp(path, "/machine") == 0 && strcmp(property, "type") == 0)
