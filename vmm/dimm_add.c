@@ -11,132 +11,14 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/size.h"
 #include "base/text.h"
 #include "qmp/codec.h"
 #include "qmp/qapi.h"
 #include "vmm/hazard.h"
+#include "vmm/memory_plan.h"
 #include "vmm/operation_kind.h"
 
 #define UNHEARD_MS 2000 /* after _OST success, until missing blocks count as refused */
-#define SLOTS_FIX "restart QEMU with more room: -m …,slots=N,maxmem=SIZE"
-
-static uint64_t block_bytes(const struct operation *operation)
-{
-    uint64_t bytes = operation->before->guest.block_bytes;
-
-    return bytes != 0 ? bytes : INVENTORY_SMALLEST_BLOCK_BYTES;
-}
-
-static bool has_slot(const struct inventory_memory_device *device)
-{
-    return strcmp(device->kind, "dimm") == 0 || strcmp(device->kind, "nvdimm") == 0;
-}
-
-static int check_size(const struct operation *operation, struct error *error)
-{
-    uint64_t block = block_bytes(operation), bytes = operation->request.dimm.bytes;
-    char size[SIZE_TEXT_MAX], unit[SIZE_TEXT_MAX], below[SIZE_TEXT_MAX], above[SIZE_TEXT_MAX];
-
-    if (bytes != 0 && bytes % block == 0)
-        return 0;
-    (void)error_set(error, ERROR_BLOCKED, "",
-                    "the guest takes memory in blocks of %s, and %s is no multiple of it",
-                    size_format(block, unit), size_format(bytes, size));
-    size_format(bytes / block * block + block, above);
-    if (bytes < block)
-        error_advise(error, "ask for %s", above);
-    else
-        error_advise(error, "ask for %s or %s", size_format(bytes / block * block, below), above);
-    return -1;
-}
-
-static int check_room(const struct operation *operation, struct error *error)
-{
-    const struct inventory_memory *memory = &operation->before->memory;
-    uint64_t used_bytes = memory->base_bytes, bytes = operation->request.dimm.bytes;
-    char size[SIZE_TEXT_MAX], free_size[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX];
-    unsigned slots = 0;
-    size_t i;
-
-    if (!memory->room_known)
-        return 0; /* QEMU will say */
-    for (i = 0; i < memory->device_count; i++) {
-        used_bytes += memory->devices[i].reserved_bytes;
-        slots += has_slot(&memory->devices[i]) ? 1 : 0;
-    }
-    if (memory->slots_total == 0)
-        return error_set(error, ERROR_BLOCKED, SLOTS_FIX,
-                         "this QEMU was started without memory slots");
-    if (slots >= memory->slots_total)
-        return error_set(error, ERROR_BLOCKED, SLOTS_FIX, "all %u memory slots are taken",
-                         memory->slots_total);
-    if (used_bytes <= memory->max_bytes && bytes <= memory->max_bytes - used_bytes)
-        return 0;
-    return error_set(error, ERROR_BLOCKED, SLOTS_FIX,
-                     "%s more exceeds maxmem=%s, of which %s is free", size_format(bytes, size),
-                     size_format(memory->max_bytes, max),
-                     size_format(used_bytes < memory->max_bytes ? memory->max_bytes - used_bytes
-                                                                : 0,
-                                 free_size));
-}
-
-/* QEMU puts a DIMM at the end of the first gap that takes it. Behind devices that are no whole
- * blocks that would not be a block's boundary: then the address is chosen here, behind all.
- * Returns 0 to leave it to QEMU. */
-static uint64_t choose_address(const struct operation *operation)
-{
-    const struct inventory_memory *memory = &operation->before->memory;
-    uint64_t block = block_bytes(operation), end = 0, device_end;
-    bool aligned = true;
-    size_t i;
-
-    for (i = 0; i < memory->device_count; i++) {
-        device_end = memory->devices[i].addr + memory->devices[i].reserved_bytes;
-        aligned = aligned && device_end % block == 0;
-        end = device_end > end ? device_end : end;
-    }
-    return aligned ? 0 : (end + block - 1) / block * block;
-}
-
-static json_t *backend_arguments(const struct operation *operation, const char *id)
-{
-    static const char *const types[] = {
-        [BACKEND_RAM] = "memory-backend-ram",
-        [BACKEND_MEMFD] = "memory-backend-memfd",
-        [BACKEND_FILE] = "memory-backend-file",
-    };
-    const struct operation_dimm *dimm = &operation->request.dimm;
-    enum backend_type type = dimm->backend;
-    json_t *arguments;
-
-    if (dimm->hugepages && type == BACKEND_RAM)
-        type = BACKEND_MEMFD; /* plain RAM can't ask for huge pages */
-    arguments = json_pack("{s:s, s:s, s:I}", "qom-type", types[type], "id", id, "size",
-                          (json_int_t)dimm->bytes);
-    if (type == BACKEND_FILE)
-        (void)json_object_set_new(arguments, "mem-path", json_string(dimm->backend_path));
-    if (dimm->hugepages && type == BACKEND_MEMFD)
-        (void)json_object_set_new(arguments, "hugetlb", json_true());
-    return arguments;
-}
-
-static int choose_ids(struct operation *operation, char backend[OPERATION_ID_MAX],
-                      struct error *error)
-{
-    unsigned first = operation->request.nth;
-
-    do {
-        if (operation_choose_id(operation, "vmplug-mem-", first++, 48, error) < 0)
-            return -1;
-        (void)snprintf(backend, OPERATION_ID_MAX, "%.48s-backend", operation->result.id);
-    } while (operation->request.id == NULL && inventory_name_taken(operation->before, backend));
-    if (inventory_name_taken(operation->before, backend))
-        return error_set(error, ERROR_BLOCKED, "choose another --id",
-                         "the id '%s', which the backend would get, is taken in this QEMU",
-                         backend);
-    return 0;
-}
 
 /* A DIMM that stands already. Its address names its blocks. */
 static int take_up(struct operation *operation, struct error *error)
@@ -145,7 +27,7 @@ static int take_up(struct operation *operation, struct error *error)
     size_t i;
 
     for (i = 0; i < memory->device_count; i++) {
-        if (!has_slot(&memory->devices[i]) ||
+        if (memory->devices[i].slot < 0 ||
             strcmp(memory->devices[i].id, operation->request.id) != 0)
             continue;
         (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
@@ -162,7 +44,7 @@ static int check_movable(const struct operation *operation, struct error *error)
 static int plan(struct operation *operation, struct error *error)
 {
     const struct operation_dimm *dimm = &operation->request.dimm;
-    uint64_t address = choose_address(operation);
+    uint64_t address = memory_plan_choose_address(operation);
     char backend[OPERATION_ID_MAX];
     json_t *device;
 
@@ -172,9 +54,9 @@ static int plan(struct operation *operation, struct error *error)
     if (!operation->request.force &&
         hazard_check_dimm_add(operation->vm, operation->before, error) < 0)
         return -1;
-    if (check_movable(operation, error) < 0 || check_size(operation, error) < 0 ||
-        check_room(operation, error) < 0 ||
-        choose_ids(operation, backend, error) < 0)
+    if (check_movable(operation, error) < 0 || memory_plan_check_size(operation, error) < 0 ||
+        memory_plan_check_room(operation, true, error) < 0 ||
+        memory_plan_add_backend(operation, backend, error) < 0)
         return -1;
     device = json_pack("{s:s, s:s, s:s}", "driver", "pc-dimm", "id", operation->result.id,
                        "memdev", backend);
@@ -182,8 +64,6 @@ static int plan(struct operation *operation, struct error *error)
         (void)json_object_set_new(device, "node", json_integer(dimm->node));
     if (address != 0)
         (void)json_object_set_new(device, "addr", json_integer((json_int_t)address));
-    operation_add_step(operation, "object-add", backend_arguments(operation, backend),
-                       "object-del", json_pack("{s:s}", "id", backend), backend);
     operation_add_step(operation, "device_add", device, NULL, NULL, operation->result.id);
     operation_detail(operation, "bytes", json_integer((json_int_t)dimm->bytes));
     return 0;
@@ -258,7 +138,7 @@ static void on_zone(struct operation *operation, const struct error *error)
 
 static void check_next_zone(struct operation *operation)
 {
-    uint64_t block = block_bytes(operation);
+    uint64_t block = memory_plan_block_bytes(operation);
     char path[128];
 
     if (operation->block == (operation->addr + operation->request.dimm.bytes) / block) {
@@ -317,7 +197,7 @@ static size_t count_blocks(const struct operation *operation,
                            const struct qga_memory_block *blocks, size_t count, json_t *online,
                            json_t *offline)
 {
-    uint64_t block = block_bytes(operation);
+    uint64_t block = memory_plan_block_bytes(operation);
     uint64_t first = operation->addr / block;
     uint64_t end = first + operation->request.dimm.bytes / block;
     size_t found = 0, i;
@@ -344,7 +224,7 @@ static bool were_there(const struct operation *operation)
 
 static void on_blocks(struct operation *operation, const json_t *value, const struct error *error)
 {
-    uint64_t wanted = operation->request.dimm.bytes / block_bytes(operation);
+    uint64_t wanted = operation->request.dimm.bytes / memory_plan_block_bytes(operation);
     AUTO_JSON json_t *online = json_array();
     AUTO_JSON json_t *offline = json_array();
     struct qga_memory_block *blocks = NULL;
@@ -369,7 +249,7 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
                             qga_memory_blocks_online(offline), on_set);
     } else if (found == wanted) {
         operation_detail(operation, "blocks", json_incref(online));
-        operation->block = operation->addr / block_bytes(operation);
+        operation->block = operation->addr / memory_plan_block_bytes(operation);
         if (operation->request.dimm.movable)
             check_next_zone(operation);
         else
