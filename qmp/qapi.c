@@ -43,6 +43,8 @@ void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret)
     (void)field_u64(data, "size", &ret->bytes);
     if (!field_u64(data, "max-size", &ret->reserved_bytes))
         ret->reserved_bytes = ret->bytes;
+    (void)field_u64(data, "requested-size", &ret->requested_bytes);
+    (void)field_u64(data, "block-size", &ret->block_bytes);
     if (!field_u64(data, "addr", &ret->addr))
         (void)field_u64(data, "memaddr", &ret->addr); /* virtio-mem's word for it */
     if (field_s64(data, "slot", &slot) && slot >= 0 && slot < OST_SLOTS_MAX)

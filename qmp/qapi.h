@@ -31,6 +31,7 @@ struct qapi_memory_device {
     const char *memdev; /* the backend's QOM path */
     uint64_t bytes;
     uint64_t reserved_bytes; /* of address space: virtio-mem's is larger than what is in it */
+    uint64_t requested_bytes, block_bytes; /* of a virtio-mem, else 0 */
     uint64_t addr;
     int slot; /* -1: a kind without slots */
     unsigned node;

@@ -20,23 +20,25 @@
 
 #define UNHEARD_MS 2000 /* after _OST success, until missing blocks count as refused */
 
-/* A DIMM that stands already. Its address names its blocks. */
+/* A DIMM that stands already. Its address names its blocks. A virtio-mem goes by the same name in
+ * the record, and is seen through by its own kind. */
 static int take_up(struct operation *operation, struct error *error)
 {
-    const struct inventory_memory *memory = &operation->before->memory;
-    size_t i;
+    const struct inventory_memory_device *device =
+        inventory_find_memory(operation->before, operation->request.id);
 
-    for (i = 0; i < memory->device_count; i++) {
-        if (memory->devices[i].slot < 0 ||
-            strcmp(memory->devices[i].id, operation->request.id) != 0)
-            continue;
-        (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
-        operation->request.dimm.bytes = memory->devices[i].bytes;
-        operation_detail(operation, "bytes", json_integer((json_int_t)memory->devices[i].bytes));
-        return 0;
+    if (device != NULL && strcmp(device->kind, "virtio-mem") == 0) {
+        operation->kind = &virtio_mem_add_kind;
+        return operation_set_goal(operation, error) < 0 ? -1
+                                                        : operation->kind->take_up(operation, error);
     }
-    return error_set(error, ERROR_BLOCKED, "see vmplug memory list for those there are",
-                     "there is no DIMM '%s'", operation->request.id);
+    if (device == NULL || device->slot < 0)
+        return error_set(error, ERROR_BLOCKED, "see vmplug memory list for those there are",
+                         "there is no DIMM '%s'", operation->request.id);
+    (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
+    operation->request.dimm.bytes = device->bytes;
+    operation_detail(operation, "bytes", json_integer((json_int_t)device->bytes));
+    return 0;
 }
 
 static int check_movable(const struct operation *operation, struct error *error);

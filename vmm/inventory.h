@@ -83,6 +83,7 @@ struct inventory_memory_device {
     char kind[24];             /* "dimm", "nvdimm", "virtio-mem", … (QAPI MemoryDeviceInfoKind) */
     uint64_t bytes;
     uint64_t reserved_bytes; /* of address space, from addr on */
+    uint64_t requested_bytes, block_bytes; /* of a virtio-mem, else 0 */
     int slot; /* -1: has none */
     unsigned node;
     uint64_t addr;
@@ -234,6 +235,10 @@ json_t *inventory_pending(const struct inventory *inventory, const json_t *recor
 
 /* Taken by a device, an object or a block node. */
 bool inventory_name_taken(const struct inventory *inventory, const char *id);
+
+/* The memory device with this id, or NULL. */
+const struct inventory_memory_device *inventory_find_memory(const struct inventory *inventory,
+                                                            const char *id);
 
 /* Can the memory device of this index be taken back? Writes why, or why not. False when it can't be
  * told. Rests on INVENTORY_GUEST_ZONES. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "qmp/field.h"
@@ -49,6 +50,8 @@ static void keep_device(struct inventory_memory_device *device, const json_t *ro
     text_copy(device->memdev, sizeof(device->memdev), read.memdev);
     device->bytes = read.bytes;
     device->reserved_bytes = read.reserved_bytes;
+    device->requested_bytes = read.requested_bytes;
+    device->block_bytes = read.block_bytes;
     device->addr = read.addr;
     device->slot = read.slot;
     device->node = read.node;
@@ -80,4 +83,17 @@ void inventory_memory_ask(const struct inventory_question *question)
     gather_ask(gather, PEER_QMP, "query-memory-size-summary", NULL, take_summary, NULL);
     gather_qom_get(gather, "/machine", "memory", take_room, NULL);
     gather_ask(gather, PEER_QMP, "query-memory-devices", NULL, take_devices, NULL);
+}
+
+const struct inventory_memory_device *inventory_find_memory(const struct inventory *inventory,
+                                                            const char *id)
+{
+    const struct inventory_memory *memory = &inventory->memory;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        if (strcmp(memory->devices[i].id, id) == 0 && *id != '\0')
+            return &memory->devices[i];
+    }
+    return NULL;
 }

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/size.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "vmm/operation_kind.h"
@@ -26,6 +27,8 @@ static const struct operation_kind *const kinds[] = {
     [OPERATION_CPU_REMOVE] = &cpu_remove_kind,
     [OPERATION_DIMM_REMOVE] = &dimm_remove_kind,
     [OPERATION_DISK_REMOVE] = &disk_remove_kind,
+    [OPERATION_VIRTIO_MEM_ADD] = &virtio_mem_add_kind,
+    [OPERATION_VIRTIO_MEM_RESIZE] = &virtio_mem_resize_kind,
 };
 
 _Static_assert(COUNT_OF(kinds) == OPERATION_TYPES_, "every type has its kind");
@@ -111,11 +114,11 @@ void operation_leave_all(struct operation *operation, bool under_way)
     }
 }
 
-/* The device stands, and that is what is left of a failure; of a removal it is none. */
+/* A device that was made stands, and that is what is left of a failure. */
 void operation_finish_standing(struct operation *operation, enum verdict verdict,
                                const struct error *error)
 {
-    if (!operation->kind->removes)
+    if (operation->kind->top == VERDICT_ONLINE)
         operation_add_left(operation, operation->result.id);
     operation_finish(operation, verdict, error);
 }
@@ -151,13 +154,18 @@ static enum rung awaited_rung(const struct operation *operation)
 void operation_finish_pending(struct operation *operation, const struct error *error)
 {
     const char *awaited = operation_rung_name(&operation->result, awaited_rung(operation));
+    char size[SIZE_TEXT_MAX], reached[SIZE_TEXT_MAX + 16] = "";
     struct error timeout = ERROR_INIT;
+    uint64_t bytes;
 
-    if (operation->kind->removes)
+    if (operation->kind->top != VERDICT_ONLINE)
         awaited = verdict_name(operation->kind->top);
     operation->result.awaiting = awaited;
-    (void)error_set(&timeout, ERROR_TIMEOUT, "", "%s was not %s within %.3g s, and the request "
-                    "stands", operation->result.id, awaited, operation->request.timeout_ms / 1e3);
+    if (field_u64(operation->result.details, "reached_bytes", &bytes))
+        (void)snprintf(reached, sizeof(reached), " (it has %s)", size_format(bytes, size));
+    (void)error_set(&timeout, ERROR_TIMEOUT, "", "%s was not %s within %.3g s%s, and the request "
+                    "stands", operation->result.id, awaited, operation->request.timeout_ms / 1e3,
+                    reached);
     error_advise(&timeout, "take it up again with vmplug wait %s, or give it more time with "
                            "--timeout", operation->result.id);
     operation_finish_standing(operation, VERDICT_PENDING, error != NULL ? error : &timeout);

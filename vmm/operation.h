@@ -28,13 +28,16 @@ enum operation_type {
     OPERATION_CPU_REMOVE,
     OPERATION_DIMM_REMOVE,
     OPERATION_DISK_REMOVE,
+    OPERATION_VIRTIO_MEM_ADD,
+    OPERATION_VIRTIO_MEM_RESIZE,
     OPERATION_TYPES_ /* how many there are */
 };
 
 enum backend_type { BACKEND_RAM, BACKEND_MEMFD, BACKEND_FILE };
 
+/* A DIMM or a virtio-mem. */
 struct operation_dimm {
-    uint64_t bytes;
+    uint64_t bytes; /* of a virtio-mem that is resized: its new size */
     bool node_set;
     unsigned node;
     enum backend_type backend;

@@ -174,6 +174,12 @@ void operation_ask_agent(struct operation *operation, const char *command, json_
     ask(operation, PEER_AGENT, command, arguments, answer);
 }
 
+void operation_ask_qmp(struct operation *operation, const char *command, json_t *arguments,
+                       operation_answer_fn *answer)
+{
+    ask(operation, PEER_QMP, command, arguments, answer);
+}
+
 /* ---- what goes after the device ---- */
 
 static void on_listed(struct operation *operation, const json_t *value, const struct error *error)
@@ -297,7 +303,7 @@ static void look_into_guest(struct operation *operation)
 {
     bool blind = operation->blind.code != ERROR_NONE || operation->kind->look_inside == NULL;
 
-    if (blind && !operation->kind->guest_decides)
+    if (blind && !operation_guest_decides(operation))
         operation_confirmed(operation);
     else if (blind)
         operation_finish_pending(operation, &operation->blind);
@@ -460,9 +466,9 @@ void operation_cannot_look(struct operation *operation, const char *missing, con
 {
     (void)error_set(&operation->blind, ERROR_TIMEOUT, "look into the guest by another way", "%s",
                     why);
-    if (operation->kind->guest_decides)
+    if (operation_guest_decides(operation))
         operation->result.missing = missing;
-    if (operation->kind->guest_decides &&
+    if (operation_guest_decides(operation) &&
         (!operation->request.wait_set || operation->request.wait != RUNG_ONLINE))
         operation->goal =
             operation_expects_ost(operation) ? RUNG_ACKNOWLEDGED : RUNG_REALIZED;

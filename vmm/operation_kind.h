@@ -42,6 +42,7 @@ struct operation_kind {
     bool removes;
     bool guest_decides; /* the highest rung needs the guest's own word; else QEMU's inventory is
                            enough, and the guest is only looked into where there is an agent */
+    bool (*needs_guest)(const struct operation *operation); /* narrows guest_decides; may be NULL */
     unsigned parts;  /* enum inventory_part: what plan() reads */
     bool has_ost;    /* the guest answers by _OST where the machine relays it */
     enum ledger_slot_type ost_type;
@@ -147,7 +148,8 @@ struct operation {
 
     /* The kind's own. */
     unsigned vcpus_count;
-    uint64_t addr, bytes; /* of a DIMM */
+    uint64_t addr, bytes; /* the range of a memory device */
+    bool size_reached;    /* of a virtio-mem: as large as it shall be */
     unsigned lun;
     char serial[INVENTORY_SERIAL_MAX];
     char path[INVENTORY_PATH_MAX];       /* QOM, of what is to go */
@@ -166,6 +168,10 @@ struct operation {
  * agent are the engine's business. arguments are taken over. */
 void operation_ask_agent(struct operation *operation, const char *command, json_t *arguments,
                          operation_answer_fn *answer);
+
+/* The same of QEMU, for what its inventory says besides. */
+void operation_ask_qmp(struct operation *operation, const char *command, json_t *arguments,
+                       operation_answer_fn *answer);
 
 /* A small file of the guest, read or written through its agent (operation_file.c). The first
  * OPERATION_FILE_MAX bytes are read; text is given as base64, and borrowed until done. */
@@ -190,6 +196,9 @@ void operation_online_failed(struct operation *operation, const struct error *er
 
 /* The guest will answer by _OST: the kind has one, and this machine relays it. */
 bool operation_expects_ost(const struct operation *operation);
+
+/* The highest rung needs the guest's own word. */
+bool operation_guest_decides(const struct operation *operation);
 
 /* How high this VM can prove, why no higher (result.missing), and so the goal. Returns 0, or -1
  * with ERROR_BLOCKED saying what is lacking when more was asked for. */
@@ -262,5 +271,7 @@ extern const struct operation_kind disk_add_kind;
 extern const struct operation_kind cpu_remove_kind;
 extern const struct operation_kind dimm_remove_kind;
 extern const struct operation_kind disk_remove_kind;
+extern const struct operation_kind virtio_mem_add_kind;
+extern const struct operation_kind virtio_mem_resize_kind;
 
 #endif

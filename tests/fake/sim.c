@@ -199,6 +199,7 @@ static void take(struct sim *sim, enum sim_side side, json_t *message)
         server_send_json(side == SIM_QMP ? &sim->qmp : &sim->agent, reply);
     if (sim->qmp.wake_ms == CLOCK_NEVER_MS)
         tell_more(sim);
+    sim_virtio_mem_work(sim);
 }
 
 static void greet(void *user)

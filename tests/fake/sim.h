@@ -20,6 +20,7 @@
 #define SIM_NODES_MAX 32
 #define SIM_BLOCKS_MAX 512
 #define SIM_PORTS_MAX 16
+#define SIM_VIRTIO_MEMS_MAX 4
 #define SIM_FAULTS_MAX 16
 #define SIM_OST_MAX 4
 #define SIM_MIB (UINT64_C(1) << 20)
@@ -42,6 +43,13 @@ struct sim_dimm {
     char id[64], backend[64];
     uint64_t addr, bytes;
     unsigned slot, node;
+};
+
+struct sim_virtio_mem {
+    char id[64], backend[64];
+    uint64_t addr, max_bytes, block_bytes;
+    uint64_t requested_bytes, bytes; /* what QEMU asks for, what the guest has taken */
+    unsigned node;
 };
 
 /* A block node, and the scsi-hd that uses it, if any. */
@@ -86,6 +94,8 @@ struct sim_guest {
     bool set_does_nothing; /* guest-set-… claims success */
     bool tells_serials;    /* guest-get-disks */
     bool has_vpd;          /* /sys/block/…/device/vpd_pg80 can be read */
+    uint64_t virtio_mem_kept_bytes;    /* what it can't give back of a virtio-mem */
+    uint64_t virtio_mem_offline_bytes; /* with so much offline it takes no more; 0: no limit */
     const char *block_response; /* of guest-set-memory-blocks, NULL: "success" */
     struct sim_vcpu vcpus[SIM_CPUS_MAX];
     unsigned vcpu_count;
@@ -135,6 +145,8 @@ struct sim {
     unsigned disk_count;
     unsigned scsi_count; /* virtio-scsi-pci "scsi0", "scsi1", … */
     json_t *types;     /* QOM path -> type, of devices that a test makes up */
+    struct sim_virtio_mem virtio_mems[SIM_VIRTIO_MEMS_MAX];
+    unsigned virtio_mem_count;
     struct sim_port ports[SIM_PORTS_MAX];
     unsigned port_count;
     struct sim_guest guest;
@@ -174,6 +186,10 @@ void sim_disable(struct sim *sim, const char *agent_command);
 void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes);
 void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun);
 
+/* Adds a virtio-mem that is there from the beginning, still empty. */
+struct sim_virtio_mem *sim_put_virtio_mem(struct sim *sim, const char *id, uint64_t addr,
+                                          uint64_t max_bytes);
+
 /* Adds a PCI port or bridge by its QOM path, with a free bus behind it. */
 struct sim_port *sim_put_port(struct sim *sim, const char *type, const char *path,
                               const char *bus);
@@ -190,5 +206,6 @@ unsigned sim_changes(const struct sim *sim);
 
 struct sim_dimm *sim_find_dimm(struct sim *sim, const char *id);
 struct sim_disk *sim_find_disk(struct sim *sim, const char *id);
+struct sim_virtio_mem *sim_find_virtio_mem(struct sim *sim, const char *id);
 
 #endif

@@ -32,6 +32,16 @@ void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
 bool sim_pci_list(const struct sim *sim, const char *path, json_t *list);
 json_t *sim_pci_get(const struct sim *sim, const char *path, const char *property);
 
+struct sim_port *sim_find_port(struct sim *sim, const char *bus);
+
+/* virtio-mem: QEMU's side of it, and the guest's time to do something. */
+json_t *sim_virtio_mem_add(struct sim *sim, const json_t *arguments, uint64_t free_addr);
+void sim_virtio_mem_list(const struct sim *sim, json_t *devices);
+uint64_t sim_virtio_mem_bytes(const struct sim *sim);
+uint64_t sim_virtio_mem_end(const struct sim *sim);
+json_t *sim_qom_set(struct sim *sim, const json_t *arguments);
+void sim_virtio_mem_work(struct sim *sim);
+
 void sim_emit(struct sim *sim, const char *event, json_t *data);
 
 #endif

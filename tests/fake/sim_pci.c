@@ -19,6 +19,17 @@ struct sim_port *sim_put_port(struct sim *sim, const char *type, const char *pat
     return port;
 }
 
+struct sim_port *sim_find_port(struct sim *sim, const char *bus)
+{
+    unsigned i;
+
+    for (i = 0; i < sim->port_count; i++) {
+        if (strcmp(sim->ports[i].bus, bus) == 0)
+            return &sim->ports[i];
+    }
+    return NULL;
+}
+
 static void add_row(json_t *list, const char *name, const char *type)
 {
     char text[64];

@@ -63,7 +63,8 @@ static bool device_exists(struct sim *sim, const char *id)
         if (strcmp(sim->cpus[i].id, id) == 0)
             return true;
     }
-    return sim_find_dimm(sim, id) != NULL || sim_find_disk(sim, id) != NULL;
+    return sim_find_dimm(sim, id) != NULL || sim_find_disk(sim, id) != NULL ||
+           sim_find_virtio_mem(sim, id) != NULL;
 }
 
 /* ---- what is there from the beginning ---- */
@@ -122,7 +123,7 @@ static json_t *query_cpus(const struct sim *sim, bool fast)
 
 static uint64_t plugged_bytes(const struct sim *sim)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = sim_virtio_mem_bytes(sim);
     unsigned i;
 
     for (i = 0; i < sim->dimm_count; i++)
@@ -146,6 +147,7 @@ static json_t *query_memory_devices(const struct sim *sim)
                             (json_int_t)dimm->bytes, "slot", (int)dimm->slot, "node",
                             (int)dimm->node, "memdev", path, "hotplugged", 1, "hotpluggable", 1));
     }
+    sim_virtio_mem_list(sim, list);
     return sim_return(list);
 }
 
@@ -242,6 +244,8 @@ static void list_peripherals(const struct sim *sim, json_t *list)
     }
     for (i = 0; i < sim->dimm_count; i++)
         add_row(list, sim->dimms[i].id, "child<pc-dimm>");
+    for (i = 0; i < sim->virtio_mem_count; i++)
+        add_row(list, sim->virtio_mems[i].id, "child<virtio-mem-pci>");
     for (i = 0; i < sim->disk_count; i++) {
         if (sim->disks[i].id[0] != '\0')
             add_row(list, sim->disks[i].id, "child<scsi-hd>");
@@ -351,6 +355,10 @@ static json_t *object_del(struct sim *sim, const char *id)
         if (strcmp(sim->dimms[i].backend, id) == 0)
             return sim_error("GenericError", "object '%s' is in use, can not be deleted", id);
     }
+    for (i = 0; i < sim->virtio_mem_count; i++) {
+        if (strcmp(sim->virtio_mems[i].backend, id) == 0)
+            return sim_error("GenericError", "object '%s' is in use, can not be deleted", id);
+    }
     json_object_del(sim->objects, id);
     return sim_return(json_object());
 }
@@ -408,9 +416,10 @@ static json_t *add_cpu(struct sim *sim, const json_t *arguments)
 
 static uint64_t behind_last(const struct sim *sim)
 {
-    uint64_t end = SIM_DIMM_BASE;
+    uint64_t end = sim_virtio_mem_end(sim);
     unsigned i;
 
+    end = end > SIM_DIMM_BASE ? end : SIM_DIMM_BASE;
     for (i = 0; i < sim->dimm_count; i++) {
         if (sim->dimms[i].addr + sim->dimms[i].bytes > end)
             end = sim->dimms[i].addr + sim->dimms[i].bytes;
@@ -483,6 +492,8 @@ static json_t *device_add(struct sim *sim, const json_t *arguments)
         return add_cpu(sim, arguments);
     if (strcmp(driver, "pc-dimm") == 0)
         return add_dimm(sim, arguments);
+    if (strcmp(driver, "virtio-mem-pci") == 0)
+        return sim_virtio_mem_add(sim, arguments, behind_last(sim));
     if (strcmp(driver, "scsi-hd") == 0)
         return add_disk(sim, arguments);
     return sim_error("GenericError", "'%s' is not a valid device model name", driver);
@@ -556,6 +567,8 @@ json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments
         return blockdev_del(sim, text_of(arguments, "node-name"));
     if (strcmp(command, "device_add") == 0)
         return device_add(sim, arguments);
+    if (strcmp(command, "qom-set") == 0)
+        return sim_qom_set(sim, arguments);
     if (strcmp(command, "device_del") == 0)
         return sim_device_del(sim, text_of(arguments, "id"));
     fake_fail("vmplug sent %s, which this QEMU does not know", command);
