@@ -5,16 +5,14 @@
  * then silently refuses it while answering _OST success. Hence success of _OST is not yet memory,
  * and each block of the DIMM's range is looked at inside the guest.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "qmp/codec.h"
 #include "qmp/qapi.h"
-#include "vmm/hazard.h"
+#include "vmm/memory_online.h"
 #include "vmm/memory_plan.h"
 #include "vmm/operation_kind.h"
 
@@ -29,8 +27,9 @@ static int take_up(struct operation *operation, struct error *error)
 
     if (device != NULL && strcmp(device->kind, "virtio-mem") == 0) {
         operation->kind = &virtio_mem_add_kind;
-        return operation_set_goal(operation, error) < 0 ? -1
-                                                        : operation->kind->take_up(operation, error);
+        if (operation_set_goal(operation, error) < 0)
+            return -1;
+        return operation->kind->take_up(operation, error);
     }
     if (device == NULL || device->slot < 0)
         return error_set(error, ERROR_BLOCKED, "see vmplug memory list for those there are",
@@ -41,8 +40,6 @@ static int take_up(struct operation *operation, struct error *error)
     return 0;
 }
 
-static int check_movable(const struct operation *operation, struct error *error);
-
 static int plan(struct operation *operation, struct error *error)
 {
     const struct operation_dimm *dimm = &operation->request.dimm;
@@ -50,14 +47,7 @@ static int plan(struct operation *operation, struct error *error)
     char backend[OPERATION_ID_MAX];
     json_t *device;
 
-    if (dimm->backend == BACKEND_FILE &&
-        text_check_utf8("the path", dimm->backend_path, error) < 0)
-        return -1;
-    if (!operation->request.force &&
-        hazard_check_dimm_add(operation->vm, operation->before, error) < 0)
-        return -1;
-    if (check_movable(operation, error) < 0 || memory_plan_check_size(operation, error) < 0 ||
-        memory_plan_check_room(operation, true, error) < 0 ||
+    if (memory_plan_check(operation, true, error) < 0 ||
         memory_plan_add_backend(operation, backend, error) < 0)
         return -1;
     device = json_pack("{s:s, s:s, s:s}", "driver", "pc-dimm", "id", operation->result.id,
@@ -82,6 +72,7 @@ static bool is_realized(struct operation *operation, const json_t *answer)
         if (strcmp(device.id, operation->result.id) != 0 || device.slot < 0)
             continue;
         operation->addr = device.addr;
+        operation->bytes = operation->request.dimm.bytes;
         operation->slot = (unsigned)device.slot;
         operation_detail(operation, "slot", json_integer(device.slot));
         operation_detail(operation, "addr", json_integer((json_int_t)device.addr));
@@ -91,90 +82,7 @@ static bool is_realized(struct operation *operation, const json_t *answer)
     return false;
 }
 
-/* ---- online as movable memory ---- */
-
-#define BLOCK_PATH "/sys/devices/system/memory/memory%" PRIu64 "/%s"
-#define ONLINE_MOVABLE "b25saW5lX21vdmFibGU=" /* "online_movable" in base64 */
-
-static void check_next_zone(struct operation *operation);
-
-/* The agent's own command puts blocks into whichever zone the guest's kernel prefers. */
-static void on_state_written(struct operation *operation, const struct error *error)
-{
-    if (error != NULL)
-        operation_online_failed(operation, error);
-    else
-        operation_look_again(operation);
-}
-
-static void put_online_movable(struct operation *operation, const json_t *offline)
-{
-    char path[128];
-
-    (void)snprintf(path, sizeof(path), BLOCK_PATH,
-                   (uint64_t)json_integer_value(json_array_get(offline, 0)), "state");
-    operation->looked_again = false; /* each block is a step forward */
-    operation_write_file(operation, path, ONLINE_MOVABLE, on_state_written);
-}
-
-/* A guest that puts new memory online by itself may have chosen another zone before us. */
-static void on_zone(struct operation *operation, const struct error *error)
-{
-    static const char movable[] = "Movable";
-    const struct operation_file *file = &operation->file;
-    bool is_movable = error == NULL && file->size >= strlen(movable) &&
-                      memcmp(file->bytes, movable, strlen(movable)) == 0;
-
-    if (is_movable) {
-        operation->block++;
-        check_next_zone(operation);
-        return;
-    }
-    operation_detail(operation, "movable", error == NULL ? json_false() : json_null());
-    operation_detail(operation, "note",
-                     json_string("the guest has it online, but not as movable memory, and may not "
-                                 "be able to give it back; boot it with "
-                                 "memhp_default_state=online_movable"));
-    operation_confirmed(operation);
-}
-
-static void check_next_zone(struct operation *operation)
-{
-    uint64_t block = memory_plan_block_bytes(operation);
-    char path[128];
-
-    if (operation->block == (operation->addr + operation->request.dimm.bytes) / block) {
-        operation_detail(operation, "movable", json_true());
-        operation_confirmed(operation);
-        return;
-    }
-    (void)snprintf(path, sizeof(path), BLOCK_PATH, operation->block, "valid_zones");
-    operation_read_file(operation, path, on_zone);
-}
-
-static int check_movable(const struct operation *operation, struct error *error)
-{
-    if (!operation->request.dimm.movable ||
-        (operation_can_write_files(operation) && operation_can_read_files(operation)))
-        return 0;
-    return error_set(error, ERROR_BLOCKED,
-                     "allow the agent guest-file-open, -read, -write, -flush and -close, or boot "
-                     "the guest with memhp_default_state=online_movable and leave out --movable",
-                     "putting memory online as movable takes the guest agent's file commands, and "
-                     "they are not to be had");
-}
-
-/* ---- online ---- */
-
-static void on_set(struct operation *operation, const json_t *value, const struct error *error)
-{
-    struct error failure = ERROR_INIT;
-
-    if (error == NULL && qga_check_memory_blocks_set(value, &failure) == 0)
-        operation_look_again(operation);
-    else
-        operation_online_failed(operation, error != NULL ? error : &failure);
-}
+/* ---- inside the guest ---- */
 
 /* Linux makes the blocks before it answers by _OST: if it answered, and they are not there a good
  * while later, it has not taken the memory. */
@@ -194,39 +102,9 @@ static void miss_blocks(struct operation *operation)
     operation_refused(operation, &error);
 }
 
-/* Which of the DIMM's blocks are there, and which of those are not online. */
-static size_t count_blocks(const struct operation *operation,
-                           const struct qga_memory_block *blocks, size_t count, json_t *online,
-                           json_t *offline)
-{
-    uint64_t block = memory_plan_block_bytes(operation);
-    uint64_t first = operation->addr / block;
-    uint64_t end = first + operation->request.dimm.bytes / block;
-    size_t found = 0, i;
-
-    for (i = 0; i < count; i++) {
-        if (blocks[i].index < first || blocks[i].index >= end)
-            continue;
-        found++;
-        (void)json_array_append_new(blocks[i].online ? online : offline,
-                                    json_integer((json_int_t)blocks[i].index));
-    }
-    return found;
-}
-
-/* Evidence that was there before proves nothing. */
-static bool were_there(const struct operation *operation)
-{
-    const struct inventory_guest *guest = &operation->before->guest;
-    AUTO_JSON json_t *online = json_array();
-    AUTO_JSON json_t *offline = json_array();
-
-    return count_blocks(operation, guest->blocks, guest->block_count, online, offline) > 0;
-}
-
 static void on_blocks(struct operation *operation, const json_t *value, const struct error *error)
 {
-    uint64_t wanted = operation->request.dimm.bytes / memory_plan_block_bytes(operation);
+    uint64_t wanted = operation->bytes / memory_plan_block_bytes(operation);
     AUTO_JSON json_t *online = json_array();
     AUTO_JSON json_t *offline = json_array();
     struct qga_memory_block *blocks = NULL;
@@ -236,45 +114,22 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
         operation_look_later(operation);
         return;
     }
-    found = count_blocks(operation, blocks, count, online, offline);
+    found = memory_online_count(operation, blocks, count, online, offline);
     free(blocks);
-    if (!operation->request.resume && were_there(operation)) {
-        operation_cannot_look(operation, "agent",
-                              "the guest had memory at this address before: does the agent's "
-                              "socket belong to this VM?");
+    if (!operation->request.resume && memory_online_were_there(operation))
         return;
-    }
-    if (json_array_size(offline) > 0 && operation->request.dimm.movable) {
-        put_online_movable(operation, offline);
-    } else if (json_array_size(offline) > 0) {
-        operation_ask_agent(operation, "guest-set-memory-blocks",
-                            qga_memory_blocks_online(offline), on_set);
-    } else if (found == wanted) {
-        operation_detail(operation, "blocks", json_incref(online));
-        operation->block = operation->addr / memory_plan_block_bytes(operation);
-        if (operation->request.dimm.movable)
-            check_next_zone(operation);
-        else
-            operation_confirmed(operation);
-    } else {
+    if (json_array_size(offline) > 0)
+        memory_online_put(operation, offline);
+    else if (found == wanted)
+        memory_online_confirm(operation, online);
+    else
         miss_blocks(operation);
-    }
 }
 
 static void look_inside(struct operation *operation)
 {
     operation_ask_agent(operation, "guest-get-memory-blocks", NULL, on_blocks);
 }
-
-/* Without its size no block can be told to be the DIMM's. */
-static bool has_baseline(const struct inventory *before)
-{
-    return before->guest.blocks_known && before->guest.block_bytes != 0;
-}
-
-static const char *const agent_commands[] = {"guest-get-memory-blocks",
-                                             "guest-get-memory-block-info",
-                                             "guest-set-memory-blocks", NULL};
 
 const struct operation_kind dimm_add_kind = {
     .name = "memory-add",
@@ -285,8 +140,8 @@ const struct operation_kind dimm_add_kind = {
     .has_ost = true,
     .ost_type = LEDGER_DIMM,
     .ost_answer = OST_INSERTION,
-    .agent_commands = agent_commands,
-    .has_baseline = has_baseline,
+    .agent_commands = memory_online_agent_commands,
+    .has_baseline = memory_online_has_baseline,
     .has_undo_type = true,
     .undo_type = OPERATION_DIMM_REMOVE,
     .plan = plan,

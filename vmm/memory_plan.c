@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/text.h"
+#include "vmm/hazard.h"
+#include "vmm/memory_online.h"
 
 #define SLOTS_FIX "restart QEMU with more room: -m …,slots=N,maxmem=SIZE"
 
@@ -15,7 +18,7 @@ uint64_t memory_plan_block_bytes(const struct operation *operation)
     return bytes != 0 ? bytes : INVENTORY_SMALLEST_BLOCK_BYTES;
 }
 
-int memory_plan_check_size(const struct operation *operation, struct error *error)
+static int check_size(const struct operation *operation, struct error *error)
 {
     uint64_t block = memory_plan_block_bytes(operation), bytes = operation->request.dimm.bytes;
     char size[SIZE_TEXT_MAX], unit[SIZE_TEXT_MAX], below[SIZE_TEXT_MAX], above[SIZE_TEXT_MAX];
@@ -38,8 +41,7 @@ static bool has_slot(const struct inventory_memory_device *device)
     return strcmp(device->kind, "dimm") == 0 || strcmp(device->kind, "nvdimm") == 0;
 }
 
-int memory_plan_check_room(const struct operation *operation, bool takes_slot,
-                           struct error *error)
+static int check_room(const struct operation *operation, bool takes_slot, struct error *error)
 {
     const struct inventory_memory *memory = &operation->before->memory;
     uint64_t used_bytes = memory->base_bytes, bytes = operation->request.dimm.bytes;
@@ -67,6 +69,21 @@ int memory_plan_check_room(const struct operation *operation, bool takes_slot,
                      size_format(used_bytes < memory->max_bytes ? memory->max_bytes - used_bytes
                                                                 : 0,
                                  free_size));
+}
+
+int memory_plan_check(const struct operation *operation, bool takes_slot, struct error *error)
+{
+    const struct operation_dimm *dimm = &operation->request.dimm;
+
+    if (dimm->backend == BACKEND_FILE &&
+        text_check_utf8("the path", dimm->backend_path, error) < 0)
+        return -1;
+    if (!operation->request.force &&
+        hazard_check_dimm_add(operation->vm, operation->before, error) < 0)
+        return -1;
+    if (memory_online_check_movable(operation, error) < 0 || check_size(operation, error) < 0)
+        return -1;
+    return check_room(operation, takes_slot, error);
 }
 
 uint64_t memory_plan_choose_address(const struct operation *operation)

@@ -161,7 +161,7 @@ struct operation {
     size_t candidate_count;
     size_t candidate;
     struct operation_file file;
-    uint64_t block; /* of a DIMM that is put online block by block */
+    size_t block; /* of those online as movable memory: whose zone is looked at */
 };
 
 /* Asks; the answer comes to `answer` with ERROR_REJECTED at the worst. Other failures of the

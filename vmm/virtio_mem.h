@@ -20,6 +20,4 @@ bool virtio_mem_read(struct operation *operation, const json_t *answer,
 /* Puts its blocks online and confirms that it has request.dimm.bytes, all of them online. */
 void virtio_mem_look_inside(struct operation *operation);
 
-extern const char *const virtio_mem_agent_commands[];
-
 #endif

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "qmp/codec.h"
-#include "vmm/hazard.h"
+#include "vmm/memory_online.h"
 #include "vmm/memory_plan.h"
 #include "vmm/pci_port.h"
 #include "vmm/virtio_mem.h"
@@ -20,11 +20,7 @@ static int plan(struct operation *operation, struct error *error)
     char backend[OPERATION_ID_MAX], bus[INVENTORY_ID_MAX];
     json_t *device;
 
-    if (!operation->request.force &&
-        hazard_check_dimm_add(operation->vm, operation->before, error) < 0)
-        return -1;
-    if (memory_plan_check_size(operation, error) < 0 ||
-        memory_plan_check_room(operation, false, error) < 0 ||
+    if (memory_plan_check(operation, false, error) < 0 ||
         pci_port_choose(operation->before, bus, error) < 0 ||
         memory_plan_add_backend(operation, backend, error) < 0)
         return -1;
@@ -68,19 +64,14 @@ static bool is_realized(struct operation *operation, const json_t *answer)
     return true;
 }
 
-static bool has_baseline(const struct inventory *before)
-{
-    return before->guest.blocks_known;
-}
-
 const struct operation_kind virtio_mem_add_kind = {
     .name = "memory-add",
     .top = VERDICT_ONLINE,
     .guest_decides = true,
     .parts = INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_GUEST_MEMORY | INVENTORY_ACCEL |
              INVENTORY_CPUS | INVENTORY_PCI,
-    .agent_commands = virtio_mem_agent_commands,
-    .has_baseline = has_baseline,
+    .agent_commands = memory_online_agent_commands,
+    .has_baseline = memory_online_has_baseline,
     .plan = plan,
     .take_up = take_up,
     .realized_query = "query-memory-devices",

@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "base/text.h"
 #include "qmp/codec.h"
+#include "vmm/memory_online.h"
 #include "vmm/virtio_mem.h"
 
 #define PERIPHERAL "/machine/peripheral/"
@@ -89,7 +90,8 @@ static int plan(struct operation *operation, struct error *error)
     if (check_device(operation, device, error) < 0)
         return -1;
     bytes = wanted_bytes(operation, device);
-    if (check_size(bytes, device, error) < 0)
+    if (check_size(bytes, device, error) < 0 ||
+        (grows(operation) && memory_online_check_movable(operation, error) < 0))
         return -1;
     (void)snprintf(operation->path, sizeof(operation->path), PERIPHERAL "%s", device->id);
     operation->request.dimm.bytes = bytes;
@@ -128,7 +130,8 @@ const struct operation_kind virtio_mem_resize_kind = {
     .guest_decides = true,
     .needs_guest = grows,
     .parts = INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY,
-    .agent_commands = virtio_mem_agent_commands,
+    .agent_commands = memory_online_agent_commands,
+    .has_baseline = memory_online_has_baseline,
     .plan = plan,
     .realized_query = "query-memory-devices",
     .is_realized = is_realized,

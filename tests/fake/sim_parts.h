@@ -27,8 +27,8 @@ void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot);
 /* The guest is asked to give something back: the last of its answers decides. */
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
 
-/* qom-list and qom-get of PCI ports and buses. sim_pci_list() adds to what is known of the path, and
- * says whether it is a port's or a bus's; sim_pci_get() is NULL for what is neither. */
+/* qom-list and qom-get of PCI ports and buses. sim_pci_list() adds to what is known of the path,
+ * and says whether it is a port's or a bus's; sim_pci_get() is NULL for what is neither. */
 bool sim_pci_list(const struct sim *sim, const char *path, json_t *list);
 json_t *sim_pci_get(const struct sim *sim, const char *path, const char *property);
 
