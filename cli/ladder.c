@@ -40,6 +40,10 @@ static void describe_place(const json_t *details, char text[DETAIL_MAX])
         (void)field_u64(details, "node", &node);
         (void)snprintf(text, DETAIL_MAX, "slot %" PRIu64 ", node %" PRIu64 ", at 0x%" PRIx64, slot,
                        node, addr);
+    } else if (field_u64(details, "addr", &addr)) {
+        (void)field_u64(details, "node", &node);
+        (void)snprintf(text, DETAIL_MAX, "on %s, node %" PRIu64 ", at 0x%" PRIx64,
+                       field_string(details, "bus", "?"), node, addr);
     } else if (field_u64(details, "slot", &slot))
         (void)snprintf(text, DETAIL_MAX, "slot %" PRIu64, slot);
 }
@@ -226,10 +230,6 @@ static void print_plan(struct ladder *ladder, const struct operation_result *res
     const json_t *line;
     size_t i;
 
-    if (!field_bool(result->details, "dry_run", false)) {
-        output_print(ladder->out, "%s", result->id);
-        return;
-    }
     output_print(ladder->out, "nothing was sent for %s; this would be:", result->id);
     json_array_foreach(field_array(result->details, "would_send"), i, line) {
         AUTO_FREE char *arguments = codec_dump(json_object_get(line, "arguments"), 0);
@@ -240,6 +240,19 @@ static void print_plan(struct ladder *ladder, const struct operation_result *res
     output_print(ladder->out, "\n  and it would be %s", "");
     json_array_foreach(field_array(result->details, "expected"), i, line)
         output_print(ladder->out, "%s%s", i > 0 ? ", " : "", json_string_value(line));
+}
+
+static void print_done(struct ladder *ladder, const struct operation_result *result)
+{
+    char size[SIZE_TEXT_MAX];
+    uint64_t bytes;
+
+    if (field_bool(result->details, "dry_run", false))
+        print_plan(ladder, result);
+    else if (field_u64(result->details, "reached_bytes", &bytes))
+        output_print(ladder->out, "%s has %s", result->id, size_format(bytes, size));
+    else
+        output_print(ladder->out, "%s", result->id);
 }
 
 static void print_success(struct ladder *ladder, const struct operation_result *result)
@@ -266,7 +279,7 @@ static void print_success(struct ladder *ladder, const struct operation_result *
         output_print(ladder->out, "%s is gone, from QEMU and from the guest", result->id);
         break;
     case VERDICT_DONE:
-        print_plan(ladder, result);
+        print_done(ladder, result);
         break;
     default:
         output_print(ladder->out, "the guest has %s", result->id);
@@ -307,7 +320,9 @@ static void print_failure(struct ladder *ladder, const struct operation_result *
         break;
     default:
         output_print(ladder->out, "the %s could not be %s", nouns[ladder->type],
-                     result->top == VERDICT_REMOVED ? "taken back" : "added");
+                     result->top == VERDICT_REMOVED ? "taken back"
+                     : result->top == VERDICT_DONE  ? "changed"
+                                                    : "added");
         break;
     }
 }

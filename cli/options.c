@@ -111,6 +111,15 @@ static int read_id(struct options *options, const char *text, struct error *erro
     return 0;
 }
 
+static int read_kind(struct options *options, const char *text, struct error *error)
+{
+    options->virtio_mem = strcmp(text, "virtio-mem") == 0;
+    if (options->virtio_mem || strcmp(text, "dimm") == 0)
+        return 0;
+    return error_set(error, ERROR_INVALID, "choose dimm or virtio-mem",
+                     "--kind: '%s' is no kind of memory", text);
+}
+
 static int read_node(struct options *options, const char *text, struct error *error)
 {
     return read_unsigned("--node", text, &options->node, error);
@@ -206,6 +215,9 @@ static const struct option_spec specs[] = {
                      FLAG(help)},
     [OPTION_ID] = {"id", 0, "ID", NULL, "the new device's id, else the next free vmplug- one",
                    NULL, false, read_id},
+    [OPTION_KIND] = {"kind", 0, "KIND", NULL,
+                     "dimm (if not given), or virtio-mem, which can be resized later",
+                     "dimm virtio-mem", false, read_kind},
     [OPTION_NODE] = {"node", 0, "N", NULL, "the guest's NUMA node", NULL, false, read_node},
     [OPTION_BACKEND] = {"backend", 0, "TYPE", NULL,
                         "where the memory comes from: ram (if not given), memfd or file:PATH",

@@ -23,6 +23,7 @@ enum option_key {
     OPTION_TRACE,
     OPTION_HELP,
     OPTION_ID,
+    OPTION_KIND,
     OPTION_NODE,
     OPTION_BACKEND,
     OPTION_HUGEPAGES,
@@ -63,6 +64,7 @@ struct options {
     bool verbose;
     const char *trace_path;
     const char *id;
+    bool virtio_mem; /* the kind of memory; else a DIMM */
     unsigned node;
     enum backend_type backend;
     const char *backend_path;

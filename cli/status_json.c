@@ -73,13 +73,22 @@ static json_t *memory_device_json(const struct inventory *inventory,
                                   const struct inventory_memory_device *device)
 {
     uint64_t online_bytes = 0;
-    bool known = inventory_bytes_online(inventory, device->addr, device->bytes, &online_bytes);
+    bool known = inventory_device_online(inventory, device, &online_bytes);
+    json_t *object =
+        json_pack("{s:o, s:o, s:I, s:o, s:i, s:I, s:b, s:o}", "id", text_or_null(device->id),
+                  "kind", text_or_null(device->kind), "bytes", (json_int_t)device->bytes, "slot",
+                  device->slot >= 0 ? json_integer(device->slot) : json_null(), "node",
+                  (int)device->node, "addr", (json_int_t)device->addr, "removable",
+                  device->slot >= 0 && device->hotpluggable, "online_bytes",
+                  bytes_or_null(known, online_bytes));
 
-    return json_pack("{s:o, s:o, s:I, s:o, s:i, s:I, s:b, s:o}", "id", text_or_null(device->id),
-                     "kind", text_or_null(device->kind), "bytes", (json_int_t)device->bytes,
-                     "slot", device->slot >= 0 ? json_integer(device->slot) : json_null(), "node",
-                     (int)device->node, "addr", (json_int_t)device->addr, "removable",
-                     device->hotpluggable, "online_bytes", bytes_or_null(known, online_bytes));
+    if (strcmp(device->kind, "virtio-mem") == 0)
+        (void)json_object_update_new(
+            object, json_pack("{s:I, s:I, s:I}", "requested_bytes",
+                              (json_int_t)device->requested_bytes, "max_bytes",
+                              (json_int_t)device->reserved_bytes, "block_bytes",
+                              (json_int_t)device->block_bytes));
+    return object;
 }
 
 json_t *status_json_memory(const struct inventory *inventory)
@@ -88,7 +97,7 @@ json_t *status_json_memory(const struct inventory *inventory)
     const struct inventory_guest *guest = &inventory->guest;
     json_t *devices = json_array();
     uint64_t online_bytes = 0;
-    bool online_known = inventory_bytes_online(inventory, 0, UINT64_MAX, &online_bytes);
+    bool online_known = inventory_memory_online(inventory, &online_bytes);
     int slots_used = 0;
     size_t i;
 

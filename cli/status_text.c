@@ -96,7 +96,7 @@ static void print_memory_room(struct output *out, const struct inventory_memory 
     if (!memory->room_known)
         return;
     for (i = 0; i < memory->device_count; i++) {
-        used_bytes += memory->devices[i].bytes;
+        used_bytes += memory->devices[i].reserved_bytes;
         slots_used += memory->devices[i].slot >= 0 ? 1 : 0;
     }
     slots_free = memory->slots_total > slots_used ? memory->slots_total - slots_used : 0;
@@ -125,10 +125,27 @@ static void print_memory_line(struct output *out, const struct inventory *invent
         output_print(out, " of %s", size_format(memory->max_bytes, size));
     if (memory->plugged_bytes > 0)
         output_print(out, ", %s of it plugged", size_format(memory->plugged_bytes, size));
-    if (inventory_bytes_online(inventory, 0, UINT64_MAX, &online_bytes))
+    if (inventory_memory_online(inventory, &online_bytes))
         output_print(out, ", %s online in the guest", size_format(online_bytes, size));
     print_memory_room(out, memory);
     output_print(out, "\n");
+}
+
+/* Of a virtio-mem also what it may have, and what it is still to become. */
+static void add_memory_size(struct table *table, const struct inventory_memory_device *device)
+{
+    bool elastic = strcmp(device->kind, "virtio-mem") == 0;
+    char size[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX], requested[SIZE_TEXT_MAX];
+
+    size_format(device->bytes, size);
+    size_format(device->reserved_bytes, max);
+    if (!elastic)
+        table_add(table, "%s", size);
+    else if (device->requested_bytes == device->bytes)
+        table_add(table, "%s of %s", size, max);
+    else
+        table_add(table, "%s of %s, to be %s", size, max,
+                  size_format(device->requested_bytes, requested));
 }
 
 static void add_memory_device(struct table *table, const struct inventory *inventory,
@@ -139,14 +156,14 @@ static void add_memory_device(struct table *table, const struct inventory *inven
 
     table_add(table, "%s", or_dash(device->id));
     table_add(table, "%s", device->kind);
-    table_add(table, "%s", size_format(device->bytes, size));
+    add_memory_size(table, device);
     if (device->slot >= 0)
         table_add(table, "%d", device->slot);
     else
         table_add(table, "-");
     table_add(table, "%u", device->node);
     table_add(table, "0x%" PRIx64, device->addr);
-    if (inventory_bytes_online(inventory, device->addr, device->bytes, &online_bytes))
+    if (inventory_device_online(inventory, device, &online_bytes))
         table_add(table, "%s", size_format(online_bytes, size));
     else
         table_add(table, "-");

@@ -261,4 +261,10 @@ int inventory_cpus_online(const struct inventory *inventory);
 bool inventory_bytes_online(const struct inventory *inventory, uint64_t addr, uint64_t bytes,
                             uint64_t *ret_bytes);
 
+/* Bytes of this memory device, and of all memory, that the guest has online. A block may hold less
+ * of a virtio-mem than its size: false also when it can't be told which. */
+bool inventory_device_online(const struct inventory *inventory,
+                             const struct inventory_memory_device *device, uint64_t *ret_bytes);
+bool inventory_memory_online(const struct inventory *inventory, uint64_t *ret_bytes);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Adding and resizing a virtio-mem. */
+/* A virtio-mem: how it is listed, added and resized. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,6 +77,56 @@ static void assert_blocked(struct sim *sim, struct operation_request request, co
                  result->error.fix);
     assert_int_equal(sim_changes(sim), 0);
     rig_close(&rig);
+}
+
+/* ---- listing ---- */
+
+/* A block may hold less of a virtio-mem than its size. */
+static void test_bytes_online(void **state)
+{
+    static const struct {
+        uint64_t bytes;
+        bool there[2], online[2];
+        bool known;
+        uint64_t expected; /* of the device; all memory is 256 MiB more */
+    } cases[] = {
+        {0, {false, false}, {false, false}, true, 0},
+        {4 * SIM_MIB, {true, false}, {true, false}, true, 4 * SIM_MIB},
+        {4 * SIM_MIB, {true, true}, {true, true}, true, 4 * SIM_MIB},
+        {4 * SIM_MIB, {true, true}, {true, false}, false, 0},
+        {4 * SIM_MIB, {true, true}, {false, false}, true, 0},
+        {256 * SIM_MIB, {true, true}, {false, true}, true, 128 * SIM_MIB},
+        {256 * SIM_MIB, {true, true}, {true, true}, true, 256 * SIM_MIB},
+        {256 * SIM_MIB, {false, true}, {false, true}, false, 0},
+    };
+    size_t i;
+    unsigned j;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        struct sim *sim = sim_new();
+        struct sim_virtio_mem *device;
+        struct inventory *inventory;
+        uint64_t bytes = 0;
+
+        device = sim_put_virtio_mem(sim, "v", SIM_DIMM_BASE, 256 * SIM_MIB);
+        device->requested_bytes = device->bytes = cases[i].bytes;
+        for (j = 0; j < 2; j++) {
+            if (cases[i].there[j])
+                sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){
+                    SIM_DIMM_BASE / (128 * SIM_MIB) + j, cases[i].online[j]};
+        }
+        rig_open(&rig, sim, true);
+        inventory = rig_inventory(&rig, INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY, 5000, NULL);
+        assert_int_equal(
+            inventory_device_online(inventory, &inventory->memory.devices[0], &bytes),
+            cases[i].known);
+        assert_true(!cases[i].known || bytes == cases[i].expected);
+        assert_int_equal(inventory_memory_online(inventory, &bytes), cases[i].known);
+        assert_true(!cases[i].known || bytes == cases[i].expected + 256 * SIM_MIB);
+        inventory_free(inventory);
+        rig_close(&rig);
+    }
 }
 
 /* ---- adding ---- */
@@ -437,6 +487,7 @@ static void test_odd_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bytes_online),
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_add_without_port),
         cmocka_unit_test(test_add_ceilings),
