@@ -79,8 +79,7 @@ static json_t *memory_device_json(const struct inventory *inventory,
                   "kind", text_or_null(device->kind), "bytes", (json_int_t)device->bytes, "slot",
                   device->slot >= 0 ? json_integer(device->slot) : json_null(), "node",
                   (int)device->node, "addr", (json_int_t)device->addr, "removable",
-                  device->slot >= 0 && device->hotpluggable, "online_bytes",
-                  bytes_or_null(known, online_bytes));
+                  device->hotpluggable, "online_bytes", bytes_or_null(known, online_bytes));
 
     if (strcmp(device->kind, "virtio-mem") == 0)
         (void)json_object_update_new(

@@ -38,7 +38,7 @@ void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret)
         .id = field_string(data, "id", ""),
         .memdev = field_string(data, "memdev", ""),
         .slot = -1,
-        .hotpluggable = field_bool(data, "hotpluggable", true),
+        .hotpluggable = field_bool(data, "hotpluggable", false),
     };
     (void)field_u64(data, "size", &ret->bytes);
     if (!field_u64(data, "max-size", &ret->reserved_bytes))

@@ -35,7 +35,7 @@ struct qapi_memory_device {
     uint64_t addr;
     int slot; /* -1: a kind without slots */
     unsigned node;
-    bool hotpluggable;
+    bool hotpluggable; /* virtio-mem and its kin do not say, and can not be unplugged */
 };
 
 void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret);

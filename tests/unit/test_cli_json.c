@@ -214,7 +214,7 @@ static void test_memory(void **state)
          .hotpluggable = true},
         {.kind = "virtio-mem", .bytes = 1 << 30, .reserved_bytes = 1 << 30,
          .requested_bytes = 4 << 20, .block_bytes = 2 << 20, .slot = -1, .node = 1,
-         .addr = 0x200000000, .hotpluggable = true},
+         .addr = 0x200000000},
     };
     struct qga_memory_block blocks[] = {
         {.index = 0, .online = true}, {.index = 32, .online = true}, {.index = 33}};
