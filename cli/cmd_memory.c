@@ -223,7 +223,8 @@ static const struct command commands[] = {
         .operands_min = 1,
         .operands_max = 1,
         .summary = "add or remove memory until there is SIZE in all",
-        .help = "Counts the base memory in. What is lacking is added in DIMMs, none more than four "
+        .help = "Counts the base memory in. A virtio-mem that can make up for the difference alone "
+                "is resized. Else what is lacking is added in DIMMs, none more than four "
                 "times as large as all the memory before it, since the guest keeps its books on "
                 "new memory in the old. What is too much is taken back in whole DIMMs, newest "
                 "first. A size that can't be reached so is blocked, and the nearest below and "

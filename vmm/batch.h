@@ -12,7 +12,8 @@ enum batch_goal {
     BATCH_COUNT,  /* as many devices as `count` of the same kind */
     BATCH_CPUS,   /* `target` vCPUs in all: adds, or removes from the highest slot down */
     BATCH_MEMORY, /* `target` bytes in all, base memory included: adds, in pieces that the guest's
-                     memory can bear, or removes whole DIMMs, newest first */
+                     memory can bear, or removes whole DIMMs, newest first; or
+                     resizes a virtio-mem that can make up for it all */
 };
 
 struct batch_request {

@@ -25,6 +25,8 @@ void batch_plan_apply(const struct batch_item *item, struct operation_request *r
         request->disk.file = item->file;
     if (item->bytes != 0)
         request->dimm.bytes = item->bytes;
+    if (item->note[0] != '\0')
+        request->note = item->note;
 }
 
 static int make_items(size_t count, struct batch_item **ret_items, struct error *error)
@@ -150,6 +152,55 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
     return 0;
 }
 
+static bool has_elastic(const struct inventory_memory *memory)
+{
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        if (strcmp(memory->devices[i].kind, "virtio-mem") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The virtio-mem that can make up for the difference alone, and to which size. */
+static const struct inventory_memory_device *find_elastic(const struct inventory_memory *memory,
+                                                          uint64_t total, uint64_t target,
+                                                          uint64_t *ret_bytes)
+{
+    const struct inventory_memory_device *device;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        device = &memory->devices[i];
+        if (strcmp(device->kind, "virtio-mem") != 0 || device->id[0] == '\0' ||
+            device->block_bytes == 0 || total - device->bytes > target)
+            continue;
+        *ret_bytes = target - (total - device->bytes);
+        if (*ret_bytes <= device->reserved_bytes && *ret_bytes % device->block_bytes == 0)
+            return device;
+    }
+    return NULL;
+}
+
+static int resize_memory(const struct inventory_memory_device *device, uint64_t bytes,
+                         struct batch_item **ret_items, size_t *ret_count, struct error *error)
+{
+    struct batch_item *item;
+
+    if (make_items(1, ret_items, error) < 0)
+        return -1;
+    item = *ret_items;
+    *ret_count = 1;
+    item->type = OPERATION_VIRTIO_MEM_RESIZE;
+    item->bytes = bytes;
+    (void)snprintf(item->id, sizeof(item->id), "%.63s", device->id);
+    (void)snprintf(item->note, sizeof(item->note),
+                   bytes > device->bytes ? "it is a virtio-mem with room, so no DIMM is added"
+                                         : "it is a virtio-mem, so no DIMM is taken back");
+    return 0;
+}
+
 static bool can_go(const struct inventory_memory_device *device)
 {
     return device->slot >= 0 && device->hotpluggable && device->id[0] != '\0' && device->bytes > 0;
@@ -208,12 +259,23 @@ int batch_plan_memory(const struct inventory *inventory, uint64_t target_bytes,
                       struct batch_item **ret_items, size_t *ret_count, struct error *error)
 {
     const struct inventory_memory *memory = &inventory->memory;
-    uint64_t total = memory->base_bytes + memory->plugged_bytes;
+    uint64_t total = memory->base_bytes + memory->plugged_bytes, bytes;
+    const struct inventory_memory_device *elastic;
+    int status;
+    size_t i;
 
     if (!memory->known)
         return error_set(error, ERROR_BLOCKED, "",
                          "this QEMU does not tell how much memory it has");
+    elastic = find_elastic(memory, total, target_bytes, &bytes);
+    if (elastic != NULL && target_bytes != total)
+        return resize_memory(elastic, bytes, ret_items, ret_count, error);
     if (target_bytes < total)
-        return remove_memory(memory, total, target_bytes, ret_items, ret_count, error);
-    return add_memory(inventory, total, target_bytes, ret_items, ret_count, error);
+        status = remove_memory(memory, total, target_bytes, ret_items, ret_count, error);
+    else
+        status = add_memory(inventory, total, target_bytes, ret_items, ret_count, error);
+    for (i = 0; status == 0 && has_elastic(memory) && i < *ret_count; i++)
+        (void)snprintf((*ret_items)[i].note, sizeof((*ret_items)[i].note),
+                       "no virtio-mem can make up for it alone");
+    return status;
 }

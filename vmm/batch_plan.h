@@ -12,6 +12,7 @@ struct batch_item {
     char id[OPERATION_ID_MAX];
     const char *file;
     uint64_t bytes;
+    char note[160]; /* why this device, or "" */
     unsigned nth; /* see struct operation_request */
 };
 

@@ -61,6 +61,7 @@ struct operation_request {
     enum operation_type type;
     const char *id; /* of what is added, NULL: the next free vmplug-… id; or of what is taken back
                        or changed, for a vCPU also its slot's number */
+    const char *note; /* for the result's details, or NULL */
     bool force;     /* do what is blocked as dangerous */
     unsigned nth;   /* with dry_run: as if so many others had been added before */
     bool dry_run;   /* plan only: the result's details tell what would be sent */

@@ -22,6 +22,7 @@ struct rig {
     unsigned results;
     enum verdict verdicts[RIG_RESULTS_MAX]; /* of a batch's operations */
     char ids[RIG_RESULTS_MAX][64];
+    char note[160]; /* of the last one */
     struct batch_result batch_result;
     unsigned stages; /* how often a stage was told */
     unsigned bad_stages; /* told twice, or below one that was told before */
