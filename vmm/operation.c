@@ -61,7 +61,8 @@ void operation_stop_waiting(struct operation *operation)
 /* A request that stands is kept in the record until somebody has seen its end. */
 static void update_record(struct operation *operation, enum verdict verdict)
 {
-    bool stands = verdict == VERDICT_PENDING;
+    bool stands = verdict == VERDICT_PENDING || (verdict == VERDICT_INTERRUPTED &&
+                                                 operation->state == OPERATION_AWAITING_GUEST);
 
     if (operation->state == OPERATION_NEW || operation->request.dry_run ||
         operation->taking_back != NULL) /* which keeps its own */

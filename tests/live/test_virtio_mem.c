@@ -195,6 +195,11 @@ static void test_resize_in_part(void **state)
         assert_string_equal(harness_verdict(&run), "pending");
         assert_string_equal(text(last_object(&run), "awaiting"), "done");
         assert_int_equal(run.status, 6);
+        harness_run_free(&run);
+        run = harness_vmplug_json(
+            &vm, HARNESS_ARGUMENTS("wait", "vmplug-mem-0", "--timeout", "1"));
+        assert_string_not_equal(harness_verdict(&run), "blocked");
+        assert_string_equal(text(last_object(&run), "operation"), "memory-resize");
     } else {
         assert_string_equal(harness_verdict(&run), "done");
     }
@@ -224,8 +229,12 @@ static void test_set(void **state)
 
 static void test_refusals(void **state)
 {
+    char odd[32];
+
     (void)state;
-    assert_blocked(HARNESS_ARGUMENTS("memory", "resize", "vmplug-mem-0", "3M"), "ask for 2 MiB");
+    (void)snprintf(odd, sizeof(odd), "%lld",
+                   (long long)device_number("vmplug-mem-0", "block-size") * 3 / 2);
+    assert_blocked(HARNESS_ARGUMENTS("memory", "resize", "vmplug-mem-0", odd), "no multiple");
     assert_blocked(HARNESS_ARGUMENTS("memory", "resize", "vmplug-mem-0", "1G"), "512 MiB");
     assert_blocked(HARNESS_ARGUMENTS("memory", "resize", "nothing", "1G"), "memory list");
     assert_blocked(HARNESS_ARGUMENTS("memory", "remove", "vmplug-mem-0"), "resize");
