@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's own view, as its agent tells it. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -11,6 +12,13 @@ static struct inventory_guest *guest_of(void *user)
     return &((struct inventory_question *)user)->inventory->guest;
 }
 
+static int by_logical_id(const void *left, const void *right)
+{
+    const struct qga_vcpu *a = left, *b = right;
+
+    return (a->logical_id > b->logical_id) - (a->logical_id < b->logical_id);
+}
+
 static void take_cpus(void *user, void *item, const json_t *value, const struct error *error)
 {
     struct inventory_guest *guest = guest_of(user);
@@ -18,6 +26,8 @@ static void take_cpus(void *user, void *item, const json_t *value, const struct 
     (void)item;
     (void)error;
     guest->cpus_known = qga_read_vcpus(value, &guest->cpus, &guest->cpu_count);
+    if (guest->cpu_count > 0)
+        qsort(guest->cpus, guest->cpu_count, sizeof(*guest->cpus), by_logical_id);
 }
 
 static void take_blocks(void *user, void *item, const json_t *value, const struct error *error)
@@ -160,6 +170,27 @@ int inventory_cpus_online(const struct inventory *inventory)
     if (!guest->cpus_known)
         return -1;
     for (i = 0; i < guest->cpu_count; i++)
+        online += guest->cpus[i].online ? 1 : 0;
+    return online;
+}
+
+/* A guest of a board without _OST lists the vCPUs that could be plugged, too (pseries). One that
+ * lists fewer than there are has not taken the last ones. */
+int inventory_slot_online(const struct inventory *inventory, const struct inventory_cpu *cpu)
+{
+    const struct inventory_guest *guest = &inventory->guest;
+    const struct inventory_cpus *cpus = &inventory->cpus;
+    bool lists_all = guest->cpu_count == cpus->max;
+    size_t first = 0, i;
+    int online = 0;
+
+    if (!guest->cpus_known || (guest->cpu_count > cpus->present && !lists_all))
+        return -1;
+    for (i = 0; i < cpu->slot; i++) {
+        if (lists_all || cpus->slots[i].present)
+            first += cpus->slots[i].vcpus_count;
+    }
+    for (i = first; i < first + cpu->vcpus_count && i < guest->cpu_count; i++)
         online += guest->cpus[i].online ? 1 : 0;
     return online;
 }

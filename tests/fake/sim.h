@@ -120,7 +120,8 @@ struct sim {
     struct sim_dimm dimms[SIM_DIMMS_MAX];
     unsigned dimm_count;
     struct sim_ost dimm_ost[SIM_DIMMS_MAX];
-    json_t *objects;   /* id -> object-add's arguments */
+    json_t *objects;   /* id -> object-add's arguments; the machine's own pc.ram goes without */
+    char numa_backend[64]; /* of a NUMA node: in use without a device */
     struct sim_disk disks[SIM_NODES_MAX];
     unsigned disk_count;
     unsigned scsi_count; /* virtio-scsi-pci "scsi0", "scsi1", … */
@@ -161,6 +162,10 @@ void sim_disable(struct sim *sim, const char *agent_command);
 /* Adds a DIMM or a disk that is there from the beginning, and that the guest has online. */
 void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes);
 void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun);
+
+/* Adds a memory backend or a block node that nobody uses. */
+void sim_leave_backend(struct sim *sim, const char *id);
+void sim_leave_node(struct sim *sim, const char *name);
 
 /* Closes both connections and listens no more. */
 void sim_die(struct sim *sim);
