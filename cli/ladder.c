@@ -22,6 +22,8 @@ static const char *const nouns[] = {
     [OPERATION_CPU_REMOVE] = "vCPU",
     [OPERATION_DIMM_REMOVE] = "memory",
     [OPERATION_DISK_REMOVE] = "disk",
+    [OPERATION_BACKEND_REMOVE] = "memory backend",
+    [OPERATION_NODE_REMOVE] = "block node",
 };
 
 _Static_assert(COUNT_OF(nouns) == OPERATION_TYPES_, "every operation has a noun");

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's own view, as its agent tells it. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -12,13 +11,6 @@ static struct inventory_guest *guest_of(void *user)
     return &((struct inventory_question *)user)->inventory->guest;
 }
 
-static int by_logical_id(const void *left, const void *right)
-{
-    const struct qga_vcpu *a = left, *b = right;
-
-    return (a->logical_id > b->logical_id) - (a->logical_id < b->logical_id);
-}
-
 static void take_cpus(void *user, void *item, const json_t *value, const struct error *error)
 {
     struct inventory_guest *guest = guest_of(user);
@@ -26,8 +18,6 @@ static void take_cpus(void *user, void *item, const json_t *value, const struct 
     (void)item;
     (void)error;
     guest->cpus_known = qga_read_vcpus(value, &guest->cpus, &guest->cpu_count);
-    if (guest->cpu_count > 0)
-        qsort(guest->cpus, guest->cpu_count, sizeof(*guest->cpus), by_logical_id);
 }
 
 static void take_blocks(void *user, void *item, const json_t *value, const struct error *error)

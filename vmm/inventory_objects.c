@@ -44,7 +44,7 @@ static void use_backend(struct inventory_objects *objects, const char *path)
     const char *name = path;
     size_t i;
 
-    if (strncmp(path, OBJECTS, strlen(OBJECTS)) == 0) /* before QEMU 7.1 the machine's has no path */
+    if (strncmp(path, OBJECTS, strlen(OBJECTS)) == 0) /* before QEMU 7.1 the machine tells an id */
         name += strlen(OBJECTS);
     for (i = 0; i < objects->backend_count; i++) {
         if (strcmp(objects->backends[i].name, name) == 0)

@@ -26,6 +26,8 @@ static const struct operation_kind *const kinds[] = {
     [OPERATION_CPU_REMOVE] = &cpu_remove_kind,
     [OPERATION_DIMM_REMOVE] = &dimm_remove_kind,
     [OPERATION_DISK_REMOVE] = &disk_remove_kind,
+    [OPERATION_BACKEND_REMOVE] = &backend_remove_kind,
+    [OPERATION_NODE_REMOVE] = &node_remove_kind,
 };
 
 _Static_assert(COUNT_OF(kinds) == OPERATION_TYPES_, "every type has its kind");

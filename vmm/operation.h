@@ -28,6 +28,8 @@ enum operation_type {
     OPERATION_CPU_REMOVE,
     OPERATION_DIMM_REMOVE,
     OPERATION_DISK_REMOVE,
+    OPERATION_BACKEND_REMOVE, /* a memory backend or a block node that nobody uses */
+    OPERATION_NODE_REMOVE,
     OPERATION_TYPES_ /* how many there are */
 };
 

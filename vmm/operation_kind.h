@@ -148,7 +148,7 @@ struct operation {
     uint64_t addr, bytes; /* of a DIMM */
     unsigned lun;
     char serial[INVENTORY_SERIAL_MAX];
-    char path[INVENTORY_PATH_MAX];       /* QOM, of what is to go */
+    char path[INVENTORY_PATH_MAX];       /* QOM, of a vCPU or of what is to go */
     char guest_name[64];                 /* of a disk that is to go, "" when unknown */
     unsigned failures;                   /* of putting it online, in a row */
     double first_failure_ms;
@@ -257,5 +257,7 @@ extern const struct operation_kind disk_add_kind;
 extern const struct operation_kind cpu_remove_kind;
 extern const struct operation_kind dimm_remove_kind;
 extern const struct operation_kind disk_remove_kind;
+extern const struct operation_kind backend_remove_kind;
+extern const struct operation_kind node_remove_kind;
 
 #endif
