@@ -24,6 +24,8 @@ static const char *const nouns[] = {
     [OPERATION_DISK_REMOVE] = "disk",
     [OPERATION_VIRTIO_MEM_ADD] = "memory",
     [OPERATION_VIRTIO_MEM_RESIZE] = "memory",
+    [OPERATION_BACKEND_REMOVE] = "memory backend",
+    [OPERATION_NODE_REMOVE] = "block node",
 };
 
 _Static_assert(COUNT_OF(nouns) == OPERATION_TYPES_, "every operation has a noun");

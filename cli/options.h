@@ -36,6 +36,8 @@ enum option_key {
     OPTION_ATOMIC,
     OPTION_DRY_RUN,
     OPTION_MOVABLE,
+    OPTION_CLEAN,
+    OPTION_ALL,
     OPTION_FOR,
     OPTION_UNTIL,
     OPTIONS_ /* how many there are */
@@ -78,6 +80,8 @@ struct options {
     bool atomic;
     bool dry_run;
     bool movable;
+    bool clean;
+    bool all;
     bool help;
     double for_ms;
     const char *until;

@@ -17,6 +17,7 @@ void batch_plan_apply(const struct batch_item *item, struct operation_request *r
 {
     request->type = item->type;
     request->nth = request->dry_run ? item->nth : 0;
+    request->resume = request->resume || item->resume;
     if (item->wanted_id != NULL)
         request->id = item->wanted_id;
     else if (item->id[0] != '\0')

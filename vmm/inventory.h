@@ -43,6 +43,8 @@ enum inventory_part {
     INVENTORY_GUEST_MOUNTS = 1 << 11, /* guest-get-fsinfo */
     INVENTORY_PCI = 1 << 12,          /* ports and bridges, and what sits on them */
     INVENTORY_GUEST_ZONES = 1 << 13,  /* of plugged memory; with _MEMORY and _GUEST_MEMORY */
+    INVENTORY_OBJECTS = 1 << 14,      /* memory backends and block nodes, and whether they are used;
+                                         with INVENTORY_MEMORY, whose devices use some */
 };
 
 struct inventory_machine {
@@ -172,6 +174,20 @@ struct inventory_pci {
     size_t bus_count;
 };
 
+struct inventory_object {
+    char name[INVENTORY_ID_MAX];
+    bool used; /* by a device, the machine, another node, a job, an export, or nobody knows */
+};
+
+struct inventory_objects {
+    bool backends_known, nodes_known;
+    struct inventory_object *backends; /* memory-backend-… */
+    size_t backend_count;
+    struct inventory_object *nodes; /* block nodes that were given a name */
+    size_t node_count;
+    size_t container_count; /* backends asked so far */
+};
+
 struct inventory_guest {
     bool wanted;    /* an agent socket was given */
     bool connected; /* and it answered */
@@ -179,7 +195,7 @@ struct inventory_guest {
     char version[32];
     json_t *commands; /* name -> enabled */
     bool cpus_known;
-    struct qga_vcpu *cpus;
+    struct qga_vcpu *cpus; /* in ascending logical_id order */
     size_t cpu_count;
     bool blocks_known;
     uint64_t block_bytes; /* 0: unknown */
@@ -201,6 +217,7 @@ struct inventory {
     struct inventory_memory memory;
     struct inventory_disks disks;
     struct inventory_pci pci;
+    struct inventory_objects objects;
     struct inventory_guest guest;
 };
 
@@ -214,7 +231,7 @@ struct inventory_fetch;
  * the pump, once. A silent agent is given agent_timeout_ms and then reported as absent. NULL with
  * ERROR_SYSTEM. Rests on QAPI query-name, -uuid, -status, -version, -target, -kvm,
  * -hotpluggable-cpus, -cpus-fast, -memory-size-summary, -memory-devices, -block,
- * -named-block-nodes, -acpi-ospm-status, qom-list, qom-get. */
+ * -named-block-nodes, -acpi-ospm-status, qom-list, qom-get, x-debug-query-block-graph. */
 struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,
                                         double agent_timeout_ms, inventory_done_fn *done,
                                         void *user, struct error *error);
@@ -256,6 +273,11 @@ bool inventory_disk_has_serial(const struct qga_disk *disk, const char *serial);
 
 /* vCPUs that the guest has online, or -1 when it was not asked or did not say. */
 int inventory_cpus_online(const struct inventory *inventory);
+
+/* How many of this present slot's vCPUs the guest has online, or -1 when that can't be told. The
+ * guest numbers CPUs by itself; both sides' order is taken for the same, which is true of vCPUs
+ * that were there at boot, and of later ones as long as slots were filled upwards. */
+int inventory_slot_online(const struct inventory *inventory, const struct inventory_cpu *cpu);
 
 /* Bytes of [addr, addr + bytes) that the guest has online. False when that can't be known. */
 bool inventory_bytes_online(const struct inventory *inventory, uint64_t addr, uint64_t bytes,

@@ -29,6 +29,8 @@ static const struct operation_kind *const kinds[] = {
     [OPERATION_DISK_REMOVE] = &disk_remove_kind,
     [OPERATION_VIRTIO_MEM_ADD] = &virtio_mem_add_kind,
     [OPERATION_VIRTIO_MEM_RESIZE] = &virtio_mem_resize_kind,
+    [OPERATION_BACKEND_REMOVE] = &backend_remove_kind,
+    [OPERATION_NODE_REMOVE] = &node_remove_kind,
 };
 
 _Static_assert(COUNT_OF(kinds) == OPERATION_TYPES_, "every type has its kind");

@@ -30,6 +30,8 @@ enum operation_type {
     OPERATION_DISK_REMOVE,
     OPERATION_VIRTIO_MEM_ADD,
     OPERATION_VIRTIO_MEM_RESIZE,
+    OPERATION_BACKEND_REMOVE, /* a memory backend or a block node that nobody uses */
+    OPERATION_NODE_REMOVE,
     OPERATION_TYPES_ /* how many there are */
 };
 

@@ -152,7 +152,7 @@ struct operation {
     bool size_reached;    /* of a virtio-mem: as large as it shall be */
     unsigned lun;
     char serial[INVENTORY_SERIAL_MAX];
-    char path[INVENTORY_PATH_MAX];       /* QOM, of what is to go */
+    char path[INVENTORY_PATH_MAX];       /* QOM, of a vCPU or of what is to go */
     char guest_name[64];                 /* of a disk that is to go, "" when unknown */
     unsigned failures;                   /* of putting it online, in a row */
     double first_failure_ms;
@@ -273,5 +273,7 @@ extern const struct operation_kind dimm_remove_kind;
 extern const struct operation_kind disk_remove_kind;
 extern const struct operation_kind virtio_mem_add_kind;
 extern const struct operation_kind virtio_mem_resize_kind;
+extern const struct operation_kind backend_remove_kind;
+extern const struct operation_kind node_remove_kind;
 
 #endif

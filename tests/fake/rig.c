@@ -15,9 +15,16 @@
 
 void rig_open(struct rig *rig, struct sim *sim, bool with_agent)
 {
+    rig_open_recording(rig, sim, with_agent, NULL);
+}
+
+void rig_open_recording(struct rig *rig, struct sim *sim, bool with_agent,
+                        const char *runtime_dir)
+{
     const struct vm_options options = {.qmp_path = sim->qmp.path,
                                        .agent_path = with_agent ? sim->agent.path : NULL,
-                                       .greeting_timeout_ms = 30000};
+                                       .greeting_timeout_ms = 30000,
+                                       .runtime_dir = runtime_dir};
     struct error error = ERROR_INIT;
 
     *rig = (struct rig){.sim = sim, .vm = vm_new(&options, &error)};

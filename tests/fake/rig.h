@@ -31,6 +31,10 @@ struct rig {
 
 /* Connects a vm to sim, which is taken over. Without an agent its socket is not even given. */
 void rig_open(struct rig *rig, struct sim *sim, bool with_agent);
+
+/* The same with a record of requests, kept in runtime_dir under this process' number. */
+void rig_open_recording(struct rig *rig, struct sim *sim, bool with_agent,
+                        const char *runtime_dir);
 void rig_close(struct rig *rig);
 
 /* Fetches an inventory; the caller frees it. NULL with *ret_failure (may be NULL) when QEMU could

@@ -140,7 +140,8 @@ struct sim {
     struct sim_dimm dimms[SIM_DIMMS_MAX];
     unsigned dimm_count;
     struct sim_ost dimm_ost[SIM_DIMMS_MAX];
-    json_t *objects;   /* id -> object-add's arguments */
+    json_t *objects;   /* id -> object-add's arguments; the machine's own pc.ram goes without */
+    char numa_backend[64]; /* of a NUMA node: in use without a device */
     struct sim_disk disks[SIM_NODES_MAX];
     unsigned disk_count;
     unsigned scsi_count; /* virtio-scsi-pci "scsi0", "scsi1", … */
@@ -193,6 +194,10 @@ struct sim_virtio_mem *sim_put_virtio_mem(struct sim *sim, const char *id, uint6
 /* Adds a PCI port or bridge by its QOM path, with a free bus behind it. */
 struct sim_port *sim_put_port(struct sim *sim, const char *type, const char *path,
                               const char *bus);
+
+/* Adds a memory backend or a block node that nobody uses. */
+void sim_leave_backend(struct sim *sim, const char *id);
+void sim_leave_node(struct sim *sim, const char *name);
 
 /* Closes both connections and listens no more. */
 void sim_die(struct sim *sim);

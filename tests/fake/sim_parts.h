@@ -24,6 +24,12 @@ void sim_guest_shows(struct sim *sim, bool is_cpu, unsigned slot);
 json_t *sim_device_del(struct sim *sim, const char *id);
 void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot);
 
+/* Backends and block nodes (sim_objects.c). */
+json_t *sim_get_container(const struct sim *sim, const char *path);
+json_t *sim_query_memdev(const struct sim *sim);
+json_t *sim_query_block_graph(const struct sim *sim);
+json_t *sim_object_del(struct sim *sim, const char *id);
+
 /* The guest is asked to give something back: the last of its answers decides. */
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
 

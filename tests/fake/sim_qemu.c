@@ -280,6 +280,8 @@ static json_t *qom_list(const struct sim *sim, const char *path)
     if (strcmp(path, "/machine/peripheral") == 0) {
         list_peripherals(sim, list);
     } else if (strcmp(path, "/objects") == 0) {
+        add_row(list, "pc.ram", "child<memory-backend-ram>");
+        add_row(list, "tls0", "child<tls-creds-x509>");
         json_object_foreach(sim->objects, key, value)
             add_row(list, key, "child<memory-backend-ram>");
     } else if (is_hba(sim, path, &behind)) {
@@ -306,6 +308,10 @@ static json_t *qom_get(const struct sim *sim, const char *path, const char *prop
         return sim_return(json_string(json_string_value(type)));
     if (strcmp(path, "/machine") == 0 && strcmp(property, "type") == 0)
         return sim_return(json_string("pc-q35-7.2-machine"));
+    if (strcmp(path, "/machine") == 0 && strcmp(property, "memory-backend") == 0)
+        return sim_return(json_string("/objects/pc.ram"));
+    if (strcmp(property, "container") == 0)
+        return sim_get_container(sim, path);
     if (strcmp(path, "/machine") == 0 && strcmp(property, "memory") == 0)
         return sim_return(json_pack("{s:I, s:I, s:I}", "size", (json_int_t)sim->base_bytes,
                                     "max-size", (json_int_t)sim->max_bytes, "slots",
@@ -342,24 +348,6 @@ static json_t *object_add(struct sim *sim, const json_t *arguments)
         return sim_error("GenericError",
                          "attempt to add duplicate property '%s' to object (type 'container')", id);
     json_object_set(sim->objects, id, (json_t *)(uintptr_t)arguments);
-    return sim_return(json_object());
-}
-
-static json_t *object_del(struct sim *sim, const char *id)
-{
-    unsigned i;
-
-    if (json_object_get(sim->objects, id) == NULL)
-        return sim_error("GenericError", "object '%s' not found", id);
-    for (i = 0; i < sim->dimm_count; i++) {
-        if (strcmp(sim->dimms[i].backend, id) == 0)
-            return sim_error("GenericError", "object '%s' is in use, can not be deleted", id);
-    }
-    for (i = 0; i < sim->virtio_mem_count; i++) {
-        if (strcmp(sim->virtio_mems[i].backend, id) == 0)
-            return sim_error("GenericError", "object '%s' is in use, can not be deleted", id);
-    }
-    json_object_del(sim->objects, id);
     return sim_return(json_object());
 }
 
@@ -542,6 +530,10 @@ static json_t *query(struct sim *sim, const char *command, const json_t *argumen
         return query_block(sim);
     if (strcmp(command, "query-named-block-nodes") == 0)
         return query_nodes(sim);
+    if (strcmp(command, "x-debug-query-block-graph") == 0)
+        return sim_query_block_graph(sim);
+    if (strcmp(command, "query-memdev") == 0)
+        return sim_query_memdev(sim);
     if (strcmp(command, "query-acpi-ospm-status") == 0)
         return query_ospm(sim);
     if (strcmp(command, "qom-list") == 0)
@@ -560,7 +552,7 @@ json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments
     if (strcmp(command, "object-add") == 0)
         return object_add(sim, arguments);
     if (strcmp(command, "object-del") == 0)
-        return object_del(sim, text_of(arguments, "id"));
+        return sim_object_del(sim, text_of(arguments, "id"));
     if (strcmp(command, "blockdev-add") == 0)
         return blockdev_add(sim, arguments);
     if (strcmp(command, "blockdev-del") == 0)
