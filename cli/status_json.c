@@ -140,8 +140,9 @@ json_t *status_json_disks(const struct inventory *inventory)
     return array;
 }
 
-static json_t *cdroms_json(const struct inventory_disks *disks)
+json_t *status_json_cdroms(const struct inventory *inventory)
 {
+    const struct inventory_disks *disks = &inventory->disks;
     const struct inventory_disk *disk;
     json_t *array;
     size_t i;
@@ -188,6 +189,6 @@ json_t *status_json(const struct inventory *inventory)
                      machine_json(&inventory->machine), "cpus", status_json_cpus(inventory),
                      "memory", status_json_memory(inventory), "disks",
                      status_json_disks(inventory), "scsi_buses", buses_json(&inventory->disks),
-                     "cdroms", cdroms_json(&inventory->disks), "agent",
+                     "cdroms", status_json_cdroms(inventory), "agent",
                      agent_json(&inventory->guest), "pending");
 }

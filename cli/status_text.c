@@ -258,14 +258,13 @@ void status_text_disks(struct output *out, const struct inventory *inventory)
 
 /* ---- all ---- */
 
-static void print_cdroms(struct output *out, const struct inventory_disks *disks)
+void status_text_cdroms(struct output *out, const struct inventory *inventory)
 {
+    const struct inventory_disks *disks = &inventory->disks;
     struct table table = {.columns = 3};
     const struct inventory_disk *disk;
     size_t i;
 
-    if (count_disks(disks, true) == 0)
-        return;
     output_print(out, "CD-ROMs  %zu\n", count_disks(disks, true));
     for (i = 0; i < disks->disk_count; i++) {
         disk = &disks->disks[i];
@@ -316,5 +315,6 @@ void status_text(struct output *out, const struct inventory *inventory)
     print_cpu_line(out, inventory);
     status_text_memory(out, inventory);
     status_text_disks(out, inventory);
-    print_cdroms(out, &inventory->disks);
+    if (count_disks(&inventory->disks, true) > 0)
+        status_text_cdroms(out, inventory);
 }

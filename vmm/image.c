@@ -66,7 +66,7 @@ static int choose_format(const char *file, int fd, struct image *image, struct e
     }
     if (!is_qcow2)
         return 0;
-    if (!name_ends_in(file, ".raw"))
+    if (!name_ends_in(file, ".raw") && !name_ends_in(file, ".iso"))
         return error_set(error, ERROR_BLOCKED, RAW_OR_QCOW2,
                          "%s begins like a qcow2 image, which a guest can write into a raw one, "
                          "and its name does not say which it is",
@@ -94,4 +94,16 @@ int image_inspect(const char *file, const char *format, bool read_only, struct i
         return -1;
     *ret = image;
     return 0;
+}
+
+json_t *image_node(const struct image *image, const char *node_name, bool read_only)
+{
+    json_t *node = json_pack("{s:s, s:s, s:{s:s, s:s}}", "driver", image->format, "node-name",
+                             node_name, "file", "driver",
+                             image->block_device ? "host_device" : "file", "filename",
+                             image->path);
+
+    if (read_only)
+        (void)json_object_set_new(node, "read-only", json_true());
+    return node;
 }

@@ -8,13 +8,14 @@
  *
  *   name ends in   content is qcow2   content is not
  *   .qcow2         qcow2              refused: not a qcow2 image
- *   .raw           raw (noted)        raw
+ *   .raw, .iso     raw (noted)        raw
  *   anything else  refused: say which raw
  */
 #ifndef VMM_IMAGE_H
 #define VMM_IMAGE_H
 
 #include <limits.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -32,5 +33,8 @@ struct image {
  * format is not UTF-8. */
 int image_inspect(const char *file, const char *format, bool read_only, struct image *ret,
                   struct error *error);
+
+/* The arguments of blockdev-add that open the image under this node name; a new reference. */
+json_t *image_node(const struct image *image, const char *node_name, bool read_only);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "qmp/qapi.h"
 #include "qmp/qga.h"
 #include "qmp/qga_use.h"
 #include "vmm/gather.h"
@@ -131,6 +132,7 @@ SLIST_HEAD(inventory_scsi_device_list, inventory_scsi_device);
 /* A disk or CD-ROM drive on any bus, with or without a medium. */
 struct inventory_disk {
     char id[INVENTORY_PATH_MAX];  /* the device's id, or its QOM path when it has none */
+    char qdev[INVENTORY_PATH_MAX]; /* what QMP's block commands call it */
     char bus[INVENTORY_ID_MAX];   /* "" when it is not on a bus that we know */
     bool on_scsi; /* bus, scsi_id and lun are set */
     unsigned scsi_id;
@@ -144,6 +146,7 @@ struct inventory_disk {
     char node[64];
     uint64_t bytes;
     bool read_only;
+    struct qapi_limits limits;
     char serial[INVENTORY_SERIAL_MAX];
 };
 

@@ -206,6 +206,8 @@ static void keep_disk(struct inventory_disk *disk, const struct qapi_block *row)
     disk->has_medium = row->has_medium;
     disk->bytes = row->bytes;
     disk->read_only = row->read_only;
+    disk->limits = row->limits;
+    text_copy(disk->qdev, sizeof(disk->qdev), row->qdev);
     text_copy(disk->file, sizeof(disk->file), row->file);
     text_copy(disk->format, sizeof(disk->format), row->format);
     text_copy(disk->node, sizeof(disk->node), row->node);

@@ -26,6 +26,8 @@ static const struct operation_kind *const kinds[] = {
     [OPERATION_CPU_REMOVE] = &cpu_remove_kind,
     [OPERATION_DIMM_REMOVE] = &dimm_remove_kind,
     [OPERATION_DISK_REMOVE] = &disk_remove_kind,
+    [OPERATION_CDROM_INSERT] = &cdrom_insert_kind,
+    [OPERATION_CDROM_EJECT] = &cdrom_eject_kind,
 };
 
 _Static_assert(COUNT_OF(kinds) == OPERATION_TYPES_, "every type has its kind");
@@ -58,7 +60,7 @@ void operation_stop_waiting(struct operation *operation)
 /* A request that stands is kept in the record until somebody has seen its end. */
 static void update_record(struct operation *operation, enum verdict verdict)
 {
-    bool stands = verdict == VERDICT_PENDING;
+    bool stands = verdict == VERDICT_PENDING && !operation->hesitated;
 
     if (operation->state == OPERATION_NEW || operation->request.dry_run ||
         operation->taking_back != NULL) /* which keeps its own */
@@ -111,11 +113,11 @@ void operation_leave_all(struct operation *operation, bool under_way)
     }
 }
 
-/* The device stands, and that is what is left of a failure; of a removal it is none. */
+/* The device stands, and that is what is left of a failure to add it; of another it is none. */
 void operation_finish_standing(struct operation *operation, enum verdict verdict,
                                const struct error *error)
 {
-    if (!operation->kind->removes)
+    if (operation->kind->top == VERDICT_ONLINE)
         operation_add_left(operation, operation->result.id);
     operation_finish(operation, verdict, error);
 }
@@ -165,8 +167,6 @@ void operation_finish_pending(struct operation *operation, const struct error *e
 
 /* ---- sending ---- */
 
-static void send_step(struct operation *operation);
-
 /* A removal that was asked for before: of a PCI device QEMU says so, of one that has gone since it
  * knows nothing. */
 static bool is_under_way_already(const struct operation *operation, const struct error *error)
@@ -211,11 +211,13 @@ static void on_step(void *user, const struct reply *reply)
         await_guest(operation);
     else if (operation->interrupted)
         operation_roll_back(operation, &operation->result.error);
+    else if (operation->steps[operation->steps_done].is_due != NULL)
+        operation_await_step(operation);
     else
-        send_step(operation);
+        operation_send_step(operation);
 }
 
-static void send_step(struct operation *operation)
+void operation_send_step(struct operation *operation)
 {
     struct operation_step *step = &operation->steps[operation->steps_done];
     struct error error = ERROR_INIT;
@@ -227,6 +229,7 @@ static void send_step(struct operation *operation)
         .user = operation,
     };
 
+    operation->state = OPERATION_SENT;
     operation->asked_peer = PEER_QMP;
     operation->asked = vm_submit(operation->vm, PEER_QMP, &request, &error);
     if (operation->asked < 0) {
@@ -285,10 +288,9 @@ static void begin(struct operation *operation)
         await_guest(operation);
         return;
     }
-    operation->state = OPERATION_SENT;
     if (operation->kind->removes)
         operation_record(operation); /* beforehand: we may be killed at any moment */
-    send_step(operation);
+    operation_send_step(operation);
 }
 
 static void on_inventory(void *user, struct inventory *inventory, const struct error *failure)

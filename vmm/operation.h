@@ -28,6 +28,8 @@ enum operation_type {
     OPERATION_CPU_REMOVE,
     OPERATION_DIMM_REMOVE,
     OPERATION_DISK_REMOVE,
+    OPERATION_CDROM_INSERT,
+    OPERATION_CDROM_EJECT,
     OPERATION_TYPES_ /* how many there are */
 };
 
@@ -43,6 +45,7 @@ struct operation_dimm {
     bool movable; /* online it so that it can be taken back */
 };
 
+/* A medium has a file and a format. */
 struct operation_disk {
     const char *file;
     const char *format; /* NULL: found by name and content; see vmm/image.h */

@@ -354,7 +354,7 @@ unsigned sim_changes(const struct sim *sim)
 {
     static const char *const changing[] = {
         "device_add",   "device_del", "object-add",      "object-del",
-        "blockdev-add", "qom-set",    "blockdev-del",
+        "blockdev-add", "qom-set",    "blockdev-del",    "blockdev-open-tray",
     };
     unsigned count = 0, i;
 

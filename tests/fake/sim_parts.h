@@ -27,6 +27,15 @@ void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot);
 /* The guest is asked to give something back: the last of its answers decides. */
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
 
+/* The commands on drives and their media; NULL when it is none of them. */
+json_t *sim_media_do(struct sim *sim, const char *command, const json_t *arguments);
+
+/* Appends the CD-ROM drives to the rows of query-block. */
+void sim_list_cdroms(struct sim *sim, json_t *rows);
+
+/* What a row of query-block says of the node in a drive. */
+json_t *sim_inserted(const struct sim_disk *node);
+
 void sim_emit(struct sim *sim, const char *event, json_t *data);
 
 #endif
