@@ -22,6 +22,8 @@ static const char *const nouns[] = {
     [OPERATION_CPU_REMOVE] = "vCPU",
     [OPERATION_DIMM_REMOVE] = "memory",
     [OPERATION_DISK_REMOVE] = "disk",
+    [OPERATION_DISK_RESIZE] = "disk",
+    [OPERATION_DISK_THROTTLE] = "disk",
     [OPERATION_CDROM_INSERT] = "medium",
     [OPERATION_CDROM_EJECT] = "medium",
 };

@@ -35,6 +35,9 @@ enum option_key {
     OPTION_ATOMIC,
     OPTION_DRY_RUN,
     OPTION_MOVABLE,
+    OPTION_IOPS,
+    OPTION_BPS,
+    OPTION_OFF,
     OPTION_FOR,
     OPTION_UNTIL,
     OPTIONS_ /* how many there are */
@@ -76,6 +79,8 @@ struct options {
     bool atomic;
     bool dry_run;
     bool movable;
+    uint64_t iops, bps;
+    bool off;
     bool help;
     double for_ms;
     const char *until;

@@ -140,6 +140,16 @@ json_t *status_json_disks(const struct inventory *inventory)
     return array;
 }
 
+json_t *status_json_limits(const struct inventory_disk *disk)
+{
+    const struct qapi_limits *limits = &disk->limits;
+
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "id", text_or_null(disk->id), "iops",
+                     (json_int_t)limits->iops, "iops_rd", (json_int_t)limits->iops_rd, "iops_wr",
+                     (json_int_t)limits->iops_wr, "bps", (json_int_t)limits->bps, "bps_rd",
+                     (json_int_t)limits->bps_rd, "bps_wr", (json_int_t)limits->bps_wr);
+}
+
 json_t *status_json_cdroms(const struct inventory *inventory)
 {
     const struct inventory_disks *disks = &inventory->disks;

@@ -6,22 +6,11 @@
 
 #include "base/text.h"
 
-static const struct inventory_disk *look_up(const struct inventory_disks *disks, const char *id)
-{
-    size_t i;
-
-    for (i = 0; i < disks->disk_count; i++) {
-        if (strcmp(disks->disks[i].id, id) == 0)
-            return &disks->disks[i];
-    }
-    return NULL;
-}
-
 const struct inventory_disk *drive_find(struct operation *operation, bool cdrom,
                                         struct error *error)
 {
     const char *id = operation->request.id;
-    const struct inventory_disk *drive = look_up(&operation->before->disks, id);
+    const struct inventory_disk *drive = inventory_find_drive(operation->before, id);
 
     text_copy(operation->result.id, OPERATION_ID_MAX, id);
     if (drive == NULL && cdrom)

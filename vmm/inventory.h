@@ -227,6 +227,10 @@ bool inventory_name_taken(const struct inventory *inventory, const char *id);
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,
                              char *reason, size_t size);
 
+/* The drive with this id, NULL when there is none. */
+const struct inventory_disk *inventory_find_drive(const struct inventory *inventory,
+                                                  const char *id);
+
 /* The guest's name of a disk, "/dev/sda", where it is certain: by serial, or by a LUN that no other
  * has where the agent gives no serials. NULL when it is not. */
 const char *inventory_guest_disk_name(const struct inventory *inventory,

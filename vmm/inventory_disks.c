@@ -301,3 +301,16 @@ void inventory_disks_finish(struct inventory *inventory)
         text_copy(disk->serial, sizeof(disk->serial), device->serial);
     }
 }
+
+const struct inventory_disk *inventory_find_drive(const struct inventory *inventory,
+                                                  const char *id)
+{
+    const struct inventory_disks *disks = &inventory->disks;
+    size_t i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        if (strcmp(disks->disks[i].id, id) == 0)
+            return &disks->disks[i];
+    }
+    return NULL;
+}

@@ -26,6 +26,8 @@ static const struct operation_kind *const kinds[] = {
     [OPERATION_CPU_REMOVE] = &cpu_remove_kind,
     [OPERATION_DIMM_REMOVE] = &dimm_remove_kind,
     [OPERATION_DISK_REMOVE] = &disk_remove_kind,
+    [OPERATION_DISK_RESIZE] = &disk_resize_kind,
+    [OPERATION_DISK_THROTTLE] = &disk_throttle_kind,
     [OPERATION_CDROM_INSERT] = &cdrom_insert_kind,
     [OPERATION_CDROM_EJECT] = &cdrom_eject_kind,
 };

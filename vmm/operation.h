@@ -28,6 +28,8 @@ enum operation_type {
     OPERATION_CPU_REMOVE,
     OPERATION_DIMM_REMOVE,
     OPERATION_DISK_REMOVE,
+    OPERATION_DISK_RESIZE,
+    OPERATION_DISK_THROTTLE,
     OPERATION_CDROM_INSERT,
     OPERATION_CDROM_EJECT,
     OPERATION_TYPES_ /* how many there are */
@@ -56,6 +58,12 @@ struct operation_disk {
     bool read_only;
 };
 
+/* In a second, all in all; 0: as much as it can. What is not set stays as it is. */
+struct operation_limits {
+    bool iops_set, bps_set;
+    uint64_t iops, bps;
+};
+
 /* What to do. Strings are borrowed until the operation has ended. */
 struct operation_request {
     enum operation_type type;
@@ -70,6 +78,8 @@ struct operation_request {
     double timeout_ms;
     struct operation_dimm dimm;
     struct operation_disk disk;
+    uint64_t bytes; /* that a disk is to have */
+    struct operation_limits limits;
 };
 
 struct operation_stage {

@@ -155,11 +155,11 @@ struct operation {
 
     /* The kind's own. */
     unsigned vcpus_count;
-    uint64_t addr, bytes; /* of a DIMM */
+    uint64_t addr, bytes; /* of a DIMM; the bytes also of a disk that is resized */
     unsigned lun;
     char serial[INVENTORY_SERIAL_MAX];
-    char path[INVENTORY_PATH_MAX];       /* QOM, of what is to go */
-    char guest_name[64];                 /* of a disk that is to go, "" when unknown */
+    char path[INVENTORY_PATH_MAX];       /* QOM, of what is to go or to change */
+    char guest_name[64];                 /* of a disk that is to, "" when unknown */
     unsigned failures;                   /* of putting it online, in a row */
     double first_failure_ms;
     bool looked_again;
@@ -170,6 +170,7 @@ struct operation {
     uint64_t block; /* of a DIMM that is put online block by block */
     char node[32];            /* of the medium */
     unsigned matches, match;  /* guest drives that have its contents, and the last of them */
+    struct qapi_limits limits;
 };
 
 /* Asks; the answer comes to `answer` with ERROR_REJECTED at the worst. Other failures are the
@@ -284,6 +285,8 @@ extern const struct operation_kind disk_add_kind;
 extern const struct operation_kind cpu_remove_kind;
 extern const struct operation_kind dimm_remove_kind;
 extern const struct operation_kind disk_remove_kind;
+extern const struct operation_kind disk_resize_kind;
+extern const struct operation_kind disk_throttle_kind;
 extern const struct operation_kind cdrom_insert_kind;
 extern const struct operation_kind cdrom_eject_kind;
 

@@ -180,6 +180,54 @@ static void test_refusals(void **state)
     expect(HARNESS_ARGUMENTS("cdrom", "eject", "scsi0"), 7, "blocked");
 }
 
+/* ---- disks ---- */
+
+static void test_resize(void **state)
+{
+    const char *image = harness_image("grows.qcow2", "qcow2", "8M");
+    AUTO_JSON json_t *result = NULL;
+
+    (void)state;
+    expect(HARNESS_ARGUMENTS("disk", "add", image, "--id", "data"), 0, "online");
+    assert_guest("cat /sys/block/sda/size", "16384");
+    result = run(HARNESS_ARGUMENTS("disk", "resize", "data", "24M"), 0, "done");
+    assert_guest("cat /sys/block/sda/size", "49152");
+    assert_string_equal(text(result, "guest_name"), "/dev/sda");
+    expect(HARNESS_ARGUMENTS("disk", "resize", "data", "24M"), 0, "done");
+    expect(HARNESS_ARGUMENTS("disk", "resize", "data", "8M"), 7, "blocked");
+    assert_guest("cat /sys/block/sda/size", "49152");
+}
+
+static json_int_t limit(const char *name)
+{
+    struct harness_run run =
+        harness_vmplug_json(&vm, HARNESS_ARGUMENTS("disk", "throttle", "data"));
+    json_int_t value =
+        json_integer_value(json_object_get(json_array_get(run.lines, 0), name));
+
+    assert_int_equal(run.status, 0);
+    harness_run_free(&run);
+    return value;
+}
+
+static void test_throttle(void **state)
+{
+    (void)state;
+    assert_int_equal(limit("iops"), 0);
+    expect(HARNESS_ARGUMENTS("disk", "throttle", "data", "--iops", "50", "--bps", "1M"), 0, "done");
+    assert_int_equal(limit("iops"), 50);
+    assert_int_equal(limit("bps"), 1 << 20);
+    /* 3 MiB at 1 MiB a second, some of which QEMU lets through at once */
+    assert_guest("s=$(date +%s); dd if=/dev/sda of=/dev/null bs=64k count=48 iflag=direct "
+                 "2>/dev/null; test $(($(date +%s) - s)) -ge 1 && echo slow",
+                 "slow");
+    expect(HARNESS_ARGUMENTS("disk", "throttle", "data", "--bps", "0"), 0, "done");
+    assert_int_equal(limit("iops"), 50);
+    assert_int_equal(limit("bps"), 0);
+    expect(HARNESS_ARGUMENTS("disk", "throttle", "data", "--off"), 0, "done");
+    assert_int_equal(limit("iops"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +237,8 @@ int main(void)
         cmocka_unit_test(test_eject),
         cmocka_unit_test(test_ide),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_throttle),
     };
 
     return cmocka_run_group_tests_name("media and disks", tests, boot, stop);
