@@ -163,6 +163,7 @@ static const struct command_example add_examples[] = {
     {"disk add data.raw --serial DATA-1 --read-only", "found in the guest by its serial number"},
     {"disk add image --format raw", "say the format where the name does not"},
     {"disk add a.qcow2 b.qcow2", "two disks, one after the other"},
+    {"disk add nbd://server/export", "a disk on the network, by its NBD URI"},
     {NULL, NULL},
 };
 
@@ -209,6 +210,9 @@ static const struct command commands[] = {
                 "under any other name what begins like a qcow2 image needs --format, since a guest "
                 "can write such a beginning into a raw image and so read the host's files. "
                 "Anything else is raw.\n\n"
+                "FILE may also be nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH: a "
+                "disk that an NBD server has, and raw if not said otherwise. When the server is "
+                "gone, the guest's reads and writes fail.\n\n"
                 "Where there is an agent, the guest's own list of disks is the proof: the new one "
                 "is recognised by its serial number. SCSI has no acknowledgement by the firmware, "
                 "so that rung is left out.",

@@ -339,7 +339,12 @@ static void advise(struct error *error)
         error_advise(error, "another process has the image open: end it, or add --read-only to "
                             "both");
     else if (strstr(error->why, "Permission denied") != NULL)
-        error_advise(error, "give the user that QEMU runs as access to the image");
+        error_advise(error, "give the user that QEMU runs as access to the image, or add "
+                            "--read-only");
+    else if (strstr(error->why, "Failed to connect") != NULL ||
+             strstr(error->why, "by timeout") != NULL)
+        error_advise(error, "look whether the server runs, has a connection to spare, and can be "
+                            "reached from this host");
 }
 
 static const char *const agent_commands[] = {"guest-get-disks", NULL};

@@ -360,7 +360,10 @@ static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
     struct sim_disk *disk = &sim->disks[sim->disk_count];
 
     sim_check_arguments("blockdev-add", arguments, "driver node-name file read-only");
-    sim_check_arguments("blockdev-add file", file, "driver filename");
+    if (strcmp(text_of(file, "driver"), "nbd") == 0)
+        sim_check_arguments("blockdev-add file", file, "driver server export open-timeout");
+    else
+        sim_check_arguments("blockdev-add file", file, "driver filename");
     if (sim_find_node(sim, node) != NULL)
         return sim_error("GenericError", "Duplicate nodes with node-name='%s'", node);
     if (strlen(node) > 31)

@@ -228,6 +228,48 @@ static void test_throttle(void **state)
     assert_int_equal(limit("iops"), 0);
 }
 
+/* The server ends with its last client. */
+static void test_nbd(void **state)
+{
+    const char *image = harness_image("served.raw", "raw", "8M");
+    AUTO_FREE char *serve = NULL, *uri = NULL, *before = NULL, *after = NULL;
+
+    (void)state;
+    before = harness_snapshot(&vm);
+    assert_true(asprintf(&uri, "nbd+unix:///disk?socket=%s/nbd", harness_dir()) > 0);
+    expect(HARNESS_ARGUMENTS("disk", "add", uri), 4, "rejected"); /* nobody serves it yet */
+    after = harness_snapshot(&vm);
+    assert_string_equal(after, before);
+    assert_true(asprintf(&serve, "qemu-nbd --fork -k %s/nbd -x disk -f raw %s", harness_dir(),
+                         image) > 0);
+    assert_int_equal(system(serve), 0);
+    expect(HARNESS_ARGUMENTS("disk", "add", uri, "--id", "net"), 0, "online");
+    assert_guest("echo proof | dd of=/dev/sdb conv=notrunc 2>/dev/null && sync && "
+                 "echo 3 >/proc/sys/vm/drop_caches && head -c 5 /dev/sdb",
+                 "proof");
+    expect(HARNESS_ARGUMENTS("disk", "remove", "net"), 0, "removed");
+}
+
+/* A block device of the host, where this user may make one. */
+static void test_host_device(void **state)
+{
+    const char *image = harness_image("device.raw", "raw", "8M");
+    AUTO_FREE char *attach = NULL, *detach = NULL;
+    char device[64] = "";
+    FILE *output;
+
+    (void)state;
+    assert_true(asprintf(&attach, "losetup -f --show %s 2>/dev/null", image) > 0);
+    output = popen(attach, "r");
+    if (output == NULL || fscanf(output, "%63s", device) != 1 || pclose(output) != 0)
+        skip();
+    assert_true(asprintf(&detach, "losetup -d %s", device) > 0);
+    expect(HARNESS_ARGUMENTS("disk", "add", device, "--id", "device"), 0, "online");
+    assert_guest("cat /sys/block/sdb/size", "16384");
+    expect(HARNESS_ARGUMENTS("disk", "remove", "device"), 0, "removed");
+    assert_int_equal(system(detach), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +281,8 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_resize),
         cmocka_unit_test(test_throttle),
+        cmocka_unit_test(test_nbd),
+        cmocka_unit_test(test_host_device),
     };
 
     return cmocka_run_group_tests_name("media and disks", tests, boot, stop);
