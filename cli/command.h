@@ -71,6 +71,7 @@ extern const struct command_group cmd_status_group;
 extern const struct command_group cmd_cpu_group;
 extern const struct command_group cmd_memory_group;
 extern const struct command_group cmd_disk_group;
+extern const struct command_group cmd_cdrom_group;
 extern const struct command_group cmd_wait_group;
 extern const struct command_group cmd_audit_group;
 extern const struct command_group cmd_events_group;

@@ -26,6 +26,10 @@ static const char *const nouns[] = {
     [OPERATION_VIRTIO_MEM_RESIZE] = "memory",
     [OPERATION_BACKEND_REMOVE] = "memory backend",
     [OPERATION_NODE_REMOVE] = "block node",
+    [OPERATION_DISK_RESIZE] = "disk",
+    [OPERATION_DISK_THROTTLE] = "disk",
+    [OPERATION_CDROM_INSERT] = "medium",
+    [OPERATION_CDROM_EJECT] = "medium",
 };
 
 _Static_assert(COUNT_OF(nouns) == OPERATION_TYPES_, "every operation has a noun");
@@ -149,7 +153,7 @@ void ladder_stage(struct ladder *ladder, const struct operation_result *so_far,
     print_head(ladder, so_far);
     ladder->reached[stage->rung] = true;
     ladder->expects_ost = so_far->expects_ost;
-    if (so_far->top == VERDICT_ONLINE || stage->has_ost)
+    if (so_far->top != VERDICT_REMOVED || stage->has_ost)
         describe_stage(stage, so_far->details, text);
     output_print(ladder->out, "  %-12s %6.1f ms%s%s\n",
                  operation_rung_name(so_far, stage->rung), stage->ms,

@@ -38,6 +38,9 @@ enum option_key {
     OPTION_MOVABLE,
     OPTION_CLEAN,
     OPTION_ALL,
+    OPTION_IOPS,
+    OPTION_BPS,
+    OPTION_OFF,
     OPTION_FOR,
     OPTION_UNTIL,
     OPTIONS_ /* how many there are */
@@ -82,6 +85,8 @@ struct options {
     bool movable;
     bool clean;
     bool all;
+    uint64_t iops, bps;
+    bool off;
     bool help;
     double for_ms;
     const char *until;

@@ -148,8 +148,19 @@ json_t *status_json_disks(const struct inventory *inventory)
     return array;
 }
 
-static json_t *cdroms_json(const struct inventory_disks *disks)
+json_t *status_json_limits(const struct inventory_disk *disk)
 {
+    const struct qapi_limits *limits = &disk->limits;
+
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "id", text_or_null(disk->id), "iops",
+                     (json_int_t)limits->iops, "iops_rd", (json_int_t)limits->iops_rd, "iops_wr",
+                     (json_int_t)limits->iops_wr, "bps", (json_int_t)limits->bps, "bps_rd",
+                     (json_int_t)limits->bps_rd, "bps_wr", (json_int_t)limits->bps_wr);
+}
+
+json_t *status_json_cdroms(const struct inventory *inventory)
+{
+    const struct inventory_disks *disks = &inventory->disks;
     const struct inventory_disk *disk;
     json_t *array;
     size_t i;
@@ -196,6 +207,6 @@ json_t *status_json(const struct inventory *inventory)
                      machine_json(&inventory->machine), "cpus", status_json_cpus(inventory),
                      "memory", status_json_memory(inventory), "disks",
                      status_json_disks(inventory), "scsi_buses", buses_json(&inventory->disks),
-                     "cdroms", cdroms_json(&inventory->disks), "agent",
+                     "cdroms", status_json_cdroms(inventory), "agent",
                      agent_json(&inventory->guest), "pending");
 }

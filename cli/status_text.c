@@ -273,16 +273,37 @@ void status_text_disks(struct output *out, const struct inventory *inventory)
     table_print(&table, out, 2);
 }
 
+static void print_limit(struct output *out, const char *what, uint64_t iops, uint64_t bps)
+{
+    char size[SIZE_TEXT_MAX];
+
+    if (iops > 0)
+        output_print(out, "  %s%" PRIu64 " operations/s\n", what, iops);
+    if (bps > 0)
+        output_print(out, "  %s%s/s\n", what, size_format(bps, size));
+}
+
+void status_text_limits(struct output *out, const struct inventory_disk *disk)
+{
+    static const struct qapi_limits none;
+    const struct qapi_limits *limits = &disk->limits;
+
+    output_print(out, "disk %s%s\n", disk->id,
+                 memcmp(limits, &none, sizeof(none)) == 0 ? ": no limits" : "");
+    print_limit(out, "", limits->iops, limits->bps);
+    print_limit(out, "reading ", limits->iops_rd, limits->bps_rd);
+    print_limit(out, "writing ", limits->iops_wr, limits->bps_wr);
+}
+
 /* ---- all ---- */
 
-static void print_cdroms(struct output *out, const struct inventory_disks *disks)
+void status_text_cdroms(struct output *out, const struct inventory *inventory)
 {
+    const struct inventory_disks *disks = &inventory->disks;
     struct table table = {.columns = 3};
     const struct inventory_disk *disk;
     size_t i;
 
-    if (count_disks(disks, true) == 0)
-        return;
     output_print(out, "CD-ROMs  %zu\n", count_disks(disks, true));
     for (i = 0; i < disks->disk_count; i++) {
         disk = &disks->disks[i];
@@ -333,5 +354,6 @@ void status_text(struct output *out, const struct inventory *inventory)
     print_cpu_line(out, inventory);
     status_text_memory(out, inventory);
     status_text_disks(out, inventory);
-    print_cdroms(out, &inventory->disks);
+    if (count_disks(&inventory->disks, true) > 0)
+        status_text_cdroms(out, inventory);
 }

@@ -52,6 +52,16 @@ void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret)
     (void)field_unsigned(data, "node", &ret->node);
 }
 
+static void read_limits(const json_t *inserted, struct qapi_limits *ret)
+{
+    (void)field_u64(inserted, "iops", &ret->iops);
+    (void)field_u64(inserted, "iops_rd", &ret->iops_rd);
+    (void)field_u64(inserted, "iops_wr", &ret->iops_wr);
+    (void)field_u64(inserted, "bps", &ret->bps);
+    (void)field_u64(inserted, "bps_rd", &ret->bps_rd);
+    (void)field_u64(inserted, "bps_wr", &ret->bps_wr);
+}
+
 void qapi_read_block(const json_t *row, struct qapi_block *ret)
 {
     const json_t *inserted = field_object(row, "inserted");
@@ -69,6 +79,7 @@ void qapi_read_block(const json_t *row, struct qapi_block *ret)
         .read_only = field_bool(inserted, "ro", false),
     };
     (void)field_u64(image, "virtual-size", &ret->bytes);
+    read_limits(inserted, &ret->limits);
 }
 
 /* QEMU gives the slot's number as a string. */

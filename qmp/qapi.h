@@ -40,6 +40,13 @@ struct qapi_memory_device {
 
 void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret);
 
+/* What block_set_io_throttle sets: operations and bytes a second, 0: no limit. A total excludes the
+ * limits of its directions. */
+struct qapi_limits {
+    uint64_t iops, iops_rd, iops_wr;
+    uint64_t bps, bps_rd, bps_wr;
+};
+
 /* A row of query-block. */
 struct qapi_block {
     const char *qdev; /* id or QOM path of the device, "": no device uses this drive */
@@ -52,6 +59,7 @@ struct qapi_block {
     const char *node;
     uint64_t bytes;
     bool read_only;
+    struct qapi_limits limits;
 };
 
 void qapi_read_block(const json_t *row, struct qapi_block *ret);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "qmp/qapi.h"
 #include "qmp/qga.h"
 #include "qmp/qga_use.h"
 #include "vmm/gather.h"
@@ -135,6 +136,7 @@ SLIST_HEAD(inventory_scsi_device_list, inventory_scsi_device);
 /* A disk or CD-ROM drive on any bus, with or without a medium. */
 struct inventory_disk {
     char id[INVENTORY_PATH_MAX];  /* the device's id, or its QOM path when it has none */
+    char qdev[INVENTORY_PATH_MAX]; /* what QMP's block commands call it */
     char bus[INVENTORY_ID_MAX];   /* "" when it is not on a bus that we know */
     bool on_scsi; /* bus, scsi_id and lun are set */
     unsigned scsi_id;
@@ -148,6 +150,7 @@ struct inventory_disk {
     char node[64];
     uint64_t bytes;
     bool read_only;
+    struct qapi_limits limits;
     char serial[INVENTORY_SERIAL_MAX];
 };
 
@@ -261,6 +264,10 @@ const struct inventory_memory_device *inventory_find_memory(const struct invento
  * told. Rests on INVENTORY_GUEST_ZONES. */
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,
                              char *reason, size_t size);
+
+/* The drive with this id, NULL when there is none. */
+const struct inventory_disk *inventory_find_drive(const struct inventory *inventory,
+                                                  const char *id);
 
 /* The guest's name of a disk, "/dev/sda", where it is certain: by serial, or by a LUN that no other
  * has where the agent gives no serials. NULL when it is not. */

@@ -31,6 +31,10 @@ static const struct operation_kind *const kinds[] = {
     [OPERATION_VIRTIO_MEM_RESIZE] = &virtio_mem_resize_kind,
     [OPERATION_BACKEND_REMOVE] = &backend_remove_kind,
     [OPERATION_NODE_REMOVE] = &node_remove_kind,
+    [OPERATION_DISK_RESIZE] = &disk_resize_kind,
+    [OPERATION_DISK_THROTTLE] = &disk_throttle_kind,
+    [OPERATION_CDROM_INSERT] = &cdrom_insert_kind,
+    [OPERATION_CDROM_EJECT] = &cdrom_eject_kind,
 };
 
 _Static_assert(COUNT_OF(kinds) == OPERATION_TYPES_, "every type has its kind");
@@ -63,8 +67,9 @@ void operation_stop_waiting(struct operation *operation)
 /* A request that stands is kept in the record until somebody has seen its end. */
 static void update_record(struct operation *operation, enum verdict verdict)
 {
-    bool stands = verdict == VERDICT_PENDING || (verdict == VERDICT_INTERRUPTED &&
-                                                 operation->state == OPERATION_AWAITING_GUEST);
+    bool stands = (verdict == VERDICT_PENDING && !operation->hesitated) ||
+                  (verdict == VERDICT_INTERRUPTED &&
+                   operation->state == OPERATION_AWAITING_GUEST);
 
     if (operation->state == OPERATION_NEW || operation->request.dry_run ||
         operation->taking_back != NULL) /* which keeps its own */
@@ -176,8 +181,6 @@ void operation_finish_pending(struct operation *operation, const struct error *e
 
 /* ---- sending ---- */
 
-static void send_step(struct operation *operation);
-
 /* A removal that was asked for before: of a PCI device QEMU says so, of one that has gone since it
  * knows nothing. */
 static bool is_under_way_already(const struct operation *operation, const struct error *error)
@@ -222,11 +225,13 @@ static void on_step(void *user, const struct reply *reply)
         await_guest(operation);
     else if (operation->interrupted)
         operation_roll_back(operation, &operation->result.error);
+    else if (operation->steps[operation->steps_done].is_due != NULL)
+        operation_await_step(operation);
     else
-        send_step(operation);
+        operation_send_step(operation);
 }
 
-static void send_step(struct operation *operation)
+void operation_send_step(struct operation *operation)
 {
     struct operation_step *step = &operation->steps[operation->steps_done];
     struct error error = ERROR_INIT;
@@ -238,6 +243,7 @@ static void send_step(struct operation *operation)
         .user = operation,
     };
 
+    operation->state = OPERATION_SENT;
     operation->asked_peer = PEER_QMP;
     operation->asked = vm_submit(operation->vm, PEER_QMP, &request, &error);
     if (operation->asked < 0) {
@@ -296,10 +302,9 @@ static void begin(struct operation *operation)
         await_guest(operation);
         return;
     }
-    operation->state = OPERATION_SENT;
     if (operation->kind->removes)
         operation_record(operation); /* beforehand: we may be killed at any moment */
-    send_step(operation);
+    operation_send_step(operation);
 }
 
 static void on_inventory(void *user, struct inventory *inventory, const struct error *failure)

@@ -32,6 +32,10 @@ enum operation_type {
     OPERATION_VIRTIO_MEM_RESIZE,
     OPERATION_BACKEND_REMOVE, /* a memory backend or a block node that nobody uses */
     OPERATION_NODE_REMOVE,
+    OPERATION_DISK_RESIZE,
+    OPERATION_DISK_THROTTLE,
+    OPERATION_CDROM_INSERT,
+    OPERATION_CDROM_EJECT,
     OPERATION_TYPES_ /* how many there are */
 };
 
@@ -48,6 +52,7 @@ struct operation_dimm {
     bool movable; /* online it so that it can be taken back */
 };
 
+/* A medium has a file and a format. */
 struct operation_disk {
     const char *file;
     const char *format; /* NULL: found by name and content; see vmm/image.h */
@@ -56,6 +61,12 @@ struct operation_disk {
     bool lun_set;
     unsigned lun;
     bool read_only;
+};
+
+/* In a second, all in all; 0: as much as it can. What is not set stays as it is. */
+struct operation_limits {
+    bool iops_set, bps_set;
+    uint64_t iops, bps;
 };
 
 /* What to do. Strings are borrowed until the operation has ended. */
@@ -73,6 +84,8 @@ struct operation_request {
     double timeout_ms;
     struct operation_dimm dimm;
     struct operation_disk disk;
+    uint64_t bytes; /* that a disk is to have */
+    struct operation_limits limits;
 };
 
 struct operation_stage {

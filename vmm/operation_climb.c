@@ -356,6 +356,10 @@ void operation_on_timer(void *user)
 
     if (operation->state == OPERATION_SENT)
         return; /* the step's reply goes on from here */
+    if (operation->state == OPERATION_AWAITING_STEP) {
+        operation_await_step(operation);
+        return;
+    }
     if (operation->interrupted) {
         if (operation->state == OPERATION_AWAITING_GUEST)
             operation_add_left(operation, operation->result.id);
@@ -417,7 +421,11 @@ void operation_on_event(void *user, const struct qmp_event *event)
         operation_finish_failed(operation, qmp_client_failure(vm_qmp(operation->vm)));
         return;
     }
-    if (operation->state != OPERATION_AWAITING_GUEST || !is_hint(event->name))
+    if (!is_hint(event->name))
+        return;
+    if (operation->state == OPERATION_AWAITING_STEP && operation->asked == 0)
+        operation_await_step(operation);
+    if (operation->state != OPERATION_AWAITING_GUEST)
         return;
     if (strcmp(event->name, "RESET") == 0 && operation->kind->removes) {
         operation->heard = false; /* whatever the guest knew, it has forgotten */

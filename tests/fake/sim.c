@@ -355,7 +355,8 @@ unsigned sim_changes(const struct sim *sim)
 {
     static const char *const changing[] = {
         "device_add",   "device_del", "object-add",      "object-del",
-        "blockdev-add", "qom-set",    "blockdev-del",
+        "blockdev-add", "qom-set",    "blockdev-del",    "blockdev-open-tray",
+        "block_resize", "block_set_io_throttle",
     };
     unsigned count = 0, i;
 

@@ -18,6 +18,8 @@
 #define SIM_CPUS_MAX 32
 #define SIM_DIMMS_MAX 32
 #define SIM_NODES_MAX 32
+#define SIM_CDROMS_MAX 4
+#define SIM_FILE_MAX 65536
 #define SIM_BLOCKS_MAX 512
 #define SIM_PORTS_MAX 16
 #define SIM_VIRTIO_MEMS_MAX 4
@@ -52,10 +54,19 @@ struct sim_virtio_mem {
     unsigned node;
 };
 
+/* A CD-ROM drive. */
+struct sim_cdrom {
+    char id[64], node[64]; /* node: the medium's, "" without one */
+    bool tray_open;
+    bool locked; /* by the guest */
+};
+
 /* A block node, and the scsi-hd that uses it, if any. */
 struct sim_disk {
     char node[64], file[512], driver[16];
     bool read_only;
+    uint64_t bytes;
+    uint64_t limits[6]; /* of block_set_io_throttle, in the order of its documentation */
     char id[64], bus[64], serial[64]; /* id is "" while no device uses it */
     unsigned scsi_id, lun;
     bool seen; /* by the guest */
@@ -102,8 +113,11 @@ struct sim_guest {
     uint64_t block_bytes;
     struct sim_block blocks[SIM_BLOCKS_MAX];
     unsigned block_count;
+    bool opens_trays;    /* that it has locked, when QEMU asks it to */
+    bool has_no_drives;  /* /dev/sr0, for lack of a driver */
     int64_t open_handle; /* of a file; 0: none */
-    unsigned open_disk;
+    unsigned char file[SIM_FILE_MAX];
+    size_t file_size, file_at;
 };
 
 enum sim_action {
@@ -150,6 +164,8 @@ struct sim {
     unsigned virtio_mem_count;
     struct sim_port ports[SIM_PORTS_MAX];
     unsigned port_count;
+    struct sim_cdrom cdroms[SIM_CDROMS_MAX]; /* on another bus */
+    unsigned cdrom_count;
     struct sim_guest guest;
     json_t *disabled;  /* agent commands: name -> true */
 
@@ -183,9 +199,11 @@ void sim_end(struct sim *sim);
 void sim_fault(struct sim *sim, struct sim_fault fault);
 void sim_disable(struct sim *sim, const char *agent_command);
 
-/* Adds a DIMM or a disk that is there from the beginning, and that the guest has online. */
+/* Adds a DIMM, a disk or a CD-ROM drive (file: what is in it, or NULL) that is there from the
+ * beginning, and that the guest has online. */
 void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes);
 void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun);
+void sim_put_cdrom(struct sim *sim, const char *id, const char *file);
 
 /* Adds a virtio-mem that is there from the beginning, still empty. */
 struct sim_virtio_mem *sim_put_virtio_mem(struct sim *sim, const char *id, uint64_t addr,
@@ -212,5 +230,7 @@ unsigned sim_changes(const struct sim *sim);
 struct sim_dimm *sim_find_dimm(struct sim *sim, const char *id);
 struct sim_disk *sim_find_disk(struct sim *sim, const char *id);
 struct sim_virtio_mem *sim_find_virtio_mem(struct sim *sim, const char *id);
+struct sim_disk *sim_find_node(struct sim *sim, const char *node);
+struct sim_cdrom *sim_find_cdrom(struct sim *sim, const char *id);
 
 #endif

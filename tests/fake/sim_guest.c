@@ -16,6 +16,7 @@ static const char *const agent_commands[] = {
     "guest-get-disks",
     "guest-file-open",
     "guest-file-read",
+    "guest-file-seek",
     "guest-file-close",
 };
 
@@ -162,41 +163,93 @@ static json_t *get_disks(const struct sim *sim)
     return sim_return(list);
 }
 
-static json_t *open_file(struct sim *sim, const json_t *arguments)
+/* A page 0x80: 00 80 00 length serial. */
+static bool put_page(struct sim *sim, unsigned disk)
 {
-    const char *path = json_string_value(json_object_get(arguments, "path"));
-    unsigned disk;
+    const char *serial = disk < sim->disk_count ? sim->disks[disk].serial : "";
+    size_t length = strlen(serial);
+
+    if (!sim->guest.has_vpd || disk >= sim->disk_count)
+        return false;
+    memcpy(sim->guest.file, (const unsigned char[]){0x00, 0x80, 0x00, (unsigned char)length}, 4);
+    memcpy(sim->guest.file + 4, serial, length);
+    sim->guest.file_size = 4 + length;
+    return true;
+}
+
+static bool put_medium(struct sim *sim, unsigned drive)
+{
+    const struct sim_disk *node =
+        drive < sim->cdrom_count ? sim_find_node(sim, sim->cdroms[drive].node) : NULL;
+    FILE *file = node != NULL && !sim->guest.has_no_drives ? fopen(node->file, "re") : NULL;
+
+    if (file == NULL)
+        return false;
+    sim->guest.file_size = fread(sim->guest.file, 1, SIM_FILE_MAX, file);
+    fclose(file);
+    return true;
+}
+
+static bool put_file(struct sim *sim, const char *path)
+{
+    unsigned drive;
     char letter;
     int used = 0;
 
-    if (sscanf(path, "/sys/block/sd%c/device/vpd_pg80%n", &letter, &used) != 1 ||
-        path[used] != '\0' || used == 0)
-        fake_fail("vmplug opens %s in the guest", path);
-    disk = (unsigned)(letter - 'a');
-    if (!sim->guest.has_vpd || disk >= sim->disk_count)
-        return sim_error("GenericError", "failed to open file '%s': No such file or directory",
-                         path);
+    if (sscanf(path, "/sys/block/sd%c/device/vpd_pg80%n", &letter, &used) == 1 && used > 0 &&
+        path[used] == '\0')
+        return put_page(sim, (unsigned)(letter - 'a'));
+    used = 0;
+    if (sscanf(path, "/sys/block/sd%c/size%n", &letter, &used) == 1 && used > 0 &&
+        path[used] == '\0' && (unsigned)(letter - 'a') < sim->disk_count) {
+        sim->guest.file_size = (size_t)snprintf(
+            (char *)sim->guest.file, SIM_FILE_MAX, "%llu\n",
+            (unsigned long long)sim->disks[letter - 'a'].bytes / 512);
+        return true;
+    }
+    if (sscanf(path, "/dev/sr%u%n", &drive, &used) == 1 && used > 0 && path[used] == '\0')
+        return put_medium(sim, drive);
+    fake_fail("vmplug opens %s in the guest", path);
+}
+
+static json_t *open_file(struct sim *sim, const json_t *arguments)
+{
+    const char *path = json_string_value(json_object_get(arguments, "path"));
+
     if (sim->guest.open_handle != 0)
         fake_fail("vmplug left a file open in the guest");
+    if (!put_file(sim, path))
+        return sim_error("GenericError", "failed to open file '%s': No such file or directory",
+                         path);
+    sim->guest.file_at = 0;
     sim->guest.open_handle = 1000;
-    sim->guest.open_disk = disk;
     return sim_return(json_integer(1000));
 }
 
-/* guest-file-read's base64 of a page 0x80: 00 80 00 length serial. */
-static json_t *read_file(const struct sim *sim)
+static json_t *seek_file(struct sim *sim, const json_t *arguments)
+{
+    sim_check_arguments("guest-file-seek", arguments, "handle offset whence");
+    sim->guest.file_at = (size_t)json_integer_value(json_object_get(arguments, "offset"));
+    return sim_return(json_pack("{s:I, s:b}", "position", (json_int_t)sim->guest.file_at, "eof",
+                                0));
+}
+
+static json_t *read_file(struct sim *sim, const json_t *arguments)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned char page[256] = {0x00, 0x80};
-    const char *serial = sim->disks[sim->guest.open_disk].serial;
-    size_t size = 4 + strlen(serial), i;
-    char text[512], *at = text;
+    const struct sim_guest *guest = &sim->guest;
+    size_t count = (size_t)json_integer_value(json_object_get(arguments, "count"));
+    size_t left = guest->file_at < guest->file_size ? guest->file_size - guest->file_at : 0;
+    size_t size = count < left ? count : left, i;
+    unsigned char bytes[4096 + 2] = {0};
+    char text[8192], *at = text;
     unsigned bits;
 
-    page[3] = (unsigned char)strlen(serial);
-    memcpy(page + 4, serial, strlen(serial));
+    if (size > 4096)
+        fake_fail("vmplug reads a lot at once");
+    memcpy(bytes, guest->file + guest->file_at, size);
     for (i = 0; i < size; i += 3) {
-        bits = (unsigned)(page[i] << 16 | page[i + 1] << 8 | page[i + 2]);
+        bits = (unsigned)(bytes[i] << 16 | bytes[i + 1] << 8 | bytes[i + 2]);
         *at++ = digits[bits >> 18];
         *at++ = digits[bits >> 12 & 63];
         *at++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
@@ -204,7 +257,7 @@ static json_t *read_file(const struct sim *sim)
     }
     *at = '\0';
     return sim_return(json_pack("{s:I, s:s, s:b}", "count", (json_int_t)size, "buf-b64", text,
-                                "eof", 1));
+                                "eof", size < count));
 }
 
 static json_t *close_file(struct sim *sim, const json_t *arguments)
@@ -236,7 +289,9 @@ json_t *sim_agent_do(struct sim *sim, const char *command, const json_t *argumen
     if (strcmp(command, "guest-file-open") == 0)
         return open_file(sim, arguments);
     if (strcmp(command, "guest-file-read") == 0)
-        return read_file(sim);
+        return read_file(sim, arguments);
+    if (strcmp(command, "guest-file-seek") == 0)
+        return seek_file(sim, arguments);
     if (strcmp(command, "guest-file-close") == 0)
         return close_file(sim, arguments);
     return sim_error("CommandNotFound", "The command %s has not been found", command);

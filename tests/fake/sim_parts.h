@@ -48,6 +48,15 @@ uint64_t sim_virtio_mem_end(const struct sim *sim);
 json_t *sim_qom_set(struct sim *sim, const json_t *arguments);
 void sim_virtio_mem_work(struct sim *sim);
 
+/* The commands on drives and their media; NULL when it is none of them. */
+json_t *sim_media_do(struct sim *sim, const char *command, const json_t *arguments);
+
+/* Appends the CD-ROM drives to the rows of query-block. */
+void sim_list_cdroms(struct sim *sim, json_t *rows);
+
+/* What a row of query-block says of the node in a drive. */
+json_t *sim_inserted(const struct sim_disk *node);
+
 void sim_emit(struct sim *sim, const char *event, json_t *data);
 
 #endif

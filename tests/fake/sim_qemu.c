@@ -44,7 +44,7 @@ struct sim_disk *sim_find_disk(struct sim *sim, const char *id)
     return NULL;
 }
 
-static struct sim_disk *find_node(struct sim *sim, const char *node)
+struct sim_disk *sim_find_node(struct sim *sim, const char *node)
 {
     unsigned i;
 
@@ -64,7 +64,7 @@ static bool device_exists(struct sim *sim, const char *id)
             return true;
     }
     return sim_find_dimm(sim, id) != NULL || sim_find_disk(sim, id) != NULL ||
-           sim_find_virtio_mem(sim, id) != NULL;
+           sim_find_virtio_mem(sim, id) != NULL || sim_find_cdrom(sim, id) != NULL;
 }
 
 /* ---- what is there from the beginning ---- */
@@ -87,7 +87,8 @@ void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned 
 {
     struct sim_disk *disk = &sim->disks[sim->disk_count++];
 
-    *disk = (struct sim_disk){.driver = "raw", .file = "disk.raw", .bus = "scsi0.0", .lun = lun};
+    *disk = (struct sim_disk){.driver = "raw", .file = "disk.raw", .bus = "scsi0.0", .lun = lun,
+                              .bytes = 64 * SIM_MIB};
     copy(disk->id, sizeof(disk->id), id);
     (void)snprintf(disk->node, sizeof(disk->node), "%.50s-node", id);
     copy(disk->serial, sizeof(disk->serial), serial);
@@ -151,7 +152,7 @@ static json_t *query_memory_devices(const struct sim *sim)
     return sim_return(list);
 }
 
-static json_t *query_block(const struct sim *sim)
+static json_t *query_block(struct sim *sim)
 {
     json_t *list = json_array();
     const struct sim_disk *disk;
@@ -161,13 +162,11 @@ static json_t *query_block(const struct sim *sim)
         disk = &sim->disks[i];
         if (disk->id[0] == '\0')
             continue;
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:{s:s, s:s, s:s, s:b, s:{s:s, s:I}}}",
-                            "device", "", "qdev", disk->id, "type", "unknown", "removable", 0,
-                            "locked", 0, "inserted", "file", disk->file, "drv", disk->driver,
-                            "node-name", disk->node, "ro", disk->read_only, "image", "filename",
-                            disk->file, "virtual-size", (json_int_t)(64 * SIM_MIB)));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "device", "",
+                                              "qdev", disk->id, "type", "unknown", "removable", 0,
+                                              "locked", 0, "inserted", sim_inserted(disk)));
     }
+    sim_list_cdroms(sim, list);
     return sim_return(list);
 }
 
@@ -250,6 +249,8 @@ static void list_peripherals(const struct sim *sim, json_t *list)
         if (sim->disks[i].id[0] != '\0')
             add_row(list, sim->disks[i].id, "child<scsi-hd>");
     }
+    for (i = 0; i < sim->cdrom_count; i++)
+        add_row(list, sim->cdroms[i].id, "child<ide-cd>");
 }
 
 /* An HBA has a bus, "scsi0.0", and that has the disks on it. */
@@ -358,12 +359,16 @@ static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
     struct sim_disk *disk = &sim->disks[sim->disk_count];
 
     sim_check_arguments("blockdev-add", arguments, "driver node-name file read-only");
-    sim_check_arguments("blockdev-add file", file, "driver filename");
-    if (find_node(sim, node) != NULL)
+    if (strcmp(text_of(file, "driver"), "nbd") == 0)
+        sim_check_arguments("blockdev-add file", file, "driver server export open-timeout");
+    else
+        sim_check_arguments("blockdev-add file", file, "driver filename");
+    if (sim_find_node(sim, node) != NULL)
         return sim_error("GenericError", "Duplicate nodes with node-name='%s'", node);
     if (strlen(node) > 31)
         return sim_error("GenericError", "Node name too long");
-    *disk = (struct sim_disk){.read_only = json_is_true(json_object_get(arguments, "read-only"))};
+    *disk = (struct sim_disk){.read_only = json_is_true(json_object_get(arguments, "read-only")),
+                              .bytes = 64 * SIM_MIB};
     copy(disk->node, sizeof(disk->node), node);
     copy(disk->driver, sizeof(disk->driver), text_of(arguments, "driver"));
     copy(disk->file, sizeof(disk->file), text_of(file, "filename"));
@@ -373,11 +378,16 @@ static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
 
 static json_t *blockdev_del(struct sim *sim, const char *node)
 {
-    struct sim_disk *disk = find_node(sim, node);
+    struct sim_disk *disk = sim_find_node(sim, node);
+    bool in_use;
+    unsigned i;
 
     if (disk == NULL)
         return sim_error("GenericError", "Failed to find node with node-name='%s'", node);
-    if (disk->id[0] != '\0')
+    in_use = disk->id[0] != '\0';
+    for (i = 0; i < sim->cdrom_count; i++)
+        in_use = in_use || strcmp(sim->cdroms[i].node, node) == 0;
+    if (in_use)
         return sim_error("GenericError", "Node %s is in use", node);
     *disk = sim->disks[--sim->disk_count];
     return sim_return(json_object());
@@ -444,7 +454,7 @@ static json_t *add_dimm(struct sim *sim, const json_t *arguments)
 
 static json_t *add_disk(struct sim *sim, const json_t *arguments)
 {
-    struct sim_disk *disk = find_node(sim, text_of(arguments, "drive"));
+    struct sim_disk *disk = sim_find_node(sim, text_of(arguments, "drive"));
     unsigned lun = (unsigned)json_integer_value(json_object_get(arguments, "lun"));
     unsigned scsi_id = (unsigned)json_integer_value(json_object_get(arguments, "scsi-id"));
     const char *bus = text_of(arguments, "bus");
@@ -547,6 +557,8 @@ json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments
 {
     json_t *answer = query(sim, command, arguments);
 
+    if (answer == NULL)
+        answer = sim_media_do(sim, command, arguments);
     if (answer != NULL)
         return answer;
     if (strcmp(command, "object-add") == 0)
