@@ -93,22 +93,32 @@ static void tell_more(struct sim *sim)
     sim->telling = false;
 }
 
-void sim_eject(struct sim *sim, bool is_cpu, unsigned slot)
+static void begin_telling(struct sim *sim, bool ejecting, bool is_cpu, unsigned slot)
 {
-    sim_plugged(sim, is_cpu, slot);
-    sim->ejecting = true;
-    sim->telling = !sim->guest.ignores_eject;
-}
-
-void sim_plugged(struct sim *sim, bool is_cpu, unsigned slot)
-{
-    sim->telling = true;
-    sim->ejecting = false;
+    sim->telling = !ejecting || !sim->guest.ignores_eject;
+    sim->ejecting = ejecting;
     sim->telling_cpu = is_cpu;
     sim->telling_slot = slot;
     sim->told = 0;
     if (sim->event_first)
         tell_more(sim);
+}
+
+void sim_eject(struct sim *sim, bool is_cpu, unsigned slot)
+{
+    begin_telling(sim, true, is_cpu, slot);
+}
+
+void sim_plugged(struct sim *sim, bool is_cpu, unsigned slot)
+{
+    begin_telling(sim, false, is_cpu, slot);
+}
+
+void sim_reset(struct sim *sim)
+{
+    sim->telling = false;
+    sim->qmp.wake_ms = CLOCK_NEVER_MS;
+    sim_emit(sim, "RESET", json_pack("{s:b, s:s}", "guest", 0, "reason", "host-qmp-system-reset"));
 }
 
 static void on_woken(void *user)
@@ -264,6 +274,7 @@ struct sim *sim_new(void)
     (void)snprintf(name, sizeof(name), "sim%u-agent", number++);
     server_open(&sim->agent, fake_path(name), &agent_handler, sim);
     sim->greets = sim->has_cpus = sim->has_ost = true;
+    sim->major = 7;
     sim->scsi_count = 1;
     sim->types = json_object();
     sim->cpu_count = 4;
@@ -361,5 +372,6 @@ unsigned sim_changes(const struct sim *sim)
     for (i = 0; i < sizeof(changing) / sizeof(changing[0]); i++)
         count += sim_count(sim, SIM_QMP, changing[i]);
     return count + sim_count(sim, SIM_AGENT, "guest-set-vcpus") +
-           sim_count(sim, SIM_AGENT, "guest-set-memory-blocks");
+           sim_count(sim, SIM_AGENT, "guest-set-memory-blocks") +
+           sim_count(sim, SIM_AGENT, "guest-file-write");
 }

@@ -27,6 +27,9 @@ void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot);
 /* The guest is asked to give something back: the last of its answers decides. */
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
 
+/* The agent's file commands. NULL when it is none of them. */
+json_t *sim_file_do(struct sim *sim, const char *command, const json_t *arguments);
+
 void sim_emit(struct sim *sim, const char *event, json_t *data);
 
 #endif

@@ -23,12 +23,15 @@ static void say_deleted(struct sim *sim, const char *id, const char *child)
 static void unplug_cpu(struct sim *sim, unsigned slot)
 {
     struct sim_cpu *cpu = &sim->cpus[slot];
+    unsigned left = 0, i;
     char id[64];
 
     (void)snprintf(id, sizeof(id), "%s", cpu->id);
     cpu->present = false;
     cpu->id[0] = '\0';
-    if (sim->guest.vcpu_count >= sim->vcpus_per_slot)
+    for (i = 0; i < sim->cpu_count; i++)
+        left += sim->cpus[i].present ? sim->vcpus_per_slot : 0;
+    if (sim->guest.vcpu_count > left && !sim->guest.keeps_showing) /* else it never showed it */
         sim->guest.vcpu_count -= sim->vcpus_per_slot;
     say_deleted(sim, id, "/lapic");
 }
@@ -56,7 +59,8 @@ static void unplug_dimm(struct sim *sim, unsigned slot)
         return;
     gone = sim->dimms[i];
     sim->dimms[i] = sim->dimms[--sim->dimm_count];
-    hide_blocks(&sim->guest, gone.addr, gone.bytes);
+    if (!sim->guest.keeps_showing)
+        hide_blocks(&sim->guest, gone.addr, gone.bytes);
     say_deleted(sim, gone.id, "");
 }
 
@@ -85,6 +89,23 @@ static bool find_cpu(const struct sim *sim, const char *id, unsigned *ret_slot)
     return false;
 }
 
+/* The board asks the guest; one without _OST may have it refused by an event. */
+static void ask_guest(struct sim *sim, const char *id, bool is_cpu, unsigned slot)
+{
+    char path[128];
+
+    if (sim->unplug_error == NULL) {
+        sim_eject(sim, is_cpu, slot);
+    } else if (strcmp(sim->unplug_error, "MEM_UNPLUG_ERROR") == 0) {
+        sim_emit(sim, sim->unplug_error,
+                 json_pack("{s:s, s:s}", "device", id, "msg", "Memory hotunplug rejected by the "
+                           "guest"));
+    } else {
+        (void)snprintf(path, sizeof(path), PERIPHERAL "%s", id);
+        sim_emit(sim, sim->unplug_error, json_pack("{s:s, s:s}", "device", id, "path", path));
+    }
+}
+
 json_t *sim_device_del(struct sim *sim, const char *id)
 {
     struct sim_dimm *dimm = sim_find_dimm(sim, id);
@@ -95,11 +116,11 @@ json_t *sim_device_del(struct sim *sim, const char *id)
         disk->id[0] = '\0';
         say_deleted(sim, id, "");
     } else if (dimm != NULL) {
-        sim_eject(sim, false, dimm->slot);
+        ask_guest(sim, dimm->id, false, dimm->slot);
     } else if (find_cpu(sim, id, &slot)) {
         if (slot == 0)
             return sim_error("GenericError", "Boot CPU is unpluggable");
-        sim_eject(sim, true, slot);
+        ask_guest(sim, sim->cpus[slot].id, true, slot);
     } else {
         return sim_error("DeviceNotFound", "Device '%s' not found", id);
     }
