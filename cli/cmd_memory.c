@@ -16,7 +16,9 @@ static int list(struct invocation *invocation)
 {
     int exit_code = 0;
     struct inventory *inventory =
-        fetch(invocation, INVENTORY_MEMORY | INVENTORY_AGENT | INVENTORY_GUEST_MEMORY, &exit_code);
+        fetch(invocation,
+              INVENTORY_MEMORY | INVENTORY_AGENT | INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_ZONES,
+              &exit_code);
 
     if (inventory == NULL)
         return exit_code;
@@ -158,7 +160,9 @@ static const struct command commands[] = {
         .operands = "",
         .summary = "list the DIMMs, and how much of each the guest uses",
         .help = "ONLINE is how much of the DIMM's address range the guest has online, by its own "
-                "list of memory blocks.",
+                "list of memory blocks. CAN GO tells whether the guest can give it back: yes when "
+                "it has all of it as movable memory (see memory add --movable), no when its kernel "
+                "may have put something immovable into it, ? when its agent does not tell.",
         .examples = list_examples,
         .options = OPTIONS_VM,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

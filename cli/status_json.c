@@ -54,6 +54,21 @@ json_t *status_json_cpus(const struct inventory *inventory)
     return object;
 }
 
+/* Whether it can be taken back, and why not: known where the guest was asked for its zones. */
+static void add_removable(json_t *object, const struct inventory *inventory, size_t index)
+{
+    char reason[160];
+    bool can;
+
+    if ((inventory->parts & INVENTORY_GUEST_ZONES) == 0)
+        return;
+    (void)json_object_set_new(
+        object, "removable",
+        inventory_can_give_back(inventory, index, &can, reason, sizeof(reason)) ? json_boolean(can)
+                                                                               : json_null());
+    (void)json_object_set_new(object, "removable_reason", json_string(reason));
+}
+
 static json_t *memory_device_json(const struct inventory *inventory,
                                   const struct inventory_memory_device *device)
 {
@@ -80,6 +95,7 @@ json_t *status_json_memory(const struct inventory *inventory)
     for (i = 0; i < memory->device_count; i++) {
         slots_used += memory->devices[i].slot >= 0 ? 1 : 0;
         (void)json_array_append_new(devices, memory_device_json(inventory, &memory->devices[i]));
+        add_removable(json_array_get(devices, i), inventory, i);
     }
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o}", "base_bytes",

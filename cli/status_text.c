@@ -152,21 +152,36 @@ static void add_memory_device(struct table *table, const struct inventory *inven
         table_add(table, "-");
 }
 
+static void add_can_go(struct table *table, const struct inventory *inventory, size_t index)
+{
+    char reason[160];
+    bool can;
+
+    if (inventory_can_give_back(inventory, index, &can, reason, sizeof(reason)))
+        table_add(table, "%s: %s", can ? "yes" : "no", reason);
+    else
+        table_add(table, "?: %s", reason);
+}
+
 void status_text_memory(struct output *out, const struct inventory *inventory)
 {
-    static const char *const heads[] = {"ID",   "KIND",    "SIZE",  "SLOT",
-                                        "NODE", "ADDRESS", "ONLINE"};
+    static const char *const heads[] = {"ID",   "KIND",    "SIZE",   "SLOT",
+                                        "NODE", "ADDRESS", "ONLINE", "CAN GO"};
     const struct inventory_memory *memory = &inventory->memory;
-    struct table table = {.columns = COUNT_OF(heads)};
+    bool zones = (inventory->parts & INVENTORY_GUEST_ZONES) != 0;
+    struct table table = {.columns = COUNT_OF(heads) - (zones ? 0 : 1)};
     size_t i;
 
     print_memory_line(out, inventory);
     if (memory->device_count == 0)
         return;
-    for (i = 0; i < COUNT_OF(heads); i++)
+    for (i = 0; i < table.columns; i++)
         table_add(&table, "%s", heads[i]);
-    for (i = 0; i < memory->device_count; i++)
+    for (i = 0; i < memory->device_count; i++) {
         add_memory_device(&table, inventory, &memory->devices[i]);
+        if (zones)
+            add_can_go(&table, inventory, i);
+    }
     table_print(&table, out, 2);
 }
 

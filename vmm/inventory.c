@@ -12,6 +12,9 @@
 
 struct inventory_fetch {
     struct inventory_question question; /* first: the parts see no more than this */
+    struct vm *vm;
+    double timeout_ms, agent_timeout_ms;
+    bool zones_asked;
     inventory_done_fn *done;
     void *user;
 };
@@ -27,6 +30,7 @@ void inventory_free(struct inventory *inventory)
         json_decref(inventory->cpus.slots[i].props);
     free(inventory->cpus.slots);
     free(inventory->memory.devices);
+    free(inventory->memory.zones);
     while ((device = SLIST_FIRST(&inventory->disks.scsi_devices)) != NULL) {
         SLIST_REMOVE_HEAD(&inventory->disks.scsi_devices, link);
         free(device);
@@ -42,11 +46,33 @@ void inventory_free(struct inventory *inventory)
     free(inventory);
 }
 
+static void on_gathered(void *user, const struct error *failure);
+
+/* What can only be asked when the memory devices and the guest's blocks are known. */
+static bool ask_zones(struct inventory_fetch *fetch)
+{
+    struct inventory_question *question = &fetch->question;
+
+    if ((question->inventory->parts & INVENTORY_GUEST_ZONES) == 0 || fetch->zones_asked)
+        return false;
+    fetch->zones_asked = true;
+    question->gather = gather_new(fetch->vm, fetch->timeout_ms, fetch->agent_timeout_ms,
+                                  on_gathered, fetch, NULL);
+    if (question->gather == NULL)
+        return false;
+    inventory_zones_ask(question);
+    gather_begin(question->gather);
+    return true;
+}
+
 static void on_gathered(void *user, const struct error *failure)
 {
     struct inventory_fetch *fetch = user;
-    struct inventory_fetch ended = *fetch;
+    struct inventory_fetch ended;
 
+    if (failure == NULL && ask_zones(fetch))
+        return;
+    ended = *fetch;
     free(fetch);
     if (failure != NULL) {
         inventory_free(ended.question.inventory);
@@ -158,6 +184,9 @@ struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double ti
     }
     inventory->parts = parts;
     fetch->question = (struct inventory_question){.gather = gather, .inventory = inventory};
+    fetch->vm = vm;
+    fetch->timeout_ms = timeout_ms;
+    fetch->agent_timeout_ms = agent_timeout_ms;
     fetch->done = done;
     fetch->user = user;
     ask_all(&fetch->question, vm);
@@ -192,6 +221,23 @@ static bool is_present(const struct inventory *inventory, const char *path)
     return inventory_name_taken(inventory, path);
 }
 
+/* Did the removed device leave something behind that was to go with it? */
+static bool has_remains(const struct inventory *inventory, const json_t *cleanups)
+{
+    const char *key, *name;
+    json_t *cleanup, *value;
+    size_t i;
+
+    json_array_foreach(cleanups, i, cleanup) {
+        json_object_foreach(cleanup, key, value) {
+            name = json_string_value(value);
+            if (name != NULL && inventory_name_taken(inventory, name))
+                return true;
+        }
+    }
+    return false;
+}
+
 json_t *inventory_pending(const struct inventory *inventory, const json_t *record)
 {
     json_t *list = json_array();
@@ -205,7 +251,7 @@ json_t *inventory_pending(const struct inventory *inventory, const json_t *recor
         id = field_string(entry, "id", "");
         removal = strstr(operation, "-remove") != NULL;
         present = is_present(inventory, removal ? field_string(entry, "path", id) : id);
-        if (!present && (!removal || json_array_size(field_array(entry, "cleanups")) == 0))
+        if (!present && !(removal && has_remains(inventory, field_array(entry, "cleanups"))))
             continue;
         (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "operation", operation,
                                                     "id", id, "present", present));

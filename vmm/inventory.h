@@ -41,6 +41,7 @@ enum inventory_part {
     INVENTORY_GUEST_DISKS = 1 << 9,  /* guest-get-disks */
     INVENTORY_ACCEL = 1 << 10,       /* of INVENTORY_MACHINE the accelerator and QEMU's version */
     INVENTORY_GUEST_MOUNTS = 1 << 11, /* guest-get-fsinfo */
+    INVENTORY_GUEST_ZONES = 1 << 13,  /* of plugged memory; with _MEMORY and _GUEST_MEMORY */
 };
 
 struct inventory_machine {
@@ -87,6 +88,14 @@ struct inventory_memory_device {
     bool hotpluggable;
 };
 
+/* Where the guest has a block of plugged memory that is online. */
+struct inventory_zone {
+    size_t device; /* index among the memory devices */
+    uint64_t block;
+    bool known;
+    bool movable;
+};
+
 struct inventory_memory {
     bool known;
     uint64_t base_bytes;
@@ -96,6 +105,8 @@ struct inventory_memory {
     unsigned slots_total;
     struct inventory_memory_device *devices;
     size_t device_count;
+    struct inventory_zone *zones;
+    size_t zone_count;
 };
 
 /* A virtio-scsi bus. */
@@ -207,6 +218,11 @@ json_t *inventory_pending(const struct inventory *inventory, const json_t *recor
 
 /* Taken by a device, an object or a block node. */
 bool inventory_name_taken(const struct inventory *inventory, const char *id);
+
+/* Can the memory device of this index be taken back? Writes why, or why not. False when it can't be
+ * told. Rests on INVENTORY_GUEST_ZONES. */
+bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,
+                             char *reason, size_t size);
 
 /* The guest's name of a disk, "/dev/sda", where it is certain: by serial, or by a LUN that no other
  * has where the agent gives no serials. NULL when it is not. */

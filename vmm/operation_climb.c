@@ -94,8 +94,8 @@ static bool check_ledger(struct operation *operation)
     operation->result.ost_source = news->source;
     operation->result.ost_status = news->status;
     (void)error_set(&error, ERROR_REJECTED, operation->kind->refusal_fix,
-                    "the guest refused %s: %s",
-                    operation->kind->removes ? "to give it back" : operation->result.id,
+                    "the guest refused %s%s%s: %s", operation->kind->removes ? "to give " : "",
+                    operation->result.id, operation->kind->removes ? " back" : "",
                     ost_meaning(news->source, news->status, meaning));
     operation_refused(operation, &error);
     return false;
@@ -396,7 +396,7 @@ static bool has_given_up(struct operation *operation, const struct qmp_event *ev
          strcmp(field_string(event->data, "path", ""), operation->path) != 0))
         return false;
     (void)error_set(&operation->result.error, ERROR_REJECTED, operation->kind->refusal_fix,
-                    "the guest refused to give it back%s%.200s",
+                    "the guest refused to give %s back%s%.200s", operation->result.id,
                     field_string(event->data, "msg", NULL) != NULL ? ": " : "",
                     field_string(event->data, "msg", ""));
     return true;

@@ -96,13 +96,29 @@ static bool is_well_formed(const char *id, size_t length_max)
     return length > 0 && length <= length_max && isalpha((unsigned char)id[0]);
 }
 
+/* Its removal is pending, or has ended and left something behind. */
+static bool is_going(const struct operation *operation, const char *id)
+{
+    AUTO_JSON json_t *record = record_list(vm_record(operation->vm));
+    AUTO_JSON json_t *pending = inventory_pending(operation->before, record);
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(pending, i, entry) {
+        if (strcmp(field_string(entry, "id", ""), id) == 0 &&
+            strstr(field_string(entry, "operation", ""), "-remove") != NULL)
+            return true;
+    }
+    return false;
+}
+
 int operation_choose_id(struct operation *operation, const char *prefix, unsigned first,
                         size_t length_max, struct error *error)
 {
     char *id = operation->result.id;
     const char *wanted = operation->request.id;
 
-    if (wanted != NULL && record_has(vm_record(operation->vm), wanted, "-remove"))
+    if (wanted != NULL && is_going(operation, wanted))
         return error_set(error, ERROR_BLOCKED, "see its removal through with vmplug wait ID, or "
                          "choose another --id",
                          "the guest has been asked to give '%s' back, and that is pending", wanted);
@@ -120,7 +136,7 @@ int operation_choose_id(struct operation *operation, const char *prefix, unsigne
     do {
         (void)snprintf(id, OPERATION_ID_MAX, "%s%u", prefix, first++);
     } while (inventory_name_taken(operation->before, id) ||
-             record_has(vm_record(operation->vm), id, "-remove"));
+             is_going(operation, id));
     return 0;
 }
 
