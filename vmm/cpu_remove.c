@@ -19,7 +19,7 @@ static const struct inventory_cpu *find_cpu(const struct inventory_cpus *cpus, c
     char number[16];
     size_t i;
 
-    for (i = 0; i < cpus->slot_count; i++) {
+    for (i = 0; i < cpus->slot_count && *name != '\0'; i++) {
         (void)snprintf(number, sizeof(number), "%u", cpus->slots[i].slot);
         if (strcmp(cpus->slots[i].id, name) == 0 || strcmp(number, name) == 0)
             return &cpus->slots[i];
@@ -87,6 +87,10 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
         return;
     }
     free(cpus);
+    if (count == 0) { /* no guest has none: that is no answer */
+        operation_look_later(operation);
+        return;
+    }
     if (operation->request.resume || count + operation->vcpus_count <= before ||
         !operation->before->has_ost) /* there, absent ones are listed as offline */
         operation_confirmed(operation);

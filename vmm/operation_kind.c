@@ -193,11 +193,11 @@ void operation_record(struct operation *operation)
         (void)json_array_append_new(cleanups, json_pack("{s:s}", cleanup->argument,
                                                         cleanup->name));
     }
-    entry = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:o}", "operation",
+    entry = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:b, s:o}", "operation",
                       operation->kind->name, "id", operation->result.id, "path", operation->path,
                       "slot", (int)operation->slot, "addr", (json_int_t)operation->addr, "bytes",
                       (json_int_t)operation->bytes, "guest_name", operation->guest_name,
-                      "cleanups", cleanups);
+                      "realized", operation->realized_once, "cleanups", cleanups);
     if (!record_put(vm_record(operation->vm), entry) && vm_record(operation->vm) != NULL)
         operation_detail(operation, "note",
                          json_string("this request could not be recorded: vmplug will not know of "
@@ -221,6 +221,7 @@ int operation_take_up_removal(struct operation *operation, struct error *error)
     (void)field_unsigned(entry, "slot", &operation->slot);
     (void)field_u64(entry, "addr", &operation->addr);
     (void)field_u64(entry, "bytes", &operation->bytes);
+    operation->realized_once = field_bool(entry, "realized", false); /* and counted then */
     json_array_foreach(field_array(entry, "cleanups"), i, cleanup) {
         if (i < OPERATION_CLEANUPS_MAX && field_string(cleanup, "node-name", NULL) != NULL)
             operation_clean_node(operation, field_string(cleanup, "node-name", ""));
