@@ -166,7 +166,8 @@ static json_t *answer(struct sim *sim, enum sim_side side, const json_t *message
         return carry_out(sim, side, message);
     switch (fault->action) {
     case SIM_REJECT:
-        return sim_error("GenericError", "%s", fault->text);
+        return sim_error(fault->class_name != NULL ? fault->class_name : "GenericError", "%s",
+                         fault->text);
     case SIM_ANSWER:
         return sim_return(fake_json(fault->text));
     case SIM_RAW:
@@ -296,7 +297,7 @@ struct sim *sim_new(void)
         .block_bytes = 128 * SIM_MIB};
     for (i = 0; i < 2; i++) {
         sim->guest.vcpus[sim->guest.vcpu_count++] = (struct sim_vcpu){i, true};
-        sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){i, true};
+        sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){.index = i, .online = true};
     }
     return sim;
 }

@@ -100,7 +100,7 @@ struct sim_guest {
 };
 
 enum sim_action {
-    SIM_REJECT,     /* with class GenericError and text */
+    SIM_REJECT,     /* with class_name, or else GenericError, and text */
     SIM_ANSWER,     /* with text, which is JSON, instead of carrying it out */
     SIM_RAW,        /* with these bytes */
     SIM_IGNORE,     /* not carried out, not answered */
@@ -116,6 +116,7 @@ struct sim_fault {
     unsigned times;      /* then so often; 0: for ever */
     enum sim_action action;
     const char *text;
+    const char *class_name;
 };
 
 struct sim {
