@@ -110,7 +110,7 @@ static bool has_baseline(const struct inventory *before)
 
 static void on_gone(struct operation *operation)
 {
-    record_count_vcpu_removed(vm_record(operation->vm));
+    record_count_vcpu_removed(vm_record(operation->vm), operation->result.id);
 }
 
 static void advise(struct error *error)

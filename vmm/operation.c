@@ -42,7 +42,7 @@ const char *operation_rung_name(const struct operation_result *result, enum rung
 
 /* ---- ends ---- */
 
-static void stop_waiting(struct operation *operation)
+void operation_stop_waiting(struct operation *operation)
 {
     if (operation->fetch != NULL)
         inventory_fetch_cancel(STEAL(operation->fetch));
@@ -66,9 +66,9 @@ static void update_record(struct operation *operation, enum verdict verdict)
     if (operation->kind->removes && operation->state != OPERATION_ROLLING_BACK)
         stands = stands || verdict == VERDICT_INTERRUPTED || verdict == VERDICT_LOST ||
                  (verdict_is_success(verdict) && verdict != operation->kind->top);
-    if (stands)
+    if (stands && !operation->kind->removes) /* a removal was entered before it was asked for */
         operation_record(operation);
-    else
+    else if (!stands)
         record_drop(vm_record(operation->vm), operation->result.id);
 }
 
@@ -77,7 +77,7 @@ void operation_finish(struct operation *operation, enum verdict verdict, const s
     if (operation->state == OPERATION_ENDED)
         return;
     update_record(operation, verdict);
-    stop_waiting(operation);
+    operation_stop_waiting(operation);
     operation->state = OPERATION_ENDED;
     operation->result.verdict = verdict;
     operation->result.elapsed_ms = clock_now_ms() - operation->started_ms;
@@ -276,7 +276,9 @@ static int plan(struct operation *operation, struct error *error)
 
 static void begin(struct operation *operation)
 {
-    operation->mark = ledger_mark(vm_ledger(operation->vm));
+    operation->mark = operation->all_is_news ? 0 : ledger_mark(vm_ledger(operation->vm));
+    if (operation->kind->removes && operation->request.resume)
+        operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     operation->subscription =
         qmp_client_subscribe(vm_qmp(operation->vm), operation_on_event, operation);
     if (operation->step_count == 0) {
@@ -388,7 +390,8 @@ void operation_free(struct operation *operation)
 
     if (operation == NULL)
         return;
-    stop_waiting(operation);
+    operation_free(operation->taking_back);
+    operation_stop_waiting(operation);
     for (i = 0; i < operation->step_count; i++) {
         json_decref(operation->steps[i].arguments);
         json_decref(operation->steps[i].undo_arguments);

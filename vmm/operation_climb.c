@@ -13,7 +13,6 @@
 #define ONLINE_TRIES 3
 #define ONLINE_PATIENCE_MS 1500 /* a refusal that lasts shorter may pass */
 #define LAST_LOOK_MS 50         /* beyond the deadline */
-#define AFTER_RESET_MS 2000     /* between two requests of a guest that may have forgotten */
 #define QUESTION_MS 10000 /* until a question is taken for lost */
 
 /* ---- rungs ---- */
@@ -227,6 +226,8 @@ void operation_look_later(struct operation *operation)
 {
     double next_ms = clock_now_ms() + operation->pause_ms;
 
+    if (operation->interrupted)
+        return; /* the timer is set already, and leads to the end */
     operation->pause_ms *= 2;
     if (operation->pause_ms > LONGEST_PAUSE_MS)
         operation->pause_ms = LONGEST_PAUSE_MS;
@@ -251,7 +252,7 @@ static void ask_again_or_later(struct operation *operation)
         operation_look_later(operation);
         return;
     }
-    operation->ask_again_ms = clock_now_ms() + AFTER_RESET_MS;
+    operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     ask(operation, PEER_QMP, "device_del", json_pack("{s:s}", "id", operation->path),
         on_asked_again);
 }
@@ -414,13 +415,13 @@ void operation_on_event(void *user, const struct qmp_event *event)
         return;
     if (strcmp(event->name, "RESET") == 0 && operation->kind->removes) {
         operation->heard = false; /* whatever the guest knew, it has forgotten */
-        operation->ask_again_ms = clock_now_ms() + AFTER_RESET_MS;
+        operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     }
     if (has_given_up(operation, event)) {
         operation_refused(operation, &operation->result.error);
         return;
     }
-    if (!check_ledger(operation) || operation->asked > 0)
+    if (!check_ledger(operation) || operation->asked > 0 || operation->interrupted)
         return;
     vm_timer_stop(operation->vm, &operation->timer);
     operation_look(operation);

@@ -10,6 +10,7 @@
 #include "vmm/operation.h"
 
 #define OPERATION_STEPS_MAX 6
+#define OPERATION_ASK_AGAIN_MS 2000 /* between two requests of a guest that may have forgotten */
 
 /* One QMP command, and the one that takes it back (NULL: nothing to take back). */
 struct operation_step {
@@ -132,6 +133,7 @@ struct operation {
     double pause_ms; /* until the next look */
     bool interrupted;
     bool realized_once;
+    bool all_is_news;    /* also what the guest said before now counts as its answer */
     bool late;           /* undoing a step that QEMU had not answered in time */
     bool last_look;      /* the deadline has come */
     bool heard;          /* the guest said that it is at work on it (_OST "in progress") */
@@ -213,6 +215,9 @@ void operation_clean_object(struct operation *operation, const char *id);
 void operation_clean_node(struct operation *operation, const char *node_name);
 
 /* ---- between operation.c (ends, steps, undoing) and operation_climb.c (the way up) ---- */
+
+/* Awaits nothing any more: no inventory, answer, event or timer. */
+void operation_stop_waiting(struct operation *operation);
 
 /* Ends it: tells the observer, who may free it. Nothing may touch the operation afterwards. */
 void operation_finish(struct operation *operation, enum verdict verdict,

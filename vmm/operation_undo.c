@@ -115,6 +115,7 @@ void operation_refused(struct operation *operation, const struct error *error)
         operation_finish_standing(operation, VERDICT_REFUSED, error);
         return;
     }
+    operation_stop_waiting(operation); /* the removal does, from here on */
     operation->state = OPERATION_ROLLING_BACK;
     operation->result.error = *error;
     operation->taking_back = operation_start(operation->vm, &request, &observer, NULL);
