@@ -414,7 +414,8 @@ void operation_on_event(void *user, const struct qmp_event *event)
     if (operation->state != OPERATION_AWAITING_GUEST || !is_hint(event->name))
         return;
     if (strcmp(event->name, "RESET") == 0 && operation->kind->removes) {
-        operation->heard = false; /* whatever the guest knew, it has forgotten */
+        operation->heard = false; /* whatever the guest knew and said, it has forgotten */
+        operation->mark = ledger_mark(vm_ledger(operation->vm));
         operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     }
     if (has_given_up(operation, event)) {
