@@ -77,6 +77,10 @@ static void tell_more(struct sim *sim)
     const struct sim_ost *answers = sim->ejecting ? sim->guest.eject : sim->guest.ost;
     unsigned count = sim->ejecting ? sim->guest.eject_count : sim->guest.ost_count;
 
+    if (sim->telling && sim->ejecting && sim->unplug_error != NULL) {
+        sim_refuse_by_event(sim);
+        sim->telling = false;
+    }
     while (sim->telling && sim->told < count) {
         if (sim->guest.ost_delay_ms > 0 && sim->qmp.wake_ms == CLOCK_NEVER_MS) {
             sim->qmp.wake_ms = clock_now_ms() + sim->guest.ost_delay_ms;

@@ -27,6 +27,9 @@ void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot);
 /* The guest is asked to give something back: the last of its answers decides. */
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
 
+/* The guest refuses, on a board that tells so by sim->unplug_error. */
+void sim_refuse_by_event(struct sim *sim);
+
 /* The agent's file commands. NULL when it is none of them. */
 json_t *sim_file_do(struct sim *sim, const char *command, const json_t *arguments);
 

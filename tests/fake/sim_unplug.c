@@ -89,21 +89,22 @@ static bool find_cpu(const struct sim *sim, const char *id, unsigned *ret_slot)
     return false;
 }
 
-/* The board asks the guest; one without _OST may have it refused by an event. */
-static void ask_guest(struct sim *sim, const char *id, bool is_cpu, unsigned slot)
+void sim_refuse_by_event(struct sim *sim)
 {
+    const char *id = sim->telling_cpu ? sim->cpus[sim->telling_slot].id : "";
     char path[128];
+    unsigned i;
 
-    if (sim->unplug_error == NULL) {
-        sim_eject(sim, is_cpu, slot);
-    } else if (strcmp(sim->unplug_error, "MEM_UNPLUG_ERROR") == 0) {
-        sim_emit(sim, sim->unplug_error,
-                 json_pack("{s:s, s:s}", "device", id, "msg", "Memory hotunplug rejected by the "
-                           "guest"));
-    } else {
-        (void)snprintf(path, sizeof(path), PERIPHERAL "%s", id);
-        sim_emit(sim, sim->unplug_error, json_pack("{s:s, s:s}", "device", id, "path", path));
+    for (i = 0; !sim->telling_cpu && i < sim->dimm_count; i++) {
+        if (sim->dimms[i].slot == sim->telling_slot)
+            id = sim->dimms[i].id;
     }
+    (void)snprintf(path, sizeof(path), PERIPHERAL "%s", id);
+    if (strcmp(sim->unplug_error, "MEM_UNPLUG_ERROR") == 0)
+        sim_emit(sim, sim->unplug_error, json_pack("{s:s, s:s}", "device", id, "msg",
+                                                   "Memory hotunplug rejected by the guest"));
+    else
+        sim_emit(sim, sim->unplug_error, json_pack("{s:s, s:s}", "device", id, "path", path));
 }
 
 json_t *sim_device_del(struct sim *sim, const char *id)
@@ -116,11 +117,11 @@ json_t *sim_device_del(struct sim *sim, const char *id)
         disk->id[0] = '\0';
         say_deleted(sim, id, "");
     } else if (dimm != NULL) {
-        ask_guest(sim, dimm->id, false, dimm->slot);
+        sim_eject(sim, false, dimm->slot);
     } else if (find_cpu(sim, id, &slot)) {
         if (slot == 0)
             return sim_error("GenericError", "Boot CPU is unpluggable");
-        ask_guest(sim, sim->cpus[slot].id, true, slot);
+        sim_eject(sim, true, slot);
     } else {
         return sim_error("DeviceNotFound", "Device '%s' not found", id);
     }
