@@ -80,6 +80,7 @@ static bool is_gone(struct operation *operation, const json_t *answer)
 static void on_vcpus(struct operation *operation, const json_t *value, const struct error *error)
 {
     size_t before = operation->before->guest.cpu_count, count = 0;
+    unsigned present = operation->before->cpus.present;
     struct qga_vcpu *cpus = NULL;
 
     if (error != NULL || !qga_read_vcpus(value, &cpus, &count)) {
@@ -91,6 +92,8 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
         operation_look_later(operation);
         return;
     }
+    if (before < present) /* what the guest never took up does not leave its list */
+        before = present;
     if (operation->request.resume || count + operation->vcpus_count <= before ||
         !operation->before->has_ost) /* there, absent ones are listed as offline */
         operation_confirmed(operation);
