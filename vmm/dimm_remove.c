@@ -83,7 +83,7 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
             found++;
     }
     free(blocks);
-    if (found == 0)
+    if (found == 0 && count > 0) /* no guest has no memory at all: that would be no answer */
         operation_confirmed(operation);
     else
         operation_look_later(operation);

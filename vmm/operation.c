@@ -394,10 +394,6 @@ void operation_interrupt(struct operation *operation)
         return;
     operation->interrupted = true;
     (void)error_set(&operation->result.error, ERROR_CANCELLED, "", "interrupted");
-    if (operation->state == OPERATION_AWAITING_GUEST)
-        error_advise(&operation->result.error, "%s was asked for and stands: take it up again with "
-                                               "vmplug wait %s",
-                     operation->kind->name, operation->result.id);
     if (operation->state != OPERATION_SENT)
         vm_timer_set(operation->vm, &operation->timer, 0);
 }

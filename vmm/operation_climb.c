@@ -47,11 +47,12 @@ void operation_reach(struct operation *operation, enum rung rung, const struct l
 }
 
 /* True when the goal has been reached, and the operation with it. A rung that was reached says
- * nothing while the one below it is in doubt. */
+ * nothing while the one below it is in doubt, or while something is left to go after the device. */
 bool operation_finish_at_goal(struct operation *operation)
 {
     if (!operation->reached[operation->goal] ||
-        (operation->goal > RUNG_REALIZED && !operation->reached[RUNG_REALIZED]))
+        (operation->goal > RUNG_REALIZED && !operation->reached[RUNG_REALIZED]) ||
+        (operation->goal >= RUNG_REALIZED && operation->cleanups_done < operation->cleanup_count))
         return false;
     if (operation->result.missing != NULL && !operation->request.wait_set)
         operation_finish(operation, VERDICT_UNCONFIRMED, NULL);
@@ -188,7 +189,10 @@ static void on_listed(struct operation *operation, const json_t *value, const st
     const json_t *row;
     size_t i;
 
-    (void)error;
+    if (error != NULL || !json_is_array(value)) {
+        operation_look_later(operation); /* it may be there, or not */
+        return;
+    }
     json_array_foreach(value, i, row) {
         if (strcmp(field_string(row, cleanup->key, ""), cleanup->name) == 0) {
             operation_look_later(operation); /* it is still in use, and will not be for long */
@@ -361,8 +365,12 @@ void operation_on_timer(void *user)
         return;
     }
     if (operation->interrupted) {
-        if (operation->state == OPERATION_AWAITING_GUEST)
+        if (operation->state == OPERATION_AWAITING_GUEST) {
             operation_add_left(operation, operation->result.id);
+            error_advise(&operation->result.error,
+                         "%s was asked for and stands: take it up again with vmplug wait %s",
+                         operation->kind->name, operation->result.id);
+        }
         operation_finish(operation, VERDICT_INTERRUPTED, &operation->result.error);
         return;
     }
@@ -428,7 +436,8 @@ void operation_on_event(void *user, const struct qmp_event *event)
     if (operation->state != OPERATION_AWAITING_GUEST)
         return;
     if (strcmp(event->name, "RESET") == 0 && operation->kind->removes) {
-        operation->heard = false; /* whatever the guest knew, it has forgotten */
+        operation->heard = false; /* whatever the guest knew and said, it has forgotten */
+        operation->mark = ledger_mark(vm_ledger(operation->vm));
         operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     }
     if (has_given_up(operation, event)) {

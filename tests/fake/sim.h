@@ -89,6 +89,17 @@ struct sim_vcpu {
 struct sim_block {
     uint64_t index;
     bool online;
+    bool movable; /* put online by "online_movable" */
+};
+
+/* The guest's file that its agent has open: a disk's VPD page, or an attribute of a block. */
+struct sim_file {
+    int64_t handle; /* 0: none is open */
+    unsigned char bytes[SIM_FILE_MAX];
+    size_t size, at;
+    uint64_t block;
+    char attribute[16]; /* of a memory block: "state" or "valid_zones"; "": another file */
+    char written[64];   /* and not flushed yet */
 };
 
 /* How the guest takes what is plugged in. */
@@ -98,6 +109,10 @@ struct sim_guest {
     struct sim_ost eject[SIM_OST_MAX]; /* to each ejection, in turn; the last one decides */
     unsigned eject_count;
     bool ignores_eject;    /* it is frozen, or knows no ACPI */
+    bool keeps_showing;    /* what was ejected */
+    const char *mounts;    /* guest-get-fsinfo's answer; NULL: nothing is mounted */
+    const char *more_disks; /* rows of guest-get-disks beside QEMU's disks: LVM, RAID */
+    const char *flush_error; /* of a block's state; NULL: it is taken */
     double ost_delay_ms;   /* before each of these answers */
     bool ost_unheard;      /* the events are lost; QEMU's table has the last word all the same */
     bool ignores;          /* it never shows what was plugged in */
@@ -115,13 +130,11 @@ struct sim_guest {
     unsigned block_count;
     bool opens_trays;    /* that it has locked, when QEMU asks it to */
     bool has_no_drives;  /* /dev/sr0, for lack of a driver */
-    int64_t open_handle; /* of a file; 0: none */
-    unsigned char file[SIM_FILE_MAX];
-    size_t file_size, file_at;
+    struct sim_file file;
 };
 
 enum sim_action {
-    SIM_REJECT,     /* with class GenericError and text */
+    SIM_REJECT,     /* with class_name, or else GenericError, and text */
     SIM_ANSWER,     /* with text, which is JSON, instead of carrying it out */
     SIM_RAW,        /* with these bytes */
     SIM_IGNORE,     /* not carried out, not answered */
@@ -137,6 +150,7 @@ struct sim_fault {
     unsigned times;      /* then so often; 0: for ever */
     enum sim_action action;
     const char *text;
+    const char *class_name;
 };
 
 struct sim {
@@ -146,6 +160,12 @@ struct sim {
     bool event_first;  /* ACPI_DEVICE_OST before the reply that it belongs to */
     bool has_cpus;     /* query-hotpluggable-cpus */
     bool has_ost;      /* query-acpi-ospm-status and the event */
+    bool kvm;
+    unsigned major;    /* of QEMU's version */
+    bool single_threaded; /* all vCPUs are one host thread */
+    bool migrating;
+    const char *unplug_error; /* event by which a board without _OST says that the guest refused:
+                                 DEVICE_UNPLUG_GUEST_ERROR or MEM_UNPLUG_ERROR; NULL: none */
     struct sim_cpu cpus[SIM_CPUS_MAX];
     unsigned cpu_count;
     unsigned vcpus_per_slot; /* a slot may be a core of several */
@@ -199,8 +219,10 @@ void sim_end(struct sim *sim);
 void sim_fault(struct sim *sim, struct sim_fault fault);
 void sim_disable(struct sim *sim, const char *agent_command);
 
-/* Adds a DIMM, a disk or a CD-ROM drive (file: what is in it, or NULL) that is there from the
- * beginning, and that the guest has online. */
+/* Adds a vCPU, a DIMM, a disk or a CD-ROM drive (file: what is in it, or NULL) that is there from
+ * the beginning, and that the guest has online. The vCPU goes into the first slot behind those
+ * that are taken. */
+void sim_put_cpu(struct sim *sim, const char *id);
 void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes);
 void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun);
 void sim_put_cdrom(struct sim *sim, const char *id, const char *file);
@@ -219,6 +241,9 @@ void sim_leave_node(struct sim *sim, const char *name);
 
 /* Closes both connections and listens no more. */
 void sim_die(struct sim *sim);
+
+/* The machine is reset: the guest forgets what it was asked for. */
+void sim_reset(struct sim *sim);
 
 /* How often a command came, and its arguments the last time (borrowed; NULL: never). */
 unsigned sim_count(const struct sim *sim, enum sim_side side, const char *command);

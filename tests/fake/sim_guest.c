@@ -14,9 +14,12 @@ static const char *const agent_commands[] = {
     "guest-get-memory-block-info",
     "guest-set-memory-blocks",
     "guest-get-disks",
+    "guest-get-fsinfo",
     "guest-file-open",
     "guest-file-read",
     "guest-file-seek",
+    "guest-file-write",
+    "guest-file-flush",
     "guest-file-close",
 };
 
@@ -34,7 +37,8 @@ static void show_dimm(struct sim *sim, const struct sim_dimm *dimm)
          index < (dimm->addr + dimm->bytes) / guest->block_bytes; index++) {
         if (guest->block_count == SIM_BLOCKS_MAX)
             fake_fail("too many memory blocks");
-        guest->blocks[guest->block_count++] = (struct sim_block){index, guest->onlines};
+        guest->blocks[guest->block_count++] =
+            (struct sim_block){.index = index, .online = guest->onlines};
     }
 }
 
@@ -142,7 +146,8 @@ static json_t *set_blocks(struct sim *sim, const json_t *arguments)
 /* Every disk that QEMU has is a whole disk and a partition in the guest. */
 static json_t *get_disks(const struct sim *sim)
 {
-    json_t *list = json_array(), *address;
+    json_t *list = sim->guest.more_disks != NULL ? fake_json(sim->guest.more_disks) : json_array();
+    json_t *address;
     char name[32];
     unsigned i;
 
@@ -163,113 +168,15 @@ static json_t *get_disks(const struct sim *sim)
     return sim_return(list);
 }
 
-/* A page 0x80: 00 80 00 length serial. */
-static bool put_page(struct sim *sim, unsigned disk)
+static json_t *get_fsinfo(const struct sim *sim)
 {
-    const char *serial = disk < sim->disk_count ? sim->disks[disk].serial : "";
-    size_t length = strlen(serial);
-
-    if (!sim->guest.has_vpd || disk >= sim->disk_count)
-        return false;
-    memcpy(sim->guest.file, (const unsigned char[]){0x00, 0x80, 0x00, (unsigned char)length}, 4);
-    memcpy(sim->guest.file + 4, serial, length);
-    sim->guest.file_size = 4 + length;
-    return true;
-}
-
-static bool put_medium(struct sim *sim, unsigned drive)
-{
-    const struct sim_disk *node =
-        drive < sim->cdrom_count ? sim_find_node(sim, sim->cdroms[drive].node) : NULL;
-    FILE *file = node != NULL && !sim->guest.has_no_drives ? fopen(node->file, "re") : NULL;
-
-    if (file == NULL)
-        return false;
-    sim->guest.file_size = fread(sim->guest.file, 1, SIM_FILE_MAX, file);
-    fclose(file);
-    return true;
-}
-
-static bool put_file(struct sim *sim, const char *path)
-{
-    unsigned drive;
-    char letter;
-    int used = 0;
-
-    if (sscanf(path, "/sys/block/sd%c/device/vpd_pg80%n", &letter, &used) == 1 && used > 0 &&
-        path[used] == '\0')
-        return put_page(sim, (unsigned)(letter - 'a'));
-    used = 0;
-    if (sscanf(path, "/sys/block/sd%c/size%n", &letter, &used) == 1 && used > 0 &&
-        path[used] == '\0' && (unsigned)(letter - 'a') < sim->disk_count) {
-        sim->guest.file_size = (size_t)snprintf(
-            (char *)sim->guest.file, SIM_FILE_MAX, "%llu\n",
-            (unsigned long long)sim->disks[letter - 'a'].bytes / 512);
-        return true;
-    }
-    if (sscanf(path, "/dev/sr%u%n", &drive, &used) == 1 && used > 0 && path[used] == '\0')
-        return put_medium(sim, drive);
-    fake_fail("vmplug opens %s in the guest", path);
-}
-
-static json_t *open_file(struct sim *sim, const json_t *arguments)
-{
-    const char *path = json_string_value(json_object_get(arguments, "path"));
-
-    if (sim->guest.open_handle != 0)
-        fake_fail("vmplug left a file open in the guest");
-    if (!put_file(sim, path))
-        return sim_error("GenericError", "failed to open file '%s': No such file or directory",
-                         path);
-    sim->guest.file_at = 0;
-    sim->guest.open_handle = 1000;
-    return sim_return(json_integer(1000));
-}
-
-static json_t *seek_file(struct sim *sim, const json_t *arguments)
-{
-    sim_check_arguments("guest-file-seek", arguments, "handle offset whence");
-    sim->guest.file_at = (size_t)json_integer_value(json_object_get(arguments, "offset"));
-    return sim_return(json_pack("{s:I, s:b}", "position", (json_int_t)sim->guest.file_at, "eof",
-                                0));
-}
-
-static json_t *read_file(struct sim *sim, const json_t *arguments)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const struct sim_guest *guest = &sim->guest;
-    size_t count = (size_t)json_integer_value(json_object_get(arguments, "count"));
-    size_t left = guest->file_at < guest->file_size ? guest->file_size - guest->file_at : 0;
-    size_t size = count < left ? count : left, i;
-    unsigned char bytes[4096 + 2] = {0};
-    char text[8192], *at = text;
-    unsigned bits;
-
-    if (size > 4096)
-        fake_fail("vmplug reads a lot at once");
-    memcpy(bytes, guest->file + guest->file_at, size);
-    for (i = 0; i < size; i += 3) {
-        bits = (unsigned)(bytes[i] << 16 | bytes[i + 1] << 8 | bytes[i + 2]);
-        *at++ = digits[bits >> 18];
-        *at++ = digits[bits >> 12 & 63];
-        *at++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
-        *at++ = i + 2 < size ? digits[bits & 63] : '=';
-    }
-    *at = '\0';
-    return sim_return(json_pack("{s:I, s:s, s:b}", "count", (json_int_t)size, "buf-b64", text,
-                                "eof", size < count));
-}
-
-static json_t *close_file(struct sim *sim, const json_t *arguments)
-{
-    if (json_integer_value(json_object_get(arguments, "handle")) != sim->guest.open_handle)
-        fake_fail("vmplug closes a file that is not open");
-    sim->guest.open_handle = 0;
-    return sim_return(json_object());
+    return sim_return(fake_json(sim->guest.mounts != NULL ? sim->guest.mounts : "[]"));
 }
 
 json_t *sim_agent_do(struct sim *sim, const char *command, const json_t *arguments)
 {
+    json_t *answer;
+
     if (json_object_get(sim->disabled, command) != NULL)
         return sim_error("CommandNotFound", "Command %s has been disabled", command);
     if (strcmp(command, "guest-info") == 0)
@@ -286,13 +193,10 @@ json_t *sim_agent_do(struct sim *sim, const char *command, const json_t *argumen
         return set_blocks(sim, arguments);
     if (strcmp(command, "guest-get-disks") == 0)
         return get_disks(sim);
-    if (strcmp(command, "guest-file-open") == 0)
-        return open_file(sim, arguments);
-    if (strcmp(command, "guest-file-read") == 0)
-        return read_file(sim, arguments);
-    if (strcmp(command, "guest-file-seek") == 0)
-        return seek_file(sim, arguments);
-    if (strcmp(command, "guest-file-close") == 0)
-        return close_file(sim, arguments);
-    return sim_error("CommandNotFound", "The command %s has not been found", command);
+    if (strcmp(command, "guest-get-fsinfo") == 0)
+        return get_fsinfo(sim);
+    answer = sim_file_do(sim, command, arguments);
+    return answer != NULL ? answer
+                          : sim_error("CommandNotFound", "The command %s has not been found",
+                                      command);
 }

@@ -57,6 +57,12 @@ void sim_list_cdroms(struct sim *sim, json_t *rows);
 /* What a row of query-block says of the node in a drive. */
 json_t *sim_inserted(const struct sim_disk *node);
 
+/* The guest refuses, on a board that tells so by sim->unplug_error. */
+void sim_refuse_by_event(struct sim *sim);
+
+/* The agent's file commands. NULL when it is none of them. */
+json_t *sim_file_do(struct sim *sim, const char *command, const json_t *arguments);
+
 void sim_emit(struct sim *sim, const char *event, json_t *data);
 
 #endif

@@ -69,6 +69,19 @@ static bool device_exists(struct sim *sim, const char *id)
 
 /* ---- what is there from the beginning ---- */
 
+void sim_put_cpu(struct sim *sim, const char *id)
+{
+    unsigned slot = 0;
+
+    while (sim->cpus[slot].present)
+        slot++;
+    sim->cpus[slot].present = true;
+    copy(sim->cpus[slot].id, sizeof(sim->cpus[slot].id), id);
+    sim->guest.onlines = !sim->guest.onlines;
+    sim_guest_shows(sim, true, slot);
+    sim->guest.onlines = !sim->guest.onlines;
+}
+
 void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes)
 {
     struct sim_dimm *dimm = &sim->dimms[sim->dimm_count];
@@ -111,7 +124,8 @@ static json_t *query_cpus(const struct sim *sim, bool fast)
         if (fast && !sim->cpus[slot].present)
             continue;
         row = fast ? json_pack("{s:i, s:s, s:i, s:s}", "cpu-index", (int)slot, "qom-path", path,
-                               "thread-id", 4000 + (int)slot, "target", "x86_64")
+                               "thread-id", 4000 + (sim->single_threaded ? 0 : (int)slot), "target",
+                               "x86_64")
                    : json_pack("{s:{s:i, s:i, s:i}, s:i, s:s}", "props", "core-id", 0, "thread-id",
                                0, "socket-id", (int)slot, "vcpus-count", (int)sim->vcpus_per_slot,
                                "type", CPU_TYPE);
@@ -508,10 +522,7 @@ static json_t *constant(const char *command)
         {"query-name", "{'name':'sim'}"},
         {"query-uuid", "{'UUID':'00000000-0000-0000-0000-000000000000'}"},
         {"query-status", "{'status':'running','singlestep':false,'running':true}"},
-        {"query-version", "{'qemu':{'micro':22,'minor':2,'major':7},'package':''}"},
         {"query-target", "{'arch':'x86_64'}"},
-        {"query-kvm", "{'enabled':false,'present':true}"},
-        {"query-migrate", "{}"},
     };
     size_t i;
 
@@ -550,6 +561,14 @@ static json_t *query(struct sim *sim, const char *command, const json_t *argumen
         return qom_list(sim, text_of(arguments, "path"));
     if (strcmp(command, "qom-get") == 0)
         return qom_get(sim, text_of(arguments, "path"), text_of(arguments, "property"));
+    if (strcmp(command, "query-version") == 0)
+        return sim_return(fake_jsonf("{'qemu':{'micro':22,'minor':2,'major':%u},'package':''}",
+                                     sim->major));
+    if (strcmp(command, "query-kvm") == 0)
+        return sim_return(json_pack("{s:b, s:b}", "enabled", sim->kvm, "present", 1));
+    if (strcmp(command, "query-migrate") == 0)
+        return sim_return(sim->migrating ? fake_json("{'status':'active','total-time':1}")
+                                         : json_object());
     return constant(command);
 }
 

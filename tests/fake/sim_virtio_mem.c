@@ -57,7 +57,8 @@ static void show_blocks(struct sim_guest *guest, const struct sim_virtio_mem *de
     for (; index < end; index++) {
         if (guest->block_count == SIM_BLOCKS_MAX)
             fake_fail("too many memory blocks");
-        guest->blocks[guest->block_count++] = (struct sim_block){index, guest->onlines};
+        guest->blocks[guest->block_count++] =
+            (struct sim_block){.index = index, .online = guest->onlines};
     }
 }
 

@@ -27,15 +27,9 @@ static void plug_cpu(struct sim *sim, unsigned slot, const char *id, bool online
     sim->guest.vcpu_count++;
 }
 
-/* A record directory of this test program's own. */
-static const char *runtime_dir(void)
-{
-    return fake_path("run");
-}
-
 static void open_rig(struct sim *sim, bool with_agent)
 {
-    rig_open_recording(&rig, sim, with_agent, runtime_dir());
+    rig_open_recorded(&rig, sim, with_agent);
 }
 
 static struct audit *make_audit(double agent_timeout_ms)

@@ -313,8 +313,10 @@ static void test_set_memory_by_virtio_mem(void **state)
         sim_put_dimm(sim, "a", SIM_DIMM_BASE, 256 * SIM_MIB);
         device = sim_put_virtio_mem(sim, "v", SIM_DIMM_BASE + SIM_GIB, 512 * SIM_MIB);
         device->bytes = device->requested_bytes = 256 * SIM_MIB;
-        sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){40, true};
-        sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){41, true};
+        sim->guest.blocks[sim->guest.block_count++] =
+            (struct sim_block){.index = 40, .online = true};
+        sim->guest.blocks[sim->guest.block_count++] =
+            (struct sim_block){.index = 41, .online = true};
         (void)run(sim, true, &request);
         assert_result(cases[i].verdict, cases[i].asked, cases[i].asked, true);
         assert_true(device->bytes == cases[i].bytes);

@@ -302,7 +302,7 @@ static void test_by_the_page(void **state)
     assert_detail("guest_name", "\"/dev/sdb\"");
     assert_int_equal(sim_count(sim, SIM_AGENT, "guest-file-open"), 1);
     assert_int_equal(sim_count(sim, SIM_AGENT, "guest-file-close"), 1);
-    assert_int_equal(sim->guest.open_handle, 0);
+    assert_int_equal(sim->guest.file.handle, 0);
     rig_close(&rig);
 }
 

@@ -151,8 +151,8 @@ static void test_blocks_that_were_there(void **state)
 
     (void)state;
     sim->guest.ignores = true;
-    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){32, true};
-    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){33, true};
+    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){32, true, false};
+    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){33, true, false};
     assert_int_equal(run(sim, true, &request), VERDICT_UNCONFIRMED);
     assert_string_equal(rig.result->missing, "agent");
     assert_int_equal(sim_count(sim, SIM_AGENT, "guest-set-memory-blocks"), 0);
@@ -160,7 +160,7 @@ static void test_blocks_that_were_there(void **state)
 
     sim = sim_new(); /* offline, it is still not ours, and not ours to put online */
     sim->guest.ignores = true;
-    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){32, false};
+    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){32, false, false};
     request.wait_set = true;
     request.wait = RUNG_ONLINE;
     assert_int_equal(run(sim, true, &request), VERDICT_PENDING);

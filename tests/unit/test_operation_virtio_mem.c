@@ -33,7 +33,7 @@ static struct sim *sim_with_device(uint64_t bytes)
     device->requested_bytes = device->bytes = bytes;
     for (i = 0; i * sim->guest.block_bytes < bytes; i++)
         sim->guest.blocks[sim->guest.block_count++] =
-            (struct sim_block){SIM_DIMM_BASE / sim->guest.block_bytes + i, true};
+            (struct sim_block){.index = SIM_DIMM_BASE / sim->guest.block_bytes + i, .online = true};
     return sim;
 }
 
@@ -114,7 +114,7 @@ static void test_bytes_online(void **state)
         for (j = 0; j < 2; j++) {
             if (cases[i].there[j])
                 sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){
-                    SIM_DIMM_BASE / (128 * SIM_MIB) + j, cases[i].online[j]};
+                    .index = SIM_DIMM_BASE / (128 * SIM_MIB) + j, .online = cases[i].online[j]};
         }
         rig_open(&rig, sim, true);
         inventory = rig_inventory(&rig, INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY, 5000, NULL);
@@ -280,7 +280,7 @@ static void test_add_over_old_blocks(void **state)
 
     (void)state;
     sim->guest.blocks[sim->guest.block_count++] =
-        (struct sim_block){SIM_DIMM_BASE / (128 * SIM_MIB), true};
+        (struct sim_block){.index = SIM_DIMM_BASE / (128 * SIM_MIB), .online = true};
     assert_int_equal(run(sim, true, add_of(256 * SIM_MIB))->verdict, VERDICT_UNCONFIRMED);
     assert_string_equal(rig.result->missing, "agent");
     rig_close(&rig);
