@@ -102,8 +102,10 @@ static void print_memory_room(struct output *out, const struct inventory_memory 
     slots_free = memory->slots_total > slots_used ? memory->slots_total - slots_used : 0;
     if (memory->slots_total == 0)
         output_print(out, "; no DIMM can be added: QEMU was started without slots=N,maxmem=SIZE");
-    else if (slots_free == 0 || used_bytes >= memory->max_bytes)
-        output_print(out, "; no more can be added (%s)", slots_free == 0 ? "slots" : "maxmem");
+    else if (slots_free == 0)
+        output_print(out, "; no more DIMMs can be added (slots)");
+    else if (used_bytes >= memory->max_bytes)
+        output_print(out, "; no more can be added (maxmem)");
     else
         output_print(out, "; %s more in %u DIMM%s can be added",
                      size_format(memory->max_bytes - used_bytes, size), slots_free,

@@ -102,13 +102,44 @@ int batch_plan_cpus(const struct inventory *inventory, uint64_t target,
 
 /* ---- memory ---- */
 
+static bool is_elastic(const struct inventory_memory_device *device)
+{
+    return strcmp(device->kind, "virtio-mem") == 0 && device->id[0] != '\0' &&
+           device->block_bytes != 0;
+}
+
+/* A virtio-mem may come nearer to the size wanted than whole DIMMs do. */
+static void come_nearer(const struct inventory_memory *memory, uint64_t have, uint64_t want,
+                        uint64_t *below, uint64_t *above)
+{
+    const struct inventory_memory_device *device;
+    uint64_t low, high, block, reach;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        device = &memory->devices[i];
+        if (!is_elastic(device) || device->bytes > have)
+            continue;
+        block = device->block_bytes;
+        low = have - device->bytes;
+        high = low + device->reserved_bytes;
+        reach = low + ((want < high ? want : high) - low) / block * block;
+        if (want >= low && reach > *below)
+            *below = reach;
+        reach = want > low ? low + (want - low + block - 1) / block * block : low;
+        if (want <= high && (*above == 0 || reach < *above))
+            *above = reach;
+    }
+}
+
 /* Says which sizes next to the one wanted can be reached. Either may be 0: there is none. */
-static int cannot_reach(uint64_t have, uint64_t want, uint64_t below, uint64_t above,
-                        const char *what, struct error *error)
+static int cannot_reach(const struct inventory_memory *memory, uint64_t have, uint64_t want,
+                        uint64_t below, uint64_t above, const char *what, struct error *error)
 {
     char have_text[SIZE_TEXT_MAX], want_text[SIZE_TEXT_MAX];
     char below_text[SIZE_TEXT_MAX], above_text[SIZE_TEXT_MAX];
 
+    come_nearer(memory, have, want, &below, &above);
     (void)error_set(error, ERROR_BLOCKED, "", "%s do not reach %s from %s", what,
                     size_format(want, want_text), size_format(have, have_text));
     size_format(below, below_text);
@@ -132,8 +163,8 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
 
     if (missing % block != 0) {
         reachable = total + missing / block * block;
-        return cannot_reach(total, target, reachable, reachable + block, "whole memory blocks",
-                            error);
+        return cannot_reach(memory, total, target, reachable, reachable + block,
+                            "whole memory blocks", error);
     }
     for (i = 0; i < memory->device_count; i++)
         slots += memory->devices[i].slot >= 0 ? 1 : 0;
@@ -158,7 +189,7 @@ static bool has_elastic(const struct inventory_memory *memory)
     size_t i;
 
     for (i = 0; i < memory->device_count; i++) {
-        if (strcmp(memory->devices[i].kind, "virtio-mem") == 0)
+        if (is_elastic(&memory->devices[i]))
             return true;
     }
     return false;
@@ -174,8 +205,7 @@ static const struct inventory_memory_device *find_elastic(const struct inventory
 
     for (i = 0; i < memory->device_count; i++) {
         device = &memory->devices[i];
-        if (strcmp(device->kind, "virtio-mem") != 0 || device->id[0] == '\0' ||
-            device->block_bytes == 0 || total - device->bytes > target)
+        if (!is_elastic(device) || total - device->bytes > target)
             continue;
         *ret_bytes = target - (total - device->bytes);
         if (*ret_bytes <= device->reserved_bytes && *ret_bytes % device->block_bytes == 0)
@@ -252,7 +282,7 @@ static int remove_memory(const struct inventory_memory *memory, uint64_t total, 
         return 0;
     free(*ret_items);
     *ret_items = NULL;
-    return cannot_reach(total, target, smallest != 0 ? reached - smallest : 0, reached,
+    return cannot_reach(memory, total, target, smallest != 0 ? reached - smallest : 0, reached,
                         "whole DIMMs that can go", error);
 }
 
