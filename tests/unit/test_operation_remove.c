@@ -144,6 +144,21 @@ static void test_how_vcpus_are_named(void **state)
     }
 }
 
+/* It had refused it, or not yet come to it: nothing more than QEMU's vCPUs can be left there. */
+static void test_vcpu_that_the_guest_never_showed(void **state)
+{
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->kvm = true;
+    sim_put_cpu(sim, "c");
+    sim->guest.vcpu_count--;
+    (void)remove_id(sim, OPERATION_CPU_REMOVE, "c");
+    assert_verdict(VERDICT_REMOVED);
+    assert_int_equal(sim->guest.vcpu_count, 2);
+    rig_close(&rig);
+}
+
 /* The same id is free again at once, and the slot too. */
 static void test_added_again_at_once(void **state)
 {
@@ -547,6 +562,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_removed),
         cmocka_unit_test(test_how_vcpus_are_named),
+        cmocka_unit_test(test_vcpu_that_the_guest_never_showed),
         cmocka_unit_test(test_added_again_at_once),
         cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_memory_that_cannot_go),
