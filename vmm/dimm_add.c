@@ -14,6 +14,7 @@
 #include "base/size.h"
 #include "base/text.h"
 #include "qmp/codec.h"
+#include "qmp/field.h"
 #include "qmp/qapi.h"
 #include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
@@ -138,10 +139,13 @@ static int choose_ids(struct operation *operation, char backend[OPERATION_ID_MAX
     return 0;
 }
 
+static int check_movable(const struct operation *operation, struct error *error);
+
 /* A DIMM that stands already. Its address names its blocks. */
 static int take_up(struct operation *operation, struct error *error)
 {
     const struct inventory_memory *memory = &operation->before->memory;
+    AUTO_JSON json_t *entry = record_find(vm_record(operation->vm), operation->request.id);
     size_t i;
 
     for (i = 0; i < memory->device_count; i++) {
@@ -149,15 +153,15 @@ static int take_up(struct operation *operation, struct error *error)
             strcmp(memory->devices[i].id, operation->request.id) != 0)
             continue;
         (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
+        operation->slot = (unsigned)memory->devices[i].slot;
         operation->request.dimm.bytes = memory->devices[i].bytes;
+        operation->request.dimm.movable = field_bool(entry, "movable", false);
         operation_detail(operation, "bytes", json_integer((json_int_t)memory->devices[i].bytes));
-        return 0;
+        return check_movable(operation, error);
     }
     return error_set(error, ERROR_BLOCKED, "see vmplug memory list for those there are",
                      "there is no DIMM '%s'", operation->request.id);
 }
-
-static int check_movable(const struct operation *operation, struct error *error);
 
 static int plan(struct operation *operation, struct error *error)
 {

@@ -237,6 +237,9 @@ void operation_roll_back_late(struct operation *operation, const struct error *e
 /* Enters the request into the vm's record of requests that stand. */
 void operation_record(struct operation *operation);
 
+/* For request.resume of an addition, once its slot is known: what the guest has answered already. */
+void operation_recall_addition(struct operation *operation);
+
 /* Tells in the result's details what would be sent. */
 void operation_describe_plan(struct operation *operation);
 
