@@ -231,11 +231,13 @@ static void on_state_written(struct operation *operation, const struct error *er
 
 static void put_online_movable(struct operation *operation, const json_t *offline)
 {
+    uint64_t block = (uint64_t)json_integer_value(json_array_get(offline, 0));
     char path[128];
 
-    (void)snprintf(path, sizeof(path), BLOCK_PATH,
-                   (uint64_t)json_integer_value(json_array_get(offline, 0)), "state");
-    operation->looked_again = false; /* each block is a step forward */
+    (void)snprintf(path, sizeof(path), BLOCK_PATH, block, "state");
+    if (operation->block != block)
+        operation->looked_again = false; /* another block is a step forward */
+    operation->block = block;
     operation_write_file(operation, path, ONLINE_MOVABLE, on_state_written);
 }
 
