@@ -179,6 +179,9 @@ static bool is_under_way_already(const struct operation *operation, const struct
 static void await_guest(struct operation *operation)
 {
     operation->state = OPERATION_AWAITING_GUEST;
+    /* The guest may have been reset, or have refused, while nobody listened. */
+    if (operation->request.resume && operation->kind->removes && operation->kind->has_ost)
+        operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     if (operation->request.resume)
         operation->reached[RUNG_ACCEPTED] = true; /* that was then */
     else

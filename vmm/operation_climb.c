@@ -13,7 +13,6 @@
 #define ONLINE_TRIES 3
 #define ONLINE_PATIENCE_MS 1500 /* a refusal that lasts shorter may pass */
 #define LAST_LOOK_MS 50         /* beyond the deadline */
-#define AFTER_RESET_MS 2000     /* between two requests of a guest that may have forgotten */
 #define QUESTION_MS 10000 /* until a question is taken for lost */
 
 /* ---- rungs ---- */
@@ -251,7 +250,7 @@ static void ask_again_or_later(struct operation *operation)
         operation_look_later(operation);
         return;
     }
-    operation->ask_again_ms = clock_now_ms() + AFTER_RESET_MS;
+    operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     ask(operation, PEER_QMP, "device_del", json_pack("{s:s}", "id", operation->path),
         on_asked_again);
 }
@@ -414,7 +413,7 @@ void operation_on_event(void *user, const struct qmp_event *event)
         return;
     if (strcmp(event->name, "RESET") == 0 && operation->kind->removes) {
         operation->heard = false; /* whatever the guest knew, it has forgotten */
-        operation->ask_again_ms = clock_now_ms() + AFTER_RESET_MS;
+        operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     }
     if (has_given_up(operation, event)) {
         operation_refused(operation, &operation->result.error);

@@ -87,6 +87,7 @@ enum operation_state {
     OPERATION_ENDED
 };
 
+#define OPERATION_ASK_AGAIN_MS 2000 /* between two requests of a guest that may have forgotten */
 #define OPERATION_FILE_MAX 256
 
 /* error is NULL, or why it could not be read or written; what was read is in operation->file. */
