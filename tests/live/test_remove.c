@@ -218,6 +218,38 @@ static void test_boot_vcpu(void **state)
     claim_agreement(&vm);
 }
 
+static void test_frozen_vcpu(void **state)
+{
+    (void)state;
+    claim(&vm, "online", HARNESS_ARGUMENTS("cpu", "add", "2"));
+    json_decref(harness_qmp(&vm, "stop", NULL));
+    claim(&vm, "pending",
+          HARNESS_ARGUMENTS("cpu", "remove", "vmplug-cpu-2", "--timeout", "1"));
+    claim_pending(&vm, "cpu-remove", "vmplug-cpu-2");
+    json_decref(harness_qmp(&vm, "cont", NULL));
+    claim(&vm, "removed", HARNESS_ARGUMENTS("wait", "vmplug-cpu-2"));
+    claim_guest(&vm, GUEST_CPUS, "0-1");
+    claim_pending(&vm, NULL, NULL);
+}
+
+/* The guest is reset when the request has just gone out, and is asked again when it has started. */
+static void test_reset_amid_vcpu_removal(void **state)
+{
+    struct harness_watch watch =
+        harness_watch(&vm, HARNESS_ARGUMENTS("cpu", "remove", "vmplug-cpu-1"));
+    struct harness_run run;
+
+    (void)state;
+    harness_watch_until(&watch, HARNESS_ARGUMENTS("\"sent\"", "\"device_del\""));
+    json_decref(harness_qmp(&vm, "system_reset", NULL));
+    run = harness_watch_end(&watch);
+    claim_ended(&run, "removed");
+    harness_run_free(&run);
+    claim_guest(&vm, GUEST_CPUS, "0");
+    claim_agreement(&vm);
+    claim_pending(&vm, NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +260,8 @@ int main(void)
         cmocka_unit_test(test_set_up_and_down),
         cmocka_unit_test(test_disk_on_pci),
         cmocka_unit_test(test_boot_vcpu),
+        cmocka_unit_test(test_frozen_vcpu),
+        cmocka_unit_test(test_reset_amid_vcpu_removal),
     };
 
     return cmocka_run_group_tests_name("the guest shrinks", tests, boot, stop);
