@@ -26,6 +26,12 @@ void buffer_consume(struct buffer *buffer, size_t size);
 
 void buffer_free(struct buffer *buffer);
 
+/* The first byte still held; NULL while there is no allocation. */
+static inline char *buffer_bytes(const struct buffer *buffer)
+{
+    return buffer->bytes != NULL ? buffer->bytes + buffer->start : NULL;
+}
+
 static inline size_t buffer_size(const struct buffer *buffer)
 {
     return buffer->end - buffer->start;

@@ -55,9 +55,8 @@ static const struct command commands[] = {
         .help = "A request whose time was over, or that was interrupted, stands: QEMU goes on "
                 "with it. vmplug keeps a record of such requests, since QEMU does not show them "
                 "(vmplug status does). This waits for the one for ID to end, and says how it did, "
-                "as the command that made it would have. A guest that says nothing for two "
-                "seconds is asked again for what it was to give back: it may have been restarted "
-                "and have forgotten, or have refused while nobody listened.",
+                "as the command that made it would have. A guest that gives no sign of having "
+                "heard is asked the same again.",
         .examples = examples,
         .options = OPTIONS_VM,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

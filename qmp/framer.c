@@ -53,7 +53,7 @@ void framer_fed(struct framer *framer, size_t size)
 /* Drops what stands before the sentinel; true once the sentinel is behind us. */
 static bool find_sentinel(struct framer *framer)
 {
-    const char *bytes = framer->buffer.bytes + framer->buffer.start;
+    const char *bytes = buffer_bytes(&framer->buffer);
     size_t held = buffer_size(&framer->buffer);
     const char *found = held > 0 ? memchr(bytes, SENTINEL, held) : NULL;
     size_t skip = found != NULL ? (size_t)(found - bytes) + 1 : held;
@@ -128,7 +128,7 @@ static int take(struct framer *framer, char byte, struct error *error)
  * missing, -1 on error. */
 static int scan(struct framer *framer, struct error *error)
 {
-    const char *bytes = framer->buffer.bytes + framer->buffer.start;
+    const char *bytes = buffer_bytes(&framer->buffer);
     size_t held = buffer_size(&framer->buffer);
     size_t at = framer->scanned;
     int ended = 0;
@@ -149,7 +149,7 @@ static int scan(struct framer *framer, struct error *error)
 /* Drops the white space between messages. Returns 0, or -1 when something else stands there. */
 static int skip_space(struct framer *framer, struct error *error)
 {
-    const char *bytes = framer->buffer.bytes + framer->buffer.start;
+    const char *bytes = buffer_bytes(&framer->buffer);
     size_t held = buffer_size(&framer->buffer);
     size_t at = 0;
 
@@ -184,7 +184,7 @@ enum framer_result framer_next(struct framer *framer, struct framer_message *ret
         return FRAMER_MORE;
     framer->returned = framer->scanned;
     *ret_message = (struct framer_message){
-        .bytes = framer->buffer.bytes + framer->buffer.start,
+        .bytes = buffer_bytes(&framer->buffer),
         .size_bytes = framer->scanned,
         .wide_number = framer->wide_number,
     };

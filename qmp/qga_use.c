@@ -9,6 +9,7 @@
 #include "qmp/qga.h"
 
 #define DEV "/dev/"
+#define DIGITS "0123456789"
 
 static const char *without_dev(const char *name)
 {
@@ -67,17 +68,17 @@ void qga_uses_free(struct qga_uses *uses)
     *uses = (struct qga_uses){0};
 }
 
-/* sda and sda1, nvme0n1 and nvme0n1p1, but not sdaa. */
+/* sda and sda1, nvme0n1 and nvme0n1p1; but not sdaa, sdap or nvme0n11: behind a digit comes a p. */
 static int is_part_of(const char *device, const char *disk)
 {
     size_t length = strlen(disk);
     const char *rest = device + length;
 
-    if (strncmp(device, disk, length) != 0)
+    if (length == 0 || strncmp(device, disk, length) != 0)
         return 0;
-    if (*rest == 'p')
-        rest++;
-    return strspn(rest, "0123456789") == strlen(rest);
+    if (*rest != '\0' && strchr(DIGITS, disk[length - 1]) != NULL && *rest++ != 'p')
+        return 0;
+    return strspn(rest, DIGITS) == strlen(rest);
 }
 
 const char *qga_uses_find(const struct qga_uses *uses, const char *disk)

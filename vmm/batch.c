@@ -31,6 +31,8 @@ struct batch {
     double started_ms;
     bool interrupted;
     bool taking_back;
+    enum verdict failure; /* of BATCH_LIST: the first, VERDICT_DONE while there is none */
+    struct error failure_error;
 };
 
 static void finish(struct batch *batch, enum verdict verdict, const struct error *error)
@@ -90,6 +92,33 @@ static void on_done(void *user, const struct operation_result *result)
         !batch->taking_back)
         batch->result.verdict = VERDICT_PARTIAL;
     vm_timer_set(batch->vm, &batch->timer, 0);
+}
+
+/* The failure of one does not stop the others, unless nobody is there any more. */
+static void on_list_done(void *user, const struct operation_result *result)
+{
+    struct batch *batch = user;
+    bool over = result->verdict == VERDICT_INTERRUPTED || result->verdict == VERDICT_LOST;
+
+    if (batch->observer.result != NULL)
+        batch->observer.result(batch->observer.user, result);
+    batch->next = over ? batch->item_count : batch->next + 1;
+    if (verdict_is_success(result->verdict)) {
+        batch->result.done++;
+    } else if (over || batch->failure == VERDICT_DONE) {
+        batch->failure = result->verdict;
+        batch->failure_error = result->error;
+    }
+    vm_timer_set(batch->vm, &batch->timer, 0);
+}
+
+static void finish_list(struct batch *batch)
+{
+    enum verdict verdict = batch->failure;
+
+    if (verdict != VERDICT_DONE && verdict != VERDICT_INTERRUPTED && batch->result.done > 0)
+        verdict = VERDICT_PARTIAL;
+    finish(batch, verdict, &batch->failure_error);
 }
 
 static void on_taken_back(void *user, const struct operation_result *result)
@@ -160,20 +189,24 @@ static void go_on(void *user)
         finish(batch, VERDICT_INTERRUPTED, &error);
         return;
     }
+    if (batch->next == batch->item_count && batch->request.goal == BATCH_LIST) {
+        finish_list(batch);
+        return;
+    }
     if (batch->next == batch->item_count || batch->result.verdict == VERDICT_PARTIAL ||
         !verdict_is_success(batch->result.verdict)) {
         finish(batch, batch->result.verdict, NULL);
         return;
     }
     batch_plan_apply(&batch->items[batch->next], &request);
-    start(batch, &request, on_done);
+    start(batch, &request, batch->request.goal == BATCH_LIST ? on_list_done : on_done);
 }
 
 static void begin(struct batch *batch)
 {
     batch->result.asked = batch->item_count;
     batch->result.summary = batch->request.goal != BATCH_COUNT || batch->item_count != 1;
-    batch->result.verdict = VERDICT_DONE;
+    batch->result.verdict = batch->failure = VERDICT_DONE;
     vm_timer_set(batch->vm, &batch->timer, 0);
 }
 
@@ -201,7 +234,7 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
         begin(batch);
 }
 
-/* So many of the same kind, each perhaps with an id or a file of its own. */
+/* So many of the same kind, each perhaps with an id or a file of its own; or a list as it is. */
 static int list_items(struct batch *batch, struct error *error)
 {
     const struct batch_request *request = &batch->request;
@@ -214,6 +247,10 @@ static int list_items(struct batch *batch, struct error *error)
     if (batch->items == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
     for (i = 0; i < request->count; i++) {
+        if (request->goal == BATCH_LIST) {
+            batch->items[i] = request->items[i];
+            continue;
+        }
         batch->items[i].type = request->each.type;
         batch->items[i].file = request->files != NULL ? request->files[i] : NULL;
         batch->items[i].wanted_id = request->ids != NULL ? request->ids[i] : NULL;
@@ -252,8 +289,10 @@ struct batch *batch_start(struct vm *vm, const struct batch_request *request,
     batch->started_ms = clock_now_ms();
     batch->timer.fired = go_on;
     batch->timer.user = batch;
-    status = request->goal == BATCH_COUNT ? list_items(batch, error)
-                                          : fetch_inventory(batch, error);
+    if (request->goal == BATCH_COUNT || request->goal == BATCH_LIST)
+        status = list_items(batch, error);
+    else
+        status = fetch_inventory(batch, error);
     if (status < 0) {
         batch_free(batch);
         return NULL;

@@ -19,7 +19,7 @@ static const struct inventory_cpu *find_cpu(const struct inventory_cpus *cpus, c
     char number[16];
     size_t i;
 
-    for (i = 0; i < cpus->slot_count; i++) {
+    for (i = 0; i < cpus->slot_count && *name != '\0'; i++) {
         (void)snprintf(number, sizeof(number), "%u", cpus->slots[i].slot);
         if (strcmp(cpus->slots[i].id, name) == 0 || strcmp(number, name) == 0)
             return &cpus->slots[i];
@@ -80,6 +80,7 @@ static bool is_gone(struct operation *operation, const json_t *answer)
 static void on_vcpus(struct operation *operation, const json_t *value, const struct error *error)
 {
     size_t before = operation->before->guest.cpu_count, count = 0;
+    unsigned present = operation->before->cpus.present;
     struct qga_vcpu *cpus = NULL;
 
     if (error != NULL || !qga_read_vcpus(value, &cpus, &count)) {
@@ -87,6 +88,12 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
         return;
     }
     free(cpus);
+    if (count == 0) { /* no guest has none: that is no answer */
+        operation_look_later(operation);
+        return;
+    }
+    if (before < present) /* what the guest never took up does not leave its list */
+        before = present;
     if (operation->request.resume || count + operation->vcpus_count <= before ||
         !operation->before->has_ost) /* there, absent ones are listed as offline */
         operation_confirmed(operation);
@@ -106,7 +113,7 @@ static bool has_baseline(const struct inventory *before)
 
 static void on_gone(struct operation *operation)
 {
-    record_count_vcpu_removed(vm_record(operation->vm));
+    record_count_vcpu_removed(vm_record(operation->vm), operation->result.id);
 }
 
 static void advise(struct error *error)

@@ -47,11 +47,12 @@ void operation_reach(struct operation *operation, enum rung rung, const struct l
 }
 
 /* True when the goal has been reached, and the operation with it. A rung that was reached says
- * nothing while the one below it is in doubt. */
+ * nothing while the one below it is in doubt, or while something is left to go after the device. */
 bool operation_finish_at_goal(struct operation *operation)
 {
     if (!operation->reached[operation->goal] ||
-        (operation->goal > RUNG_REALIZED && !operation->reached[RUNG_REALIZED]))
+        (operation->goal > RUNG_REALIZED && !operation->reached[RUNG_REALIZED]) ||
+        (operation->goal >= RUNG_REALIZED && operation->cleanups_done < operation->cleanup_count))
         return false;
     if (operation->result.missing != NULL && !operation->request.wait_set)
         operation_finish(operation, VERDICT_UNCONFIRMED, NULL);
@@ -174,6 +175,12 @@ void operation_ask_agent(struct operation *operation, const char *command, json_
     ask(operation, PEER_AGENT, command, arguments, answer);
 }
 
+void operation_ask_qmp(struct operation *operation, const char *command, json_t *arguments,
+                       operation_answer_fn *answer)
+{
+    ask(operation, PEER_QMP, command, arguments, answer);
+}
+
 /* ---- what goes after the device ---- */
 
 static void on_listed(struct operation *operation, const json_t *value, const struct error *error)
@@ -182,7 +189,10 @@ static void on_listed(struct operation *operation, const json_t *value, const st
     const json_t *row;
     size_t i;
 
-    (void)error;
+    if (error != NULL || !json_is_array(value)) {
+        operation_look_later(operation); /* it may be there, or not */
+        return;
+    }
     json_array_foreach(value, i, row) {
         if (strcmp(field_string(row, cleanup->key, ""), cleanup->name) == 0) {
             operation_look_later(operation); /* it is still in use, and will not be for long */
@@ -226,6 +236,8 @@ void operation_look_later(struct operation *operation)
 {
     double next_ms = clock_now_ms() + operation->pause_ms;
 
+    if (operation->interrupted)
+        return; /* the timer is set already, and leads to the end */
     operation->pause_ms *= 2;
     if (operation->pause_ms > LONGEST_PAUSE_MS)
         operation->pause_ms = LONGEST_PAUSE_MS;
@@ -295,7 +307,7 @@ static void look_into_guest(struct operation *operation)
 {
     bool blind = operation->blind.code != ERROR_NONE || operation->kind->look_inside == NULL;
 
-    if (blind && !operation->kind->guest_decides)
+    if (blind && !operation_guest_decides(operation))
         operation_confirmed(operation);
     else if (blind)
         operation_finish_pending(operation, &operation->blind);
@@ -348,9 +360,17 @@ void operation_on_timer(void *user)
 
     if (operation->state == OPERATION_SENT)
         return; /* the step's reply goes on from here */
+    if (operation->state == OPERATION_AWAITING_STEP) {
+        operation_await_step(operation);
+        return;
+    }
     if (operation->interrupted) {
-        if (operation->state == OPERATION_AWAITING_GUEST)
+        if (operation->state == OPERATION_AWAITING_GUEST) {
             operation_add_left(operation, operation->result.id);
+            error_advise(&operation->result.error,
+                         "%s was asked for and stands: take it up again with vmplug wait %s",
+                         operation->kind->name, operation->result.id);
+        }
         operation_finish(operation, VERDICT_INTERRUPTED, &operation->result.error);
         return;
     }
@@ -409,17 +429,22 @@ void operation_on_event(void *user, const struct qmp_event *event)
         operation_finish_failed(operation, qmp_client_failure(vm_qmp(operation->vm)));
         return;
     }
-    if (operation->state != OPERATION_AWAITING_GUEST || !is_hint(event->name))
+    if (!is_hint(event->name))
+        return;
+    if (operation->state == OPERATION_AWAITING_STEP && operation->asked == 0)
+        operation_await_step(operation);
+    if (operation->state != OPERATION_AWAITING_GUEST)
         return;
     if (strcmp(event->name, "RESET") == 0 && operation->kind->removes) {
-        operation->heard = false; /* whatever the guest knew, it has forgotten */
+        operation->heard = false; /* whatever the guest knew and said, it has forgotten */
+        operation->mark = ledger_mark(vm_ledger(operation->vm));
         operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     }
     if (has_given_up(operation, event)) {
         operation_refused(operation, &operation->result.error);
         return;
     }
-    if (!check_ledger(operation) || operation->asked > 0)
+    if (!check_ledger(operation) || operation->asked > 0 || operation->interrupted)
         return;
     vm_timer_stop(operation->vm, &operation->timer);
     operation_look(operation);
@@ -458,9 +483,9 @@ void operation_cannot_look(struct operation *operation, const char *missing, con
 {
     (void)error_set(&operation->blind, ERROR_TIMEOUT, "look into the guest by another way", "%s",
                     why);
-    if (operation->kind->guest_decides)
+    if (operation_guest_decides(operation))
         operation->result.missing = missing;
-    if (operation->kind->guest_decides &&
+    if (operation_guest_decides(operation) &&
         (!operation->request.wait_set || operation->request.wait != RUNG_ONLINE))
         operation->goal =
             operation_expects_ost(operation) ? RUNG_ACKNOWLEDGED : RUNG_REALIZED;

@@ -16,6 +16,13 @@ bool operation_expects_ost(const struct operation *operation)
     return operation->kind->has_ost && operation->before->has_ost;
 }
 
+bool operation_guest_decides(const struct operation *operation)
+{
+    const struct operation_kind *kind = operation->kind;
+
+    return kind->guest_decides && (kind->needs_guest == NULL || kind->needs_guest(operation));
+}
+
 /* Which of the agent's commands is not there or not allowed, NULL when all are. */
 static const char *lacking_command(const struct operation *operation)
 {
@@ -66,7 +73,7 @@ int operation_set_goal(struct operation *operation, struct error *error)
     if (wanted != RUNG_ONLINE || operation->kind->look_inside == NULL ||
         check_agent(operation, &lacking) == 0)
         return 0;
-    if (!operation->kind->guest_decides) {
+    if (!operation_guest_decides(operation)) {
         operation->result.missing = NULL;
         operation->blind = lacking;
         return 0;
@@ -181,6 +188,34 @@ void operation_clean_node(struct operation *operation, const char *node_name)
     cleanup->key = "node-name";
 }
 
+/* What the guest had last said of this slot when it was asked: anything else is its answer. */
+static void remember_ost(const struct operation *operation, json_t *entry)
+{
+    const struct ledger_entry *last = NULL;
+
+    if (operation_expects_ost(operation))
+        last = ledger_news(vm_ledger(operation->vm), operation->kind->ost_type, operation->slot, 0);
+    if (last != NULL)
+        (void)json_object_set_new(entry, "ost",
+                                  json_pack("{s:I, s:I}", "source", (json_int_t)last->source,
+                                            "status", (json_int_t)last->status));
+}
+
+/* A request that is taken up again: what the guest has answered meanwhile counts, too. */
+static void recall_ost(struct operation *operation, const json_t *entry)
+{
+    const json_t *remembered = field_object(entry, "ost");
+    const struct ledger_entry *last;
+    uint32_t source = 0, status = 0;
+
+    if (!operation_expects_ost(operation))
+        return;
+    last = ledger_news(vm_ledger(operation->vm), operation->kind->ost_type, operation->slot, 0);
+    (void)field_unsigned(remembered, "source", &source);
+    (void)field_unsigned(remembered, "status", &status);
+    operation->all_is_news = last != NULL && (last->source != source || last->status != status);
+}
+
 void operation_record(struct operation *operation)
 {
     json_t *cleanups = json_array();
@@ -198,6 +233,7 @@ void operation_record(struct operation *operation)
                       "slot", (int)operation->slot, "addr", (json_int_t)operation->addr, "bytes",
                       (json_int_t)operation->bytes, "guest_name", operation->guest_name,
                       "cleanups", cleanups);
+    remember_ost(operation, entry);
     if (!record_put(vm_record(operation->vm), entry) && vm_record(operation->vm) != NULL)
         operation_detail(operation, "note",
                          json_string("this request could not be recorded: vmplug will not know of "
@@ -221,6 +257,7 @@ int operation_take_up_removal(struct operation *operation, struct error *error)
     (void)field_unsigned(entry, "slot", &operation->slot);
     (void)field_u64(entry, "addr", &operation->addr);
     (void)field_u64(entry, "bytes", &operation->bytes);
+    recall_ost(operation, entry);
     json_array_foreach(field_array(entry, "cleanups"), i, cleanup) {
         if (i < OPERATION_CLEANUPS_MAX && field_string(cleanup, "node-name", NULL) != NULL)
             operation_clean_node(operation, field_string(cleanup, "node-name", ""));

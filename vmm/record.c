@@ -257,7 +257,21 @@ unsigned record_vcpus_removed(struct record *record)
     return count;
 }
 
-void record_count_vcpu_removed(struct record *record)
+static bool is_counted(json_t *entries, const char *id)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach(entries, i, entry) {
+        if (is_of(entry, id) && field_bool(entry, "counted", false))
+            return true;
+        if (is_of(entry, id))
+            (void)json_object_set_new(entry, "counted", json_true());
+    }
+    return false;
+}
+
+void record_count_vcpu_removed(struct record *record, const char *id)
 {
     AUTO_JSON json_t *content = NULL;
     AUTO_FD int locked = record != NULL ? lock(record, true) : -1;
@@ -266,6 +280,8 @@ void record_count_vcpu_removed(struct record *record)
     if (locked < 0)
         return;
     content = load(record);
+    if (is_counted(field_array(content, "pending"), id))
+        return;
     (void)field_unsigned(content, "vcpus_removed", &count);
     (void)json_object_set_new(content, "vcpus_removed", json_integer((json_int_t)count + 1));
     (void)store(record, content);

@@ -45,8 +45,9 @@ json_t *record_find(struct record *record, const char *id);
 bool record_has(struct record *record, const char *id, const char *suffix);
 
 /* How many vCPUs have been taken from this QEMU, as far as vmplug did it: under emulation that
- * decides whether it survives another one (see vmm/hazard.h). */
+ * decides whether it survives another one (see vmm/hazard.h). A request of this id that is entered
+ * counts once, however often its end is seen. */
 unsigned record_vcpus_removed(struct record *record);
-void record_count_vcpu_removed(struct record *record);
+void record_count_vcpu_removed(struct record *record, const char *id);
 
 #endif

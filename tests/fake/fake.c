@@ -93,21 +93,30 @@ bool fake_json_has(const json_t *value, const json_t *wanted)
 static char directory[PATH_BYTES];
 static pid_t owner;
 
+void fake_empty(const char *path)
+{
+    DIR *stream = opendir(path);
+    struct dirent *entry;
+    char below[PATH_BYTES + 256];
+
+    while (stream != NULL && (entry = readdir(stream)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (unlinkat(dirfd(stream), entry->d_name, 0) == 0)
+            continue;
+        (void)snprintf(below, sizeof(below), "%.500s/%.250s", path, entry->d_name);
+        fake_empty(below);
+        (void)unlinkat(dirfd(stream), entry->d_name, AT_REMOVEDIR);
+    }
+    if (stream != NULL)
+        closedir(stream);
+}
+
 static void remove_directory(void)
 {
-    struct dirent *entry;
-    DIR *stream;
-
     if (getpid() != owner)
         return;
-    stream = opendir(directory);
-    if (stream == NULL)
-        return;
-    while ((entry = readdir(stream)) != NULL) {
-        if (unlinkat(dirfd(stream), entry->d_name, 0) < 0)
-            (void)unlinkat(dirfd(stream), entry->d_name, AT_REMOVEDIR);
-    }
-    closedir(stream);
+    fake_empty(directory);
     (void)rmdir(directory);
 }
 

@@ -31,6 +31,9 @@ const char *fake_path(const char *name);
 /* Writes a file of this content into fake_dir() and returns its path, as above. */
 const char *fake_file(const char *name, const void *bytes, size_t size);
 
+/* Removes all that is in this directory, and below it. */
+void fake_empty(const char *path);
+
 /* Fails the test. In a child process: says why on stderr and ends with 1. */
 void fake_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 

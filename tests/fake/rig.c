@@ -7,21 +7,60 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "qmp/blocking.h"
+#include "qmp/field.h"
 
 #define PATIENCE_MS 60000
+#define RECORD "run" /* in fake_dir() */
 #define SOON_MS 100
 #define SOON_FACTOR 8 /* times what it takes when nothing goes wrong */
 
-void rig_open(struct rig *rig, struct sim *sim, bool with_agent)
+static void forget(struct rig *rig)
 {
-    const struct vm_options options = {.qmp_path = sim->qmp.path,
-                                       .agent_path = with_agent ? sim->agent.path : NULL,
-                                       .greeting_timeout_ms = 30000};
+    batch_free(STEAL(rig->batch));
+    operation_free(STEAL(rig->operation));
+    rig->ends = rig->results = rig->stages = rig->bad_stages = 0;
+}
+
+static void connect_vm(struct rig *rig)
+{
+    char directory[512];
+    const struct vm_options options = {.qmp_path = rig->sim->qmp.path,
+                                       .agent_path = rig->with_agent ? rig->sim->agent.path : NULL,
+                                       .greeting_timeout_ms = 30000,
+                                       .runtime_dir = rig->recorded ? directory : NULL};
     struct error error = ERROR_INIT;
 
-    *rig = (struct rig){.sim = sim, .vm = vm_new(&options, &error)};
+    (void)snprintf(directory, sizeof(directory), "%s", fake_path(RECORD));
+    rig->vm = vm_new(&options, &error);
     if (rig->vm == NULL)
         fake_fail("no vm: %s", error.why);
+}
+
+void rig_open(struct rig *rig, struct sim *sim, bool with_agent)
+{
+    *rig = (struct rig){.sim = sim, .with_agent = with_agent};
+    connect_vm(rig);
+}
+
+void rig_open_recorded(struct rig *rig, struct sim *sim, bool with_agent)
+{
+    fake_empty(fake_path(RECORD));
+    *rig = (struct rig){.sim = sim, .with_agent = with_agent, .recorded = true};
+    connect_vm(rig);
+}
+
+void rig_reopen(struct rig *rig)
+{
+    forget(rig);
+    vm_free(rig->vm);
+    server_hang_up(&rig->sim->qmp);
+    server_hang_up(&rig->sim->agent);
+    connect_vm(rig);
+}
+
+json_t *rig_recorded(struct rig *rig, const char *id)
+{
+    return record_find(vm_record(rig->vm), id);
 }
 
 void rig_close(struct rig *rig)
@@ -30,6 +69,8 @@ void rig_close(struct rig *rig)
     operation_free(rig->operation);
     vm_free(rig->vm);
     sim_end(rig->sim);
+    if (rig->recorded)
+        fake_empty(fake_path(RECORD));
 }
 
 static void run(struct rig *rig, blocking_condition_fn *condition, void *user)
@@ -106,6 +147,7 @@ static void keep(struct rig *rig, const struct operation_result *result)
         rig->verdicts[rig->results] = result->verdict;
         (void)snprintf(rig->ids[rig->results], sizeof(rig->ids[0]), "%s", result->id);
     }
+    (void)snprintf(rig->note, sizeof(rig->note), "%s", field_string(result->details, "note", ""));
     rig->results++;
 }
 
@@ -137,13 +179,6 @@ static void on_batch_done(void *user, const struct batch_result *result)
 static bool has_ended(void *user)
 {
     return ((const struct rig *)user)->ends > 0;
-}
-
-static void forget(struct rig *rig)
-{
-    batch_free(STEAL(rig->batch));
-    operation_free(STEAL(rig->operation));
-    rig->ends = rig->results = rig->stages = rig->bad_stages = 0;
 }
 
 void rig_start(struct rig *rig, const struct operation_request *request)

@@ -12,6 +12,7 @@
 
 struct rig {
     struct sim *sim; /* owned */
+    bool with_agent, recorded;
     struct vm *vm;
     struct operation *operation;
     struct batch *batch;
@@ -22,6 +23,7 @@ struct rig {
     unsigned results;
     enum verdict verdicts[RIG_RESULTS_MAX]; /* of a batch's operations */
     char ids[RIG_RESULTS_MAX][64];
+    char note[160]; /* of the last one */
     struct batch_result batch_result;
     unsigned stages; /* how often a stage was told */
     unsigned bad_stages; /* told twice, or below one that was told before */
@@ -30,7 +32,17 @@ struct rig {
 
 /* Connects a vm to sim, which is taken over. Without an agent its socket is not even given. */
 void rig_open(struct rig *rig, struct sim *sim, bool with_agent);
+
 void rig_close(struct rig *rig);
+
+/* The same with an agent and a record of what stands, empty at first; rig_close() removes it. */
+void rig_open_recorded(struct rig *rig, struct sim *sim, bool with_agent);
+
+/* Another vmplug comes, to the same QEMU with the same record: the session begins anew. */
+void rig_reopen(struct rig *rig);
+
+/* The record's entry for this id, a new reference, or NULL. */
+json_t *rig_recorded(struct rig *rig, const char *id);
 
 /* Fetches an inventory; the caller frees it. NULL with *ret_failure (may be NULL) when QEMU could
  * not be asked. */

@@ -77,6 +77,10 @@ static void tell_more(struct sim *sim)
     const struct sim_ost *answers = sim->ejecting ? sim->guest.eject : sim->guest.ost;
     unsigned count = sim->ejecting ? sim->guest.eject_count : sim->guest.ost_count;
 
+    if (sim->telling && sim->ejecting && sim->unplug_error != NULL) {
+        sim_refuse_by_event(sim);
+        sim->telling = false;
+    }
     while (sim->telling && sim->told < count) {
         if (sim->guest.ost_delay_ms > 0 && sim->qmp.wake_ms == CLOCK_NEVER_MS) {
             sim->qmp.wake_ms = clock_now_ms() + sim->guest.ost_delay_ms;
@@ -93,22 +97,32 @@ static void tell_more(struct sim *sim)
     sim->telling = false;
 }
 
-void sim_eject(struct sim *sim, bool is_cpu, unsigned slot)
+static void begin_telling(struct sim *sim, bool ejecting, bool is_cpu, unsigned slot)
 {
-    sim_plugged(sim, is_cpu, slot);
-    sim->ejecting = true;
-    sim->telling = !sim->guest.ignores_eject;
-}
-
-void sim_plugged(struct sim *sim, bool is_cpu, unsigned slot)
-{
-    sim->telling = true;
-    sim->ejecting = false;
+    sim->telling = !ejecting || !sim->guest.ignores_eject;
+    sim->ejecting = ejecting;
     sim->telling_cpu = is_cpu;
     sim->telling_slot = slot;
     sim->told = 0;
     if (sim->event_first)
         tell_more(sim);
+}
+
+void sim_eject(struct sim *sim, bool is_cpu, unsigned slot)
+{
+    begin_telling(sim, true, is_cpu, slot);
+}
+
+void sim_plugged(struct sim *sim, bool is_cpu, unsigned slot)
+{
+    begin_telling(sim, false, is_cpu, slot);
+}
+
+void sim_reset(struct sim *sim)
+{
+    sim->telling = false;
+    sim->qmp.wake_ms = CLOCK_NEVER_MS;
+    sim_emit(sim, "RESET", json_pack("{s:b, s:s}", "guest", 0, "reason", "host-qmp-system-reset"));
 }
 
 static void on_woken(void *user)
@@ -156,7 +170,8 @@ static json_t *answer(struct sim *sim, enum sim_side side, const json_t *message
         return carry_out(sim, side, message);
     switch (fault->action) {
     case SIM_REJECT:
-        return sim_error("GenericError", "%s", fault->text);
+        return sim_error(fault->class_name != NULL ? fault->class_name : "GenericError", "%s",
+                         fault->text);
     case SIM_ANSWER:
         return sim_return(fake_json(fault->text));
     case SIM_RAW:
@@ -199,6 +214,7 @@ static void take(struct sim *sim, enum sim_side side, json_t *message)
         server_send_json(side == SIM_QMP ? &sim->qmp : &sim->agent, reply);
     if (sim->qmp.wake_ms == CLOCK_NEVER_MS)
         tell_more(sim);
+    sim_virtio_mem_work(sim);
 }
 
 static void greet(void *user)
@@ -264,6 +280,7 @@ struct sim *sim_new(void)
     (void)snprintf(name, sizeof(name), "sim%u-agent", number++);
     server_open(&sim->agent, fake_path(name), &agent_handler, sim);
     sim->greets = sim->has_cpus = sim->has_ost = true;
+    sim->major = 7;
     sim->scsi_count = 1;
     sim->types = json_object();
     sim->cpu_count = 4;
@@ -285,7 +302,8 @@ struct sim *sim_new(void)
         .block_bytes = 128 * SIM_MIB};
     for (i = 0; i < 2; i++) {
         sim->guest.vcpus[sim->guest.vcpu_count++] = (struct sim_vcpu){i, true};
-        sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){i, true};
+        sim->guest.blocks[sim->guest.block_count++] =
+            (struct sim_block){.index = i, .online = true};
     }
     return sim;
 }
@@ -354,12 +372,14 @@ unsigned sim_changes(const struct sim *sim)
 {
     static const char *const changing[] = {
         "device_add",   "device_del", "object-add",      "object-del",
-        "blockdev-add", "qom-set",    "blockdev-del",
+        "blockdev-add", "qom-set",    "blockdev-del",    "blockdev-open-tray",
+        "block_resize", "block_set_io_throttle",
     };
     unsigned count = 0, i;
 
     for (i = 0; i < sizeof(changing) / sizeof(changing[0]); i++)
         count += sim_count(sim, SIM_QMP, changing[i]);
     return count + sim_count(sim, SIM_AGENT, "guest-set-vcpus") +
-           sim_count(sim, SIM_AGENT, "guest-set-memory-blocks");
+           sim_count(sim, SIM_AGENT, "guest-set-memory-blocks") +
+           sim_count(sim, SIM_AGENT, "guest-file-write");
 }

@@ -18,7 +18,11 @@
 #define SIM_CPUS_MAX 32
 #define SIM_DIMMS_MAX 32
 #define SIM_NODES_MAX 32
+#define SIM_CDROMS_MAX 4
+#define SIM_FILE_MAX 65536
 #define SIM_BLOCKS_MAX 512
+#define SIM_PORTS_MAX 16
+#define SIM_VIRTIO_MEMS_MAX 4
 #define SIM_FAULTS_MAX 16
 #define SIM_OST_MAX 4
 #define SIM_MIB (UINT64_C(1) << 20)
@@ -43,13 +47,38 @@ struct sim_dimm {
     unsigned slot, node;
 };
 
+struct sim_virtio_mem {
+    char id[64], backend[64];
+    uint64_t addr, max_bytes, block_bytes;
+    uint64_t requested_bytes, bytes; /* what QEMU asks for, what the guest has taken */
+    unsigned node;
+};
+
+/* A CD-ROM drive. */
+struct sim_cdrom {
+    char id[64], node[64]; /* node: the medium's, "" without one */
+    bool tray_open;
+    bool locked; /* by the guest */
+};
+
 /* A block node, and the scsi-hd that uses it, if any. */
 struct sim_disk {
     char node[64], file[512], driver[16];
     bool read_only;
+    uint64_t bytes;
+    uint64_t limits[6]; /* of block_set_io_throttle, in the order of its documentation */
     char id[64], bus[64], serial[64]; /* id is "" while no device uses it */
     unsigned scsi_id, lun;
     bool seen; /* by the guest */
+};
+
+/* A PCI port or bridge and the bus behind it. */
+struct sim_port {
+    const char *type;
+    char path[128], bus[64];
+    const char *handler; /* the bus's hotplug-handler: ACPI; "": it takes nothing */
+    bool off;            /* a port with hotplug=off */
+    unsigned devices;
 };
 
 struct sim_vcpu {
@@ -60,6 +89,17 @@ struct sim_vcpu {
 struct sim_block {
     uint64_t index;
     bool online;
+    bool movable; /* put online by "online_movable" */
+};
+
+/* The guest's file that its agent has open: a disk's VPD page, or an attribute of a block. */
+struct sim_file {
+    int64_t handle; /* 0: none is open */
+    unsigned char bytes[SIM_FILE_MAX];
+    size_t size, at;
+    uint64_t block;
+    char attribute[16]; /* of a memory block: "state" or "valid_zones"; "": another file */
+    char written[64];   /* and not flushed yet */
 };
 
 /* How the guest takes what is plugged in. */
@@ -69,6 +109,10 @@ struct sim_guest {
     struct sim_ost eject[SIM_OST_MAX]; /* to each ejection, in turn; the last one decides */
     unsigned eject_count;
     bool ignores_eject;    /* it is frozen, or knows no ACPI */
+    bool keeps_showing;    /* what was ejected */
+    const char *mounts;    /* guest-get-fsinfo's answer; NULL: nothing is mounted */
+    const char *more_disks; /* rows of guest-get-disks beside QEMU's disks: LVM, RAID */
+    const char *flush_error; /* of a block's state; NULL: it is taken */
     double ost_delay_ms;   /* before each of these answers */
     bool ost_unheard;      /* the events are lost; QEMU's table has the last word all the same */
     bool ignores;          /* it never shows what was plugged in */
@@ -76,18 +120,21 @@ struct sim_guest {
     bool set_does_nothing; /* guest-set-… claims success */
     bool tells_serials;    /* guest-get-disks */
     bool has_vpd;          /* /sys/block/…/device/vpd_pg80 can be read */
+    uint64_t virtio_mem_kept_bytes;    /* what it can't give back of a virtio-mem */
+    uint64_t virtio_mem_offline_bytes; /* with so much offline it takes no more; 0: no limit */
     const char *block_response; /* of guest-set-memory-blocks, NULL: "success" */
     struct sim_vcpu vcpus[SIM_CPUS_MAX];
     unsigned vcpu_count;
     uint64_t block_bytes;
     struct sim_block blocks[SIM_BLOCKS_MAX];
     unsigned block_count;
-    int64_t open_handle; /* of a file; 0: none */
-    unsigned open_disk;
+    bool opens_trays;    /* that it has locked, when QEMU asks it to */
+    bool has_no_drives;  /* /dev/sr0, for lack of a driver */
+    struct sim_file file;
 };
 
 enum sim_action {
-    SIM_REJECT,     /* with class GenericError and text */
+    SIM_REJECT,     /* with class_name, or else GenericError, and text */
     SIM_ANSWER,     /* with text, which is JSON, instead of carrying it out */
     SIM_RAW,        /* with these bytes */
     SIM_IGNORE,     /* not carried out, not answered */
@@ -103,6 +150,7 @@ struct sim_fault {
     unsigned times;      /* then so often; 0: for ever */
     enum sim_action action;
     const char *text;
+    const char *class_name;
 };
 
 struct sim {
@@ -112,6 +160,12 @@ struct sim {
     bool event_first;  /* ACPI_DEVICE_OST before the reply that it belongs to */
     bool has_cpus;     /* query-hotpluggable-cpus */
     bool has_ost;      /* query-acpi-ospm-status and the event */
+    bool kvm;
+    unsigned major;    /* of QEMU's version */
+    bool single_threaded; /* all vCPUs are one host thread */
+    bool migrating;
+    const char *unplug_error; /* event by which a board without _OST says that the guest refused:
+                                 DEVICE_UNPLUG_GUEST_ERROR or MEM_UNPLUG_ERROR; NULL: none */
     struct sim_cpu cpus[SIM_CPUS_MAX];
     unsigned cpu_count;
     unsigned vcpus_per_slot; /* a slot may be a core of several */
@@ -120,11 +174,18 @@ struct sim {
     struct sim_dimm dimms[SIM_DIMMS_MAX];
     unsigned dimm_count;
     struct sim_ost dimm_ost[SIM_DIMMS_MAX];
-    json_t *objects;   /* id -> object-add's arguments */
+    json_t *objects;   /* id -> object-add's arguments; the machine's own pc.ram goes without */
+    char numa_backend[64]; /* of a NUMA node: in use without a device */
     struct sim_disk disks[SIM_NODES_MAX];
     unsigned disk_count;
     unsigned scsi_count; /* virtio-scsi-pci "scsi0", "scsi1", … */
     json_t *types;     /* QOM path -> type, of devices that a test makes up */
+    struct sim_virtio_mem virtio_mems[SIM_VIRTIO_MEMS_MAX];
+    unsigned virtio_mem_count;
+    struct sim_port ports[SIM_PORTS_MAX];
+    unsigned port_count;
+    struct sim_cdrom cdroms[SIM_CDROMS_MAX]; /* on another bus */
+    unsigned cdrom_count;
     struct sim_guest guest;
     json_t *disabled;  /* agent commands: name -> true */
 
@@ -158,12 +219,31 @@ void sim_end(struct sim *sim);
 void sim_fault(struct sim *sim, struct sim_fault fault);
 void sim_disable(struct sim *sim, const char *agent_command);
 
-/* Adds a DIMM or a disk that is there from the beginning, and that the guest has online. */
+/* Adds a vCPU, a DIMM, a disk or a CD-ROM drive (file: what is in it, or NULL) that is there from
+ * the beginning, and that the guest has online. The vCPU goes into the first slot behind those
+ * that are taken. */
+void sim_put_cpu(struct sim *sim, const char *id);
 void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes);
 void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun);
+void sim_put_cdrom(struct sim *sim, const char *id, const char *file);
+
+/* Adds a virtio-mem that is there from the beginning, still empty. */
+struct sim_virtio_mem *sim_put_virtio_mem(struct sim *sim, const char *id, uint64_t addr,
+                                          uint64_t max_bytes);
+
+/* Adds a PCI port or bridge by its QOM path, with a free bus behind it. */
+struct sim_port *sim_put_port(struct sim *sim, const char *type, const char *path,
+                              const char *bus);
+
+/* Adds a memory backend or a block node that nobody uses. */
+void sim_leave_backend(struct sim *sim, const char *id);
+void sim_leave_node(struct sim *sim, const char *name);
 
 /* Closes both connections and listens no more. */
 void sim_die(struct sim *sim);
+
+/* The machine is reset: the guest forgets what it was asked for. */
+void sim_reset(struct sim *sim);
 
 /* How often a command came, and its arguments the last time (borrowed; NULL: never). */
 unsigned sim_count(const struct sim *sim, enum sim_side side, const char *command);
@@ -174,5 +254,8 @@ unsigned sim_changes(const struct sim *sim);
 
 struct sim_dimm *sim_find_dimm(struct sim *sim, const char *id);
 struct sim_disk *sim_find_disk(struct sim *sim, const char *id);
+struct sim_virtio_mem *sim_find_virtio_mem(struct sim *sim, const char *id);
+struct sim_disk *sim_find_node(struct sim *sim, const char *node);
+struct sim_cdrom *sim_find_cdrom(struct sim *sim, const char *id);
 
 #endif

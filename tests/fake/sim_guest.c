@@ -14,8 +14,12 @@ static const char *const agent_commands[] = {
     "guest-get-memory-block-info",
     "guest-set-memory-blocks",
     "guest-get-disks",
+    "guest-get-fsinfo",
     "guest-file-open",
     "guest-file-read",
+    "guest-file-seek",
+    "guest-file-write",
+    "guest-file-flush",
     "guest-file-close",
 };
 
@@ -33,7 +37,8 @@ static void show_dimm(struct sim *sim, const struct sim_dimm *dimm)
          index < (dimm->addr + dimm->bytes) / guest->block_bytes; index++) {
         if (guest->block_count == SIM_BLOCKS_MAX)
             fake_fail("too many memory blocks");
-        guest->blocks[guest->block_count++] = (struct sim_block){index, guest->onlines};
+        guest->blocks[guest->block_count++] =
+            (struct sim_block){.index = index, .online = guest->onlines};
     }
 }
 
@@ -141,7 +146,8 @@ static json_t *set_blocks(struct sim *sim, const json_t *arguments)
 /* Every disk that QEMU has is a whole disk and a partition in the guest. */
 static json_t *get_disks(const struct sim *sim)
 {
-    json_t *list = json_array(), *address;
+    json_t *list = sim->guest.more_disks != NULL ? fake_json(sim->guest.more_disks) : json_array();
+    json_t *address;
     char name[32];
     unsigned i;
 
@@ -162,61 +168,15 @@ static json_t *get_disks(const struct sim *sim)
     return sim_return(list);
 }
 
-static json_t *open_file(struct sim *sim, const json_t *arguments)
+static json_t *get_fsinfo(const struct sim *sim)
 {
-    const char *path = json_string_value(json_object_get(arguments, "path"));
-    unsigned disk;
-    char letter;
-    int used = 0;
-
-    if (sscanf(path, "/sys/block/sd%c/device/vpd_pg80%n", &letter, &used) != 1 ||
-        path[used] != '\0' || used == 0)
-        fake_fail("vmplug opens %s in the guest", path);
-    disk = (unsigned)(letter - 'a');
-    if (!sim->guest.has_vpd || disk >= sim->disk_count)
-        return sim_error("GenericError", "failed to open file '%s': No such file or directory",
-                         path);
-    if (sim->guest.open_handle != 0)
-        fake_fail("vmplug left a file open in the guest");
-    sim->guest.open_handle = 1000;
-    sim->guest.open_disk = disk;
-    return sim_return(json_integer(1000));
-}
-
-/* guest-file-read's base64 of a page 0x80: 00 80 00 length serial. */
-static json_t *read_file(const struct sim *sim)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned char page[256] = {0x00, 0x80};
-    const char *serial = sim->disks[sim->guest.open_disk].serial;
-    size_t size = 4 + strlen(serial), i;
-    char text[512], *at = text;
-    unsigned bits;
-
-    page[3] = (unsigned char)strlen(serial);
-    memcpy(page + 4, serial, strlen(serial));
-    for (i = 0; i < size; i += 3) {
-        bits = (unsigned)(page[i] << 16 | page[i + 1] << 8 | page[i + 2]);
-        *at++ = digits[bits >> 18];
-        *at++ = digits[bits >> 12 & 63];
-        *at++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
-        *at++ = i + 2 < size ? digits[bits & 63] : '=';
-    }
-    *at = '\0';
-    return sim_return(json_pack("{s:I, s:s, s:b}", "count", (json_int_t)size, "buf-b64", text,
-                                "eof", 1));
-}
-
-static json_t *close_file(struct sim *sim, const json_t *arguments)
-{
-    if (json_integer_value(json_object_get(arguments, "handle")) != sim->guest.open_handle)
-        fake_fail("vmplug closes a file that is not open");
-    sim->guest.open_handle = 0;
-    return sim_return(json_object());
+    return sim_return(fake_json(sim->guest.mounts != NULL ? sim->guest.mounts : "[]"));
 }
 
 json_t *sim_agent_do(struct sim *sim, const char *command, const json_t *arguments)
 {
+    json_t *answer;
+
     if (json_object_get(sim->disabled, command) != NULL)
         return sim_error("CommandNotFound", "Command %s has been disabled", command);
     if (strcmp(command, "guest-info") == 0)
@@ -233,11 +193,10 @@ json_t *sim_agent_do(struct sim *sim, const char *command, const json_t *argumen
         return set_blocks(sim, arguments);
     if (strcmp(command, "guest-get-disks") == 0)
         return get_disks(sim);
-    if (strcmp(command, "guest-file-open") == 0)
-        return open_file(sim, arguments);
-    if (strcmp(command, "guest-file-read") == 0)
-        return read_file(sim);
-    if (strcmp(command, "guest-file-close") == 0)
-        return close_file(sim, arguments);
-    return sim_error("CommandNotFound", "The command %s has not been found", command);
+    if (strcmp(command, "guest-get-fsinfo") == 0)
+        return get_fsinfo(sim);
+    answer = sim_file_do(sim, command, arguments);
+    return answer != NULL ? answer
+                          : sim_error("CommandNotFound", "The command %s has not been found",
+                                      command);
 }

@@ -23,12 +23,15 @@ static void say_deleted(struct sim *sim, const char *id, const char *child)
 static void unplug_cpu(struct sim *sim, unsigned slot)
 {
     struct sim_cpu *cpu = &sim->cpus[slot];
+    unsigned left = 0, i;
     char id[64];
 
     (void)snprintf(id, sizeof(id), "%s", cpu->id);
     cpu->present = false;
     cpu->id[0] = '\0';
-    if (sim->guest.vcpu_count >= sim->vcpus_per_slot)
+    for (i = 0; i < sim->cpu_count; i++)
+        left += sim->cpus[i].present ? sim->vcpus_per_slot : 0;
+    if (sim->guest.vcpu_count > left && !sim->guest.keeps_showing) /* else it never showed it */
         sim->guest.vcpu_count -= sim->vcpus_per_slot;
     say_deleted(sim, id, "/lapic");
 }
@@ -56,7 +59,8 @@ static void unplug_dimm(struct sim *sim, unsigned slot)
         return;
     gone = sim->dimms[i];
     sim->dimms[i] = sim->dimms[--sim->dimm_count];
-    hide_blocks(&sim->guest, gone.addr, gone.bytes);
+    if (!sim->guest.keeps_showing)
+        hide_blocks(&sim->guest, gone.addr, gone.bytes);
     say_deleted(sim, gone.id, "");
 }
 
@@ -85,6 +89,24 @@ static bool find_cpu(const struct sim *sim, const char *id, unsigned *ret_slot)
     return false;
 }
 
+void sim_refuse_by_event(struct sim *sim)
+{
+    const char *id = sim->telling_cpu ? sim->cpus[sim->telling_slot].id : "";
+    char path[128];
+    unsigned i;
+
+    for (i = 0; !sim->telling_cpu && i < sim->dimm_count; i++) {
+        if (sim->dimms[i].slot == sim->telling_slot)
+            id = sim->dimms[i].id;
+    }
+    (void)snprintf(path, sizeof(path), PERIPHERAL "%s", id);
+    if (strcmp(sim->unplug_error, "MEM_UNPLUG_ERROR") == 0)
+        sim_emit(sim, sim->unplug_error, json_pack("{s:s, s:s}", "device", id, "msg",
+                                                   "Memory hotunplug rejected by the guest"));
+    else
+        sim_emit(sim, sim->unplug_error, json_pack("{s:s, s:s}", "device", id, "path", path));
+}
+
 json_t *sim_device_del(struct sim *sim, const char *id)
 {
     struct sim_dimm *dimm = sim_find_dimm(sim, id);
@@ -94,6 +116,8 @@ json_t *sim_device_del(struct sim *sim, const char *id)
     if (disk != NULL) { /* SCSI does not ask the guest */
         disk->id[0] = '\0';
         say_deleted(sim, id, "");
+    } else if (sim_find_virtio_mem(sim, id) != NULL) {
+        return sim_error("GenericError", "virtio based memory devices cannot be unplugged.");
     } else if (dimm != NULL) {
         sim_eject(sim, false, dimm->slot);
     } else if (find_cpu(sim, id, &slot)) {

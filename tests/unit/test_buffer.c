@@ -13,7 +13,7 @@
 static void assert_holds(const struct buffer *buffer, const char *bytes)
 {
     assert_int_equal(buffer_size(buffer), strlen(bytes));
-    assert_memory_equal(buffer->bytes + buffer->start, bytes, strlen(bytes));
+    assert_memory_equal(buffer_bytes(buffer), bytes, strlen(bytes));
 }
 
 static void test_first_in_first_out(void **state)
@@ -40,6 +40,7 @@ static void test_nothing_is_something_to_append(void **state)
     struct buffer buffer = {0};
 
     (void)state;
+    assert_null(buffer_bytes(&buffer));
     assert_int_equal(buffer_append(&buffer, "", 0), 0);
     assert_int_equal(buffer_size(&buffer), 0);
     assert_int_equal(buffer_append(&buffer, "x", 1), 0);

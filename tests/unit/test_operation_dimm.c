@@ -343,7 +343,7 @@ static void test_only_its_own_blocks(void **state)
     sim_put_dimm(sim, "a", SIM_DIMM_BASE, 128 * SIM_MIB); /* block 32 */
     for (i = 0; i < sim->guest.block_count; i++)
         sim->guest.blocks[i].online = false;
-    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){35, false};
+    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){35, false, false};
     assert_int_equal(add(sim, 256 * SIM_MIB, 5000)->verdict, VERDICT_ONLINE);
     assert_true(json_equal(sim_arguments(sim, SIM_AGENT, "guest-set-memory-blocks"), expected));
     for (i = 0; i < 4; i++)

@@ -302,7 +302,7 @@ static void test_by_the_page(void **state)
     assert_detail("guest_name", "\"/dev/sdb\"");
     assert_int_equal(sim_count(sim, SIM_AGENT, "guest-file-open"), 1);
     assert_int_equal(sim_count(sim, SIM_AGENT, "guest-file-close"), 1);
-    assert_int_equal(sim->guest.open_handle, 0);
+    assert_int_equal(sim->guest.file.handle, 0);
     rig_close(&rig);
 }
 
@@ -495,6 +495,9 @@ static void test_advice(void **state)
     } cases[] = {
         {"Failed to get \"write\" lock", "--read-only"},
         {"Could not open 'x': Permission denied", "the user that QEMU runs as"},
+        {"Could not open image: Permission denied", "--read-only"},
+        {"Failed to connect to 'h:1': Connection refused", "whether the server runs"},
+        {"Connection attempt cancelled by timeout", "whether the server runs"},
         {"Image is not in qcow2 format", ""},
     };
     size_t i;

@@ -40,29 +40,42 @@ static void answer(struct sim *sim, enum sim_side side, const char *command, uns
 /* ---- what was there before ---- */
 
 /* An agent that did not say what the guest had can't prove anything new. */
-static void test_no_baseline(void **state)
+static void check_no_baseline(enum operation_type type, enum sim_action action)
 {
     static const char *const lists[] = {"guest-get-vcpus", "guest-get-memory-blocks"};
+    const struct sim_fault fault = {.side = SIM_AGENT, .command = lists[type], .times = 1,
+                                    .action = action, .text = "{}"};
+    struct operation_request request = request_of(type, 5000);
+    struct sim *sim = sim_new();
+
+    sim_fault(sim, fault);
+    assert_int_equal(run(sim, true, &request), VERDICT_UNCONFIRMED);
+    assert_string_equal(rig.result->missing, "agent");
+    assert_string_equal(rig_stages(&rig), "accepted realized acknowledged");
+    assert_int_equal(sim_count(sim, SIM_AGENT, "guest-info"), 1);
+    assert_int_equal(sim_count(sim, SIM_AGENT, lists[type]), 1); /* in vain, and not again */
+    rig_close(&rig);
+
+    sim = sim_new();
+    sim_fault(sim, fault);
+    request.wait_set = true;
+    request.wait = RUNG_ONLINE;
+    assert_int_equal(run(sim, true, &request), VERDICT_UNPROVEN);
+    assert_string_equal(rig.result->missing, "agent");
+    assert_non_null(strstr(rig.result->error.why, "did not list"));
+    assert_int_equal(sim_changes(sim), 0);
+    assert_int_equal(rig.result->left_count, 0);
+    rig_close(&rig);
+}
+
+static void test_no_baseline(void **state)
+{
     enum operation_type type;
 
     (void)state;
     for (type = 0; type < OPERATION_DISK_ADD; type++) {
-        struct operation_request request = request_of(type, 5000);
-        struct sim *sim = sim_new();
-
-        answer(sim, SIM_AGENT, lists[type], 0, 1, "{}");
-        assert_int_equal(run(sim, true, &request), VERDICT_UNCONFIRMED);
-        assert_string_equal(rig.result->missing, "agent");
-        rig_close(&rig);
-
-        sim = sim_new();
-        answer(sim, SIM_AGENT, lists[type], 0, 1, "{}");
-        request.wait_set = true;
-        request.wait = RUNG_ONLINE;
-        assert_int_equal(run(sim, true, &request), VERDICT_UNPROVEN);
-        assert_non_null(strstr(rig.result->error.why, "did not list"));
-        assert_int_equal(sim_changes(sim), 0);
-        rig_close(&rig);
+        check_no_baseline(type, SIM_ANSWER);
+        check_no_baseline(type, SIM_REJECT);
     }
 }
 
@@ -138,8 +151,8 @@ static void test_blocks_that_were_there(void **state)
 
     (void)state;
     sim->guest.ignores = true;
-    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){32, true};
-    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){33, true};
+    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){32, true, false};
+    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){33, true, false};
     assert_int_equal(run(sim, true, &request), VERDICT_UNCONFIRMED);
     assert_string_equal(rig.result->missing, "agent");
     assert_int_equal(sim_count(sim, SIM_AGENT, "guest-set-memory-blocks"), 0);
@@ -147,7 +160,7 @@ static void test_blocks_that_were_there(void **state)
 
     sim = sim_new(); /* offline, it is still not ours, and not ours to put online */
     sim->guest.ignores = true;
-    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){32, false};
+    sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){32, false, false};
     request.wait_set = true;
     request.wait = RUNG_ONLINE;
     assert_int_equal(run(sim, true, &request), VERDICT_PENDING);
@@ -283,23 +296,46 @@ static void test_serials_in_udevs_manner(void **state)
 
 /* ---- _OST ---- */
 
+static const char half_refusal[] = "[{'slot':'2','slot-type':'CPU','source':1,'status':130}]";
+static const char half_success[] = "[{'slot':'2','slot-type':'CPU','source':1,'status':0}]";
+
+/* The rows are all there is, and before the first of them QEMU shows what the slot's last device
+ * left behind. */
+static struct sim *sim_with_rows(struct sim_ost old, uint32_t status)
+{
+    struct sim *sim = sim_new();
+
+    sim->guest.ost_unheard = true;
+    sim->cpus[2].ost = old;
+    sim->guest.ost[0] = (struct sim_ost){1, status};
+    return sim;
+}
+
 /* QEMU was asked between the guest's two writes: new source, old status. It is not believed before
  * it has stood for a while. */
 static void test_torn_row(void **state)
 {
-    static const char torn[] = "[{'slot':'2','slot-type':'CPU','source':1,'status':130}]";
     const struct operation_request request = request_of(OPERATION_CPU_ADD, 5000);
-    struct sim *sim = sim_new();
+    struct sim *sim = sim_with_rows((struct sim_ost){3, 130}, 0);
 
     (void)state;
-    sim->guest.ost_unheard = true; /* so that the rows are all there is */
-    answer(sim, SIM_QMP, "query-acpi-ospm-status", 1, 1, torn);
+    answer(sim, SIM_QMP, "query-acpi-ospm-status", 1, 1, half_refusal);
     assert_int_equal(run(sim, true, &request), VERDICT_ONLINE);
+    assert_string_equal(rig_stages(&rig), "accepted realized acknowledged online");
+    assert_int_equal(rig.result->stages[2].ost_status, 0);
+    assert_true(sim_count(sim, SIM_QMP, "query-acpi-ospm-status") >= 4); /* looked at twice */
     rig_close(&rig);
 
-    sim = sim_new(); /* but what stays is true */
-    sim->guest.ost_unheard = true;
-    answer(sim, SIM_QMP, "query-acpi-ospm-status", 1, 0, torn);
+    sim = sim_with_rows((struct sim_ost){0, 0}, 130); /* a slot that nobody has used yet */
+    sim->guest.ignores = true;
+    answer(sim, SIM_QMP, "query-acpi-ospm-status", 1, 1, half_success);
+    assert_int_equal(run(sim, true, &request), VERDICT_REFUSED);
+    assert_string_equal(rig_stages(&rig), "accepted realized"); /* never acknowledged */
+    assert_int_equal(rig.result->ost_status, 130);
+    rig_close(&rig);
+
+    sim = sim_with_rows((struct sim_ost){3, 130}, 0); /* but what stays is true */
+    answer(sim, SIM_QMP, "query-acpi-ospm-status", 1, 0, half_refusal);
     assert_int_equal(run(sim, true, &request), VERDICT_REFUSED);
     assert_int_equal(rig.result->ost_status, 130);
     rig_close(&rig);

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "tests/fake/rig.h"
+#include "tests/fake/sim_parts.h"
 
 #define KINDS 3
 #define STEPS_MAX 60
@@ -349,6 +350,17 @@ static void interrupt(void *user, struct sim *sim, enum sim_side side, const cha
     rig.ends = 1; /* nobody will tell us */
 }
 
+static void count_until_change(void *user, struct sim *sim, enum sim_side side,
+                               const char *command)
+{
+    struct interruption *interruption = user;
+
+    (void)side;
+    (void)command;
+    if (sim_changes(sim) == 0)
+        interruption->at = ++interruption->seen;
+}
+
 /* What is said to be left stands, and what is not said to be does not. */
 static void check_interrupted(enum operation_type type, unsigned at)
 {
@@ -397,6 +409,79 @@ static void test_interrupted_at_each_step(void **state)
             }
         }
     }
+}
+
+/* How many commands come before the first that changes anything. */
+static unsigned count_questions(enum operation_type type, bool with_agent)
+{
+    const struct operation_request request = request_of(type);
+    struct interruption interruption = {.seen = 0};
+    struct sim *sim = sim_new();
+
+    sim->on_command = count_until_change;
+    sim->user = &interruption;
+    rig_open(&rig, sim, with_agent);
+    (void)rig_operate(&rig, &request);
+    rig_close(&rig);
+    return interruption.at;
+}
+
+/* The last answer of the inventory and the interruption are there in one turn: nothing is sent. */
+static void test_interrupted_with_the_last_answer(void **state)
+{
+    enum operation_type type;
+    unsigned agent;
+
+    (void)state;
+    for (type = 0; type < KINDS; type++) {
+        for (agent = 0; agent < 2; agent++) {
+            const struct operation_request request = request_of(type);
+            struct interruption interruption = {.at = count_questions(type, agent == 1) - 1};
+            struct sim *sim = sim_new();
+
+            sim->on_command = interrupt;
+            sim->user = &interruption;
+            rig_open(&rig, sim, agent == 1);
+            assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_INTERRUPTED);
+            assert_int_equal(rig.result->error.code, ERROR_CANCELLED);
+            assert_int_equal(rig.result->stage_count, 0);
+            assert_int_equal(rig.result->left_count, 0);
+            assert_int_equal(sim_changes(sim), 0);
+            assert_int_equal(interruption.seen, interruption.at + 1); /* no further command */
+            rig_close(&rig);
+        }
+    }
+}
+
+/* Of the looks at QEMU's table, the first is the inventory's. */
+static void interrupt_and_answer(void *user, struct sim *sim, enum sim_side side,
+                                 const char *command)
+{
+    (void)user;
+    (void)side;
+    if (strcmp(command, "query-acpi-ospm-status") != 0 || sim_count(sim, SIM_QMP, command) != 2)
+        return;
+    operation_interrupt(rig.operation);
+    sim->guest.ost_count = 1;
+    sim->guest.ignores = false;
+    sim_plugged(sim, true, 2); /* answers right behind the reply */
+}
+
+/* The guest's answer comes in the turn of the interruption, and does not make it forgotten. */
+static void test_interrupted_with_an_event(void **state)
+{
+    const struct operation_request request = request_of(OPERATION_CPU_ADD);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->guest.ost_count = 0;
+    sim->guest.ignores = true;
+    sim->on_command = interrupt_and_answer;
+    rig_open(&rig, sim, true);
+    assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_INTERRUPTED);
+    assert_string_equal(rig_stages(&rig), "accepted realized acknowledged");
+    assert_string_equal(rig_left(&rig), "vmplug-cpu-2");
+    rig_close(&rig);
 }
 
 /* Interrupted while a step that QEMU then refuses is on its way. */
@@ -479,6 +564,8 @@ int main(void)
         cmocka_unit_test(test_lost_while_undoing),
         cmocka_unit_test(test_no_session),
         cmocka_unit_test(test_interrupted_at_each_step),
+        cmocka_unit_test(test_interrupted_with_the_last_answer),
+        cmocka_unit_test(test_interrupted_with_an_event),
         cmocka_unit_test(test_interrupted_and_rejected),
         cmocka_unit_test(test_freed_at_each_step),
     };
