@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Taking a vCPU, a DIMM or a disk back: what is asked of QEMU, and what counts as gone. What forbids
- * it is in test_operation_remove_blocked.c, what the guest says of it in test_operation_eject.c. */
+/* Taking a vCPU, a DIMM or a disk back: what is asked of QEMU, and what counts as gone. What
+ * forbids it is in test_operation_remove_blocked.c; the guest's words are in
+ * test_operation_eject.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
