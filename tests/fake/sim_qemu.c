@@ -553,6 +553,10 @@ static json_t *query(struct sim *sim, const char *command, const json_t *argumen
         return query_nodes(sim);
     if (strcmp(command, "x-debug-query-block-graph") == 0)
         return sim_query_block_graph(sim);
+    if (strcmp(command, "query-balloon") == 0)
+        return sim->balloon_bytes != 0
+                   ? sim_return(json_pack("{s:I}", "actual", (json_int_t)sim->balloon_bytes))
+                   : sim_error("DeviceNotActive", "No balloon device has been activated");
     if (strcmp(command, "query-memdev") == 0)
         return sim_query_memdev(sim);
     if (strcmp(command, "query-acpi-ospm-status") == 0)
