@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "base/text.h"
 #include "vmm/hazard.h"
+#include "vmm/pci_port.h"
 
 #define CPUS (DOCTOR_BIT(DOCTOR_CPU_ADD) | DOCTOR_BIT(DOCTOR_CPU_REMOVE))
 #define MEMORY (DOCTOR_BIT(DOCTOR_MEMORY_ADD) | DOCTOR_BIT(DOCTOR_MEMORY_REMOVE))
@@ -89,8 +90,9 @@ static enum doctor_result yes_if(bool condition)
 
 static void examine_migration(struct doctor *doctor, const struct inventory *inventory)
 {
-    struct doctor_check *check = doctor_add(doctor, "no-migration", yes_if(!inventory->migrating),
-                                            CPUS | MEMORY | DISKS);
+    struct doctor_check *check =
+        doctor_add(doctor, "no-migration", yes_if(!inventory->migrating),
+                   CPUS | MEMORY | DISKS | DOCTOR_BIT(DOCTOR_VIRTIO_MEM));
 
     doctor_reason(check, "%s", inventory->migrating
                                    ? "a migration is under way, and QEMU plugs nothing meanwhile"
@@ -155,6 +157,17 @@ static void examine_slots(struct doctor *doctor, const struct inventory_memory *
     doctor_fix(check, "restart QEMU with more slots: -m …,slots=N,maxmem=SIZE");
 }
 
+static bool has_virtio_mem(const struct inventory_memory *memory)
+{
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        if (strcmp(memory->devices[i].kind, "virtio-mem") == 0)
+            return true;
+    }
+    return false;
+}
+
 static void examine_room(struct doctor *doctor, const struct inventory *inventory)
 {
     const struct inventory_memory *memory = &inventory->memory;
@@ -171,7 +184,8 @@ static void examine_room(struct doctor *doctor, const struct inventory *inventor
                        memory->room_known ? yes_if(used <= memory->max_bytes &&
                                                    memory->max_bytes - used >= block)
                                           : DOCTOR_UNKNOWN,
-                       DOCTOR_BIT(DOCTOR_MEMORY_ADD));
+                       DOCTOR_BIT(DOCTOR_MEMORY_ADD) |
+                           (has_virtio_mem(memory) ? 0 : DOCTOR_BIT(DOCTOR_VIRTIO_MEM)));
     if (memory->room_known)
         doctor_reason(check, "%s of maxmem=%s is taken", size_format(used, used_text),
                       size_format(memory->max_bytes, max_text));
@@ -220,19 +234,21 @@ static void examine_disks(struct doctor *doctor, const struct inventory_disks *d
     doctor_fix(check, "start QEMU with -device scsi-cd,id=cd0");
 }
 
-static void examine_virtio_mem(struct doctor *doctor, const struct inventory_memory *memory)
+/* One that is there is resized, another one takes a port. */
+static void examine_pci(struct doctor *doctor, const struct inventory *inventory)
 {
-    struct doctor_check *check;
-    bool found = false;
-    size_t i;
+    bool found = has_virtio_mem(&inventory->memory);
+    char bus[INVENTORY_ID_MAX];
+    struct error error = ERROR_INIT;
+    int status = pci_port_choose(inventory, bus, &error);
+    struct doctor_check *check = doctor_add(doctor, "pci-port", yes_if(status == 0),
+                                            found ? 0 : DOCTOR_BIT(DOCTOR_VIRTIO_MEM));
 
-    for (i = 0; i < memory->device_count; i++)
-        found = found || strcmp(memory->devices[i].kind, "virtio-mem") == 0;
-    check = doctor_add(doctor, "virtio-mem-device", yes_if(found), DOCTOR_BIT(DOCTOR_VIRTIO_MEM));
-    doctor_reason(check, found ? "there is a virtio-mem device to be resized"
-                               : "there is no virtio-mem device");
-    doctor_fix(check, "start QEMU with -object memory-backend-ram,id=vmem,size=SIZE -device "
-                      "virtio-mem-pci,memdev=vmem,id=vm0");
+    if (status == 0)
+        doctor_reason(check, "a PCI device goes onto %s", bus);
+    else
+        doctor_reason(check, "%s", error.why);
+    doctor_fix(check, error.fix);
 }
 
 /* ---- known defects of this QEMU ---- */
@@ -306,7 +322,7 @@ void doctor_examine(struct doctor *doctor, struct vm *vm, const struct inventory
     examine_room(doctor, inventory);
     examine_balloon(doctor, &inventory->memory);
     examine_disks(doctor, &inventory->disks);
-    examine_virtio_mem(doctor, &inventory->memory);
+    examine_pci(doctor, inventory);
     examine_hazards(doctor, vm, inventory);
     doctor_examine_guest(doctor, inventory);
     for (can = 0; can < DOCTOR_CANS_; can++)

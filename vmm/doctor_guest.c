@@ -25,6 +25,7 @@ static const struct {
     {&cpu_add_kind, DOCTOR_CPU_ADD},       {&cpu_remove_kind, DOCTOR_CPU_REMOVE},
     {&dimm_add_kind, DOCTOR_MEMORY_ADD},   {&dimm_remove_kind, DOCTOR_MEMORY_REMOVE},
     {&disk_add_kind, DOCTOR_DISK_ADD},     {&disk_remove_kind, DOCTOR_DISK_REMOVE},
+    {&virtio_mem_add_kind, DOCTOR_VIRTIO_MEM},
 };
 
 static bool needs(const struct operation_kind *kind, const char *command)
@@ -140,24 +141,24 @@ static enum doctor_result configured(const struct inventory_file *config, const 
                                                                                        : DOCTOR_NO;
 }
 
-static bool is_off(const struct inventory_file *file)
-{
-    return file->known && file->text != NULL && file->text[0] == '0';
-}
-
-/* A file that is there only where the kernel has the option. */
-static enum doctor_result shown(const struct inventory_file *file)
-{
-    if (!file->known)
-        return DOCTOR_UNKNOWN;
-    return file->text != NULL && !is_off(file) ? DOCTOR_YES : DOCTOR_NO;
-}
-
 struct option {
     const char *name;
-    enum inventory_file_name file;
-    bool acpi; /* only of machines that have it */
+    enum inventory_file_name file; /* there only where the kernel has it */
+    bool acpi;                     /* only of machines that have it */
+    bool loadable;                 /* the file says nothing when it is not there, nor by 0 */
 };
+
+static bool is_off(const struct option *option, const struct inventory_file *file)
+{
+    return !option->loadable && file->known && file->text != NULL && file->text[0] == '0';
+}
+
+static enum doctor_result shown(const struct option *option, const struct inventory_file *file)
+{
+    if (!file->known || (option->loadable && file->text == NULL))
+        return DOCTOR_UNKNOWN;
+    return file->text != NULL && !is_off(option, file) ? DOCTOR_YES : DOCTOR_NO;
+}
 
 /* One check over the options that a thing takes: the first that is lacking decides. */
 static void examine_options(struct doctor *doctor, const struct inventory *inventory,
@@ -167,6 +168,7 @@ static void examine_options(struct doctor *doctor, const struct inventory *inven
     const struct inventory_file *config = &inventory->guest.files[INVENTORY_FILE_CONFIG];
     bool by_config = config->known && config->text != NULL;
     struct doctor_check *check = doctor_add(doctor, name, DOCTOR_YES, forbids);
+    const struct inventory_file *file;
     enum doctor_result result;
     size_t i;
 
@@ -175,8 +177,9 @@ static void examine_options(struct doctor *doctor, const struct inventory *inven
     for (i = 0; i < count && check->result != DOCTOR_NO; i++) {
         if (options[i].acpi && !inventory->has_ost)
             continue;
-        result = shown(&inventory->guest.files[options[i].file]);
-        if (by_config && !is_off(&inventory->guest.files[options[i].file]))
+        file = &inventory->guest.files[options[i].file];
+        result = shown(&options[i], file);
+        if (by_config && !is_off(&options[i], file))
             result = configured(config, options[i].name);
         if (result == DOCTOR_YES)
             continue;
@@ -194,21 +197,24 @@ static void examine_options(struct doctor *doctor, const struct inventory *inven
 static void examine_kernel(struct doctor *doctor, const struct inventory *inventory)
 {
     static const struct option cpus[] = {
-        {"CONFIG_HOTPLUG_CPU", INVENTORY_FILE_CPU_STATES, false},
-        {"CONFIG_ACPI_HOTPLUG_CPU", INVENTORY_FILE_ACPI_CPU, true},
+        {"CONFIG_HOTPLUG_CPU", INVENTORY_FILE_CPU_STATES, false, false},
+        {"CONFIG_ACPI_HOTPLUG_CPU", INVENTORY_FILE_ACPI_CPU, true, false},
     };
     static const struct option memory[] = {
-        {"CONFIG_MEMORY_HOTPLUG", INVENTORY_FILE_ONLINING, false},
-        {"CONFIG_ACPI_HOTPLUG_MEMORY", INVENTORY_FILE_ACPI_MEMORY, true},
+        {"CONFIG_MEMORY_HOTPLUG", INVENTORY_FILE_ONLINING, false, false},
+        {"CONFIG_ACPI_HOTPLUG_MEMORY", INVENTORY_FILE_ACPI_MEMORY, true, false},
     };
     static const struct option memory_remove[] = {
-        {"CONFIG_MEMORY_HOTREMOVE", INVENTORY_FILE_REMOVABLE, false},
+        {"CONFIG_MEMORY_HOTREMOVE", INVENTORY_FILE_REMOVABLE, false, false},
     };
     static const struct option pci_acpi[] = {
-        {"CONFIG_HOTPLUG_PCI_ACPI", INVENTORY_FILE_ACPIPHP, true},
+        {"CONFIG_HOTPLUG_PCI_ACPI", INVENTORY_FILE_ACPIPHP, true, false},
     };
     static const struct option pci_express[] = {
-        {"CONFIG_HOTPLUG_PCI_PCIE", INVENTORY_FILE_PCIEHP, false},
+        {"CONFIG_HOTPLUG_PCI_PCIE", INVENTORY_FILE_PCIEHP, false, false},
+    };
+    static const struct option virtio_mem[] = {
+        {"CONFIG_VIRTIO_MEM", INVENTORY_FILE_VIRTIO_MEM, false, true},
     };
     struct doctor_check *check =
         doctor_add(doctor, "guest-kernel",
@@ -225,6 +231,8 @@ static void examine_kernel(struct doctor *doctor, const struct inventory *invent
     examine_options(doctor, inventory, "guest-pci-hotplug-acpi", pci_acpi, COUNT_OF(pci_acpi), 0);
     examine_options(doctor, inventory, "guest-pci-hotplug-express", pci_express,
                     COUNT_OF(pci_express), 0);
+    examine_options(doctor, inventory, "guest-virtio-mem", virtio_mem, COUNT_OF(virtio_mem),
+                    DOCTOR_BIT(DOCTOR_VIRTIO_MEM));
 }
 
 /* ---- its memory ---- */
@@ -281,13 +289,17 @@ static void examine_plugged(struct doctor *doctor, const struct inventory *inven
     char reason[DOCTOR_TEXT_MAX - INVENTORY_ID_MAX];
     struct doctor_check *check;
     bool can = false, known = false;
-    size_t i;
+    size_t dimms = 0, i;
 
-    if (memory->device_count == 0)
+    for (i = 0; i < memory->device_count; i++)
+        dimms += memory->devices[i].slot >= 0 ? 1 : 0;
+    if (dimms == 0)
         return;
     check = doctor_add(doctor, "plugged-memory-movable", DOCTOR_UNKNOWN, 0);
     check->clouds = DOCTOR_BIT(DOCTOR_MEMORY_REMOVE);
     for (i = 0; i < memory->device_count && !can; i++) {
+        if (memory->devices[i].slot < 0)
+            continue; /* virtio-mem is resized, and not taken back */
         known = inventory_can_give_back(inventory, i, &can, reason, sizeof(reason)) || known;
         doctor_reason(check, "%s: %s",
                       memory->devices[i].id[0] != '\0' ? memory->devices[i].id

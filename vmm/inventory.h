@@ -205,6 +205,7 @@ enum inventory_file_name {
     INVENTORY_FILE_ACPI_MEMORY, /* the same of memory */
     INVENTORY_FILE_ACPIPHP,     /* there: the kernel hears of PCI devices by ACPI */
     INVENTORY_FILE_PCIEHP,      /* there: … or by PCI Express itself */
+    INVENTORY_FILE_VIRTIO_MEM,  /* there: the driver is loaded, else it may be yet */
     INVENTORY_FILES_            /* how many there are */
 };
 

@@ -25,6 +25,7 @@ static const char *const paths[] = {
     [INVENTORY_FILE_ACPI_MEMORY] = "/sys/firmware/acpi/hotplug/memory/enabled",
     [INVENTORY_FILE_ACPIPHP] = "/sys/module/acpiphp/parameters/disable",
     [INVENTORY_FILE_PCIEHP] = "/sys/module/pciehp/parameters/pciehp_poll_mode",
+    [INVENTORY_FILE_VIRTIO_MEM] = "/sys/module/virtio_mem/refcnt",
 };
 
 static void take_content(void *user, void *item, const json_t *value, const struct error *error)
