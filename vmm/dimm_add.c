@@ -54,9 +54,10 @@ static int check_size(const struct operation *operation, struct error *error)
 static int check_room(const struct operation *operation, struct error *error)
 {
     const struct inventory_memory *memory = &operation->before->memory;
-    uint64_t used_bytes = memory->base_bytes, bytes = operation->request.dimm.bytes;
+    uint64_t used_bytes = memory->base_bytes + operation->request.nth_bytes;
+    uint64_t bytes = operation->request.dimm.bytes;
     char size[SIZE_TEXT_MAX], free_size[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX];
-    unsigned slots = 0;
+    unsigned slots = operation->request.nth;
     size_t i;
 
     if (!memory->room_known)
@@ -227,11 +228,13 @@ static void on_state_written(struct operation *operation, const struct error *er
 
 static void put_online_movable(struct operation *operation, const json_t *offline)
 {
+    uint64_t block = (uint64_t)json_integer_value(json_array_get(offline, 0));
     char path[128];
 
-    (void)snprintf(path, sizeof(path), BLOCK_PATH,
-                   (uint64_t)json_integer_value(json_array_get(offline, 0)), "state");
-    operation->looked_again = false; /* each block is a step forward */
+    (void)snprintf(path, sizeof(path), BLOCK_PATH, block, "state");
+    if (block != operation->block)
+        operation->looked_again = false; /* another block is a step forward */
+    operation->block = block;
     operation_write_file(operation, path, ONLINE_MOVABLE, on_state_written);
 }
 
