@@ -13,6 +13,7 @@ struct batch_item {
     const char *file;
     uint64_t bytes;
     unsigned nth; /* see struct operation_request */
+    uint64_t nth_bytes;
 };
 
 /* List what leads from this inventory to target vCPUs, or bytes of memory, in all; the list is the
