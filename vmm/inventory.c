@@ -37,6 +37,9 @@ void inventory_free(struct inventory *inventory)
     }
     free(inventory->disks.buses);
     free(inventory->disks.disks);
+    free(inventory->pci.buses);
+    free(inventory->objects.backends);
+    free(inventory->objects.nodes);
     json_decref(inventory->guest.commands);
     free(inventory->guest.cpus);
     free(inventory->guest.blocks);
@@ -80,6 +83,7 @@ static void on_gathered(void *user, const struct error *failure)
     } else {
         inventory_cpus_finish(ended.question.inventory);
         inventory_disks_finish(ended.question.inventory);
+        inventory_objects_finish(ended.question.inventory);
     }
     ended.done(ended.user, ended.question.inventory, failure);
 }
@@ -161,8 +165,12 @@ static void ask_all(const struct inventory_question *question, struct vm *vm)
         inventory_memory_ask(question);
     if (parts & INVENTORY_DISKS)
         inventory_disks_ask(question);
+    if (parts & INVENTORY_PCI)
+        inventory_pci_ask(question);
     if (parts & INVENTORY_NAMES)
         ask_names(question->gather);
+    if (parts & INVENTORY_OBJECTS)
+        inventory_objects_ask(question);
 }
 
 struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,

@@ -32,6 +32,8 @@ static enum verdict verdict_of_undone(struct operation *operation)
 {
     if (operation->interrupted)
         return VERDICT_INTERRUPTED;
+    if (operation->hesitated)
+        return VERDICT_PENDING;
     if (!operation->late)
         return VERDICT_REJECTED;
     if (operation->result.left_count == 0)

@@ -17,6 +17,7 @@ static const char *const agent_commands[] = {
     "guest-get-fsinfo",
     "guest-file-open",
     "guest-file-read",
+    "guest-file-seek",
     "guest-file-write",
     "guest-file-flush",
     "guest-file-close",
@@ -36,7 +37,8 @@ static void show_dimm(struct sim *sim, const struct sim_dimm *dimm)
          index < (dimm->addr + dimm->bytes) / guest->block_bytes; index++) {
         if (guest->block_count == SIM_BLOCKS_MAX)
             fake_fail("too many memory blocks");
-        guest->blocks[guest->block_count++] = (struct sim_block){.index = index, .online = guest->onlines};
+        guest->blocks[guest->block_count++] =
+            (struct sim_block){.index = index, .online = guest->onlines};
     }
 }
 

@@ -192,17 +192,14 @@ static void test_memory_downwards(void **state)
     }
 }
 
-/* What has no slot, no id or can't be unplugged stays. */
+/* What has no id or can't be unplugged stays. */
 static void test_memory_that_stays(void **state)
 {
     static const char *const rows[] = {
         "[{'type':'dimm','data':{'id':'a','addr':4294967296,'size':268435456,'slot':0,'node':0,"
         "'memdev':'/objects/x','hotplugged':false,'hotpluggable':false}}]",
         "[{'type':'dimm','data':{'addr':4294967296,'size':268435456,'slot':0,'node':0,"
-        "'memdev':'/objects/x','hotplugged':true,'hotpluggable':true}}]",
-        "[{'type':'virtio-mem','data':{'id':'a','memaddr':4294967296,'size':268435456,"
-        "'max-size':268435456,'requested-size':268435456,'block-size':2097152,'node':0,"
-        "'memdev':'/objects/x'}}]"};
+        "'memdev':'/objects/x','hotplugged':true,'hotpluggable':true}}]"};
     size_t i;
 
     (void)state;

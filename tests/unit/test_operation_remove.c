@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Taking a vCPU, a DIMM or a disk back: what is asked of QEMU, what counts as gone, and what forbids
- * it. The guest's own words about it are in test_operation_eject.c. */
+/* Taking a vCPU, a DIMM or a disk back: what is asked of QEMU, what counts as gone, and what
+ * forbids it. The guest's own words about it are in test_operation_eject.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
