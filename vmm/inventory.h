@@ -116,6 +116,7 @@ struct inventory_memory {
     size_t device_count;
     struct inventory_zone *zones;
     size_t zone_count;
+    size_t zones_asked;
 };
 
 /* A virtio-scsi bus. */

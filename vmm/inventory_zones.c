@@ -16,6 +16,8 @@
 #define ZONES_MAX 1024 /* blocks: reading each takes three commands */
 #define READ_BYTES 64
 
+static void ask_next(const struct inventory_question *question);
+
 static void take_content(void *user, void *item, const json_t *value, const struct error *error)
 {
     struct inventory_zone *zone = item;
@@ -32,12 +34,12 @@ static void take_content(void *user, void *item, const json_t *value, const stru
     zone->movable = size >= strlen("Movable") && memcmp(bytes, "Movable", strlen("Movable")) == 0;
 }
 
-static void take_nothing(void *user, void *item, const json_t *value, const struct error *error)
+static void take_closed(void *user, void *item, const json_t *value, const struct error *error)
 {
-    (void)user;
     (void)item;
     (void)value;
     (void)error;
+    ask_next(user);
 }
 
 static void take_handle(void *user, void *item, const json_t *value, const struct error *error)
@@ -45,47 +47,47 @@ static void take_handle(void *user, void *item, const json_t *value, const struc
     const struct inventory_question *question = user;
     int64_t handle = json_integer_value(value);
 
-    if (error != NULL || !json_is_integer(value))
+    if (error != NULL || !json_is_integer(value)) {
+        if (error == NULL || error->code == ERROR_REJECTED) /* else the agent is gone */
+            ask_next(question);
         return;
+    }
     gather_ask(question->gather, PEER_AGENT, "guest-file-read",
                json_pack("{s:I, s:i}", "handle", handle, "count", READ_BYTES), take_content, item);
     gather_ask(question->gather, PEER_AGENT, "guest-file-close",
-               json_pack("{s:I}", "handle", handle), take_nothing, NULL);
+               json_pack("{s:I}", "handle", handle), take_closed, NULL);
 }
 
-static bool is_online(const struct inventory_guest *guest, uint64_t block)
-{
-    size_t i;
-
-    for (i = 0; i < guest->block_count; i++) {
-        if (guest->blocks[i].index == block)
-            return guest->blocks[i].online;
-    }
-    return false;
-}
-
-static void ask_device(const struct inventory_question *question, size_t index)
+/* One file is open at a time: the agent has descriptors for so many only. */
+static void ask_next(const struct inventory_question *question)
 {
     struct inventory_memory *memory = &question->inventory->memory;
-    const struct inventory_memory_device *device = &memory->devices[index];
-    const struct inventory_guest *guest = &question->inventory->guest;
     struct inventory_zone *zone;
     char path[128];
-    uint64_t block;
 
-    for (block = device->addr / guest->block_bytes;
-         block < (device->addr + device->bytes) / guest->block_bytes &&
-         memory->zone_count < ZONES_MAX;
-         block++) {
-        if (!is_online(guest, block))
-            continue;
-        zone = &memory->zones[memory->zone_count++];
-        zone->device = index;
-        zone->block = block;
-        (void)snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%" PRIu64
-                       "/valid_zones", block);
-        gather_ask(question->gather, PEER_AGENT, "guest-file-open",
-                   json_pack("{s:s, s:s}", "path", path, "mode", "r"), take_handle, zone);
+    if (memory->zones_asked == memory->zone_count)
+        return;
+    zone = &memory->zones[memory->zones_asked++];
+    (void)snprintf(path, sizeof(path),
+                   "/sys/devices/system/memory/memory%" PRIu64 "/valid_zones", zone->block);
+    gather_ask(question->gather, PEER_AGENT, "guest-file-open",
+               json_pack("{s:s, s:s}", "path", path, "mode", "r"), take_handle, zone);
+}
+
+static void list_zones(struct inventory *inventory, size_t device)
+{
+    struct inventory_memory *memory = &inventory->memory;
+    const struct inventory_guest *guest = &inventory->guest;
+    uint64_t first = memory->devices[device].addr / guest->block_bytes;
+    uint64_t end =
+        (memory->devices[device].addr + memory->devices[device].bytes) / guest->block_bytes;
+    size_t i;
+
+    for (i = 0; i < guest->block_count && memory->zone_count < ZONES_MAX; i++) {
+        if (guest->blocks[i].online && guest->blocks[i].index >= first &&
+            guest->blocks[i].index < end)
+            memory->zones[memory->zone_count++] =
+                (struct inventory_zone){.device = device, .block = guest->blocks[i].index};
     }
 }
 
@@ -99,7 +101,8 @@ void inventory_zones_ask(const struct inventory_question *question)
         return;
     memory->zones = calloc(ZONES_MAX, sizeof(*memory->zones));
     for (i = 0; memory->zones != NULL && i < memory->device_count; i++)
-        ask_device(question, i);
+        list_zones(question->inventory, i);
+    ask_next(question);
 }
 
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,

@@ -243,7 +243,14 @@ static void test_reset_amid_vcpu_removal(void **state)
     harness_watch_until(&watch, HARNESS_ARGUMENTS("\"sent\"", "\"device_del\""));
     json_decref(harness_qmp(&vm, "system_reset", NULL));
     run = harness_watch_end(&watch);
-    claim_ended(&run, "removed");
+    if (strcmp(harness_verdict(&run), "refused") == 0) {
+        /* Asked again while its vCPUs were still starting, it may say that it is busy. */
+        claim_ended(&run, "refused");
+        claim_guest(&vm, GUEST_CPUS, "0-1");
+        claim(&vm, "removed", HARNESS_ARGUMENTS("cpu", "remove", "vmplug-cpu-1"));
+    } else {
+        claim_ended(&run, "removed");
+    }
     harness_run_free(&run);
     claim_guest(&vm, GUEST_CPUS, "0");
     claim_agreement(&vm);
