@@ -163,6 +163,7 @@ static const struct command_example add_examples[] = {
     {"disk add data.raw --serial DATA-1 --read-only", "found in the guest by its serial number"},
     {"disk add image --format raw", "say the format where the name does not"},
     {"disk add a.qcow2 b.qcow2", "two disks, one after the other"},
+    {"disk add data.raw --bus virtio", "a virtio-blk, in the first free PCI port"},
     {"disk add nbd://server/export", "a disk on the network, by its NBD URI"},
     {NULL, NULL},
 };
@@ -204,7 +205,7 @@ static const struct command commands[] = {
         .operands = "FILE...",
         .operands_min = 1,
         .operands_max = FILES_MAX,
-        .summary = "add a disk image or block device as a disk on virtio-scsi",
+        .summary = "add a disk image or block device as a disk",
         .help = "FILE is a path on this host, which QEMU must be able to open, too. The format is "
                 "told by the name: what ends in .raw is raw, what ends in .qcow2 must be qcow2; "
                 "under any other name what begins like a qcow2 image needs --format, since a guest "
@@ -214,8 +215,11 @@ static const struct command commands[] = {
                 "disk that an NBD server has, and raw if not said otherwise. When the server is "
                 "gone, the guest's reads and writes fail.\n\n"
                 "Where there is an agent, the guest's own list of disks is the proof: the new one "
-                "is recognised by its serial number. SCSI has no acknowledgement by the firmware, "
-                "so that rung is left out.",
+                "is recognised by its serial number. Disks have no acknowledgement by the "
+                "firmware, so that rung is left out.\n\n"
+                "It becomes a disk on virtio-scsi or, with --bus virtio, a virtio-blk, for which "
+                "a PCI port must be free (QEMU's -device pcie-root-port), and whose serial number "
+                "has 20 characters at most.",
         .examples = add_examples,
         .options = OPTIONS_CHANGE | OPTION_BIT(OPTION_ID) |
                    OPTION_BIT(OPTION_SERIAL) | OPTION_BIT(OPTION_BUS) | OPTION_BIT(OPTION_LUN) |
@@ -232,7 +236,9 @@ static const struct command commands[] = {
         .summary = "take disks back, and their block nodes with them",
         .help = "SCSI does not ask the guest: what it had not written yet is lost. So a disk that "
                 "the guest has mounted or built something upon is blocked, as far as its agent "
-                "tells; --force takes it away all the same.",
+                "tells; --force takes it away all the same.\n\n"
+                "Of a virtio-blk the guest is asked, and where it does not answer in time the "
+                "request stands, and the verdict is pending: vmplug wait takes it up again.",
         .examples = remove_examples,
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

@@ -52,6 +52,8 @@ static void describe_place(const json_t *details, char text[DETAIL_MAX])
                        field_string(details, "bus", "?"), node, addr);
     } else if (field_u64(details, "slot", &slot))
         (void)snprintf(text, DETAIL_MAX, "slot %" PRIu64, slot);
+    else if (field_string(details, "bus", NULL) != NULL)
+        (void)snprintf(text, DETAIL_MAX, "on %s", field_string(details, "bus", ""));
 }
 
 static void list_logical_ids(const json_t *ids, char text[DETAIL_MAX])

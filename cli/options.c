@@ -245,8 +245,9 @@ static const struct option_spec specs[] = {
                        "what the guest sees as the disk's serial number, else its id", NULL, false,
                        read_serial},
     [OPTION_BUS] = {"bus", 0, "BUS", NULL,
-                    "a virtio-scsi bus such as scsi0.0; scsi, or nothing, takes the first", "scsi",
-                    false, read_bus},
+                    "a virtio-scsi bus such as scsi0.0; scsi, or nothing, takes the first; virtio "
+                    "makes it a virtio-blk in a PCI port",
+                    "scsi virtio", false, read_bus},
     [OPTION_LUN] = {"lun", 0, "N", NULL, "the disk's LUN, else the first that no disk has", NULL,
                     false, read_lun},
     [OPTION_FORMAT] = {"format", 0, "FORMAT", NULL,

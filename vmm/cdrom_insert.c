@@ -67,6 +67,8 @@ static int plan(struct operation *operation, struct error *error)
     operation_add_step(operation, "blockdev-insert-medium",
                        json_pack("{s:s, s:s}", "id", drive->qdev, "node-name", operation->node),
                        "blockdev-remove-medium", json_pack("{s:s}", "id", drive->qdev), "");
+    if (!drive->has_medium)
+        drive_await_tray(operation); /* a guest may lock an empty drive, too */
     drive_close_tray(operation);
     operation->candidate_count = count_candidates(operation, drive, &image);
     operation_detail(operation, "file", json_string(image.path));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A disk is a block node and a scsi-hd in front of it, on a virtio-scsi bus. There is no _OST for
- * it: the guest's own list of disks is looked through for the serial, and where the agent gives no
- * serials (a guest without udev) the disk's page 0x80 is read in sysfs, the way `cat` would. The
- * agent tells a LUN but neither target nor bus, so every disk gets a LUN of its own.
+ * A disk is a block node and a device in front of it: a scsi-hd on a virtio-scsi bus, or a
+ * virtio-blk in a PCI port. There is no _OST for it: the guest's own list of disks is looked
+ * through for the serial, and where the agent gives no serials (a guest without udev) it is read in
+ * sysfs, the way `cat` would, for a scsi-hd as page 0x80. The agent tells a LUN but neither target
+ * nor bus, so every scsi-hd gets a LUN of its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,22 +13,26 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "qmp/qapi.h"
+#include "vmm/drive.h"
 #include "vmm/image.h"
-#include "vmm/operation_kind.h"
+#include "vmm/pci_port.h"
 
 #define NODE_NAME_MAX 31 /* QEMU's limit */
 #define SERIAL_MAX 36    /* what a guest sees of it in VPD page 0x80 */
+#define VIRTIO_SERIAL_MAX 20
 #define FIRST_LUN 1      /* 0 is where a boot disk goes */
 #define LAST_LUN 255     /* above, Linux addresses LUNs in another way */
 #define HIGHEST_LUN 16383
 #define TARGETS 256
 #define ANY_BUS "scsi"
+#define VIRTIO "virtio"
 #define SCSI_DISK "/dev/sd"
+#define VIRTIO_DISK "/dev/vd"
 #define VPD_HEADER 4
 
-/* Where a disk goes: an address on a bus. */
+/* Where a disk goes: an address on a SCSI bus, or a PCI bus that takes it as it comes. */
 struct place {
-    const char *bus;
+    char bus[INVENTORY_ID_MAX];
     unsigned scsi_id, lun;
 };
 
@@ -100,6 +105,20 @@ static int refuse_place(const struct operation_disk *disk, const char *full, str
                      "this QEMU has no virtio-scsi bus named '%s'", disk->bus);
 }
 
+static bool wants_virtio(const struct operation_disk *disk)
+{
+    return disk->bus != NULL && strcmp(disk->bus, VIRTIO) == 0;
+}
+
+static int choose_port(const struct operation *operation, struct place *place,
+                       struct error *error)
+{
+    if (operation->request.disk.lun_set)
+        return error_set(error, ERROR_INVALID, "leave --lun out, or choose a SCSI --bus",
+                         "a virtio-blk disk has no LUN");
+    return pci_port_choose(operation->before, place->bus, error);
+}
+
 /* The first bus with room. */
 static int choose_place(const struct operation *operation, struct place *place,
                         struct error *error)
@@ -110,11 +129,13 @@ static int choose_place(const struct operation *operation, struct place *place,
     char full[256] = "";
     size_t used, i;
 
+    if (wants_virtio(disk))
+        return choose_port(operation, place, error);
     if (disk->lun_set && disk->lun > HIGHEST_LUN)
         return error_set(error, ERROR_BLOCKED, "choose a --lun from 0 to 16383",
                          "virtio-scsi has no LUN %u", disk->lun);
     for (i = 0; i < disks->bus_count; i++) {
-        place->bus = disks->buses[i].name;
+        text_copy(place->bus, sizeof(place->bus), disks->buses[i].name);
         if (*place->bus == '\0' || (!any && strcmp(place->bus, disk->bus) != 0))
             continue;
         if (find_room(operation, place))
@@ -129,15 +150,15 @@ static int choose_serial(struct operation *operation, struct error *error)
 {
     const struct inventory_disks *disks = &operation->before->disks;
     const char *serial = operation->request.disk.serial;
-    size_t i;
+    size_t length_max = operation->on_virtio ? VIRTIO_SERIAL_MAX : SERIAL_MAX, i;
 
     if (serial == NULL)
         serial = operation->result.id;
-    if (strlen(serial) == 0 || strlen(serial) > SERIAL_MAX ||
+    if (strlen(serial) == 0 || strlen(serial) > length_max ||
         strspn(serial, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._") !=
             strlen(serial))
         return error_set(error, ERROR_INVALID, "use letters, digits, '-', '.' and '_'",
-                         "'%s' is no serial, which has 1 to %d characters", serial, SERIAL_MAX);
+                         "'%s' is no serial, which has 1 to %zu characters", serial, length_max);
     for (i = 0; i < disks->disk_count; i++) {
         if (strcmp(disks->disks[i].serial, serial) == 0)
             return error_set(error, ERROR_BLOCKED, "choose another --serial",
@@ -154,7 +175,8 @@ static void describe(struct operation *operation, const struct image *image, con
     operation_detail(operation, "file", json_string(image->path));
     operation_detail(operation, "format", json_string(image->format));
     operation_detail(operation, "bus", json_string(bus));
-    operation_detail(operation, "lun", json_integer(operation->lun));
+    if (!operation->on_virtio)
+        operation_detail(operation, "lun", json_integer(operation->lun));
     operation_detail(operation, "serial", json_string(operation->serial));
     if (image->header_ignored)
         operation_detail(operation, "note",
@@ -165,30 +187,38 @@ static void describe(struct operation *operation, const struct image *image, con
 /* A disk that stands already. */
 static int take_up(struct operation *operation, struct error *error)
 {
-    const struct inventory_disks *disks = &operation->before->disks;
-    size_t i;
+    const struct inventory_disk *disk = drive_find(operation, false, error);
 
-    for (i = 0; i < disks->disk_count; i++) {
-        if (strcmp(disks->disks[i].id, operation->request.id) != 0 || disks->disks[i].cdrom)
-            continue;
-        (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
-        text_copy(operation->serial, sizeof(operation->serial), disks->disks[i].serial);
-        operation->lun = disks->disks[i].lun;
-        operation_detail(operation, "file", json_string(disks->disks[i].file));
-        operation_detail(operation, "serial", json_string(operation->serial));
-        return 0;
-    }
-    return error_set(error, ERROR_BLOCKED, "see vmplug disk list for those there are",
-                     "there is no disk '%s'", operation->request.id);
+    if (disk == NULL)
+        return -1;
+    text_copy(operation->serial, sizeof(operation->serial), disk->serial);
+    operation->lun = disk->lun;
+    operation->on_virtio = strcmp(disk->bus, VIRTIO) == 0;
+    operation_detail(operation, "file", json_string(disk->file));
+    operation_detail(operation, "serial", json_string(operation->serial));
+    return 0;
+}
+
+static json_t *device_arguments(const struct operation *operation, const struct place *place)
+{
+    const char *id = operation->result.id;
+
+    if (operation->on_virtio)
+        return json_pack("{s:s, s:s, s:s, s:s, s:s}", "driver", "virtio-blk-pci", "id", id, "bus",
+                         place->bus, "drive", id, "serial", operation->serial);
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "driver", "scsi-hd", "id", id,
+                     "bus", place->bus, "channel", 0, "scsi-id", (int)place->scsi_id, "lun",
+                     (int)place->lun, "drive", id, "serial", operation->serial);
 }
 
 static int plan(struct operation *operation, struct error *error)
 {
     const struct operation_disk *disk = &operation->request.disk;
-    struct place place;
+    const char *id = operation->result.id;
+    struct place place = {.bus = ""};
     struct image image;
-    json_t *device;
 
+    operation->on_virtio = wants_virtio(disk);
     if (choose_place(operation, &place, error) < 0 ||
         image_inspect(disk->file, disk->format, disk->read_only, &image, error) < 0 ||
         operation_choose_id(operation, "vmplug-disk-", operation->request.nth, NODE_NAME_MAX,
@@ -196,31 +226,21 @@ static int plan(struct operation *operation, struct error *error)
         choose_serial(operation, error) < 0)
         return -1;
     operation->lun = place.lun;
-    device = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "driver", "scsi-hd", "id",
-                       operation->result.id, "bus", place.bus, "channel", 0, "scsi-id",
-                       (int)place.scsi_id, "lun", (int)place.lun, "drive", operation->result.id,
-                       "serial", operation->serial);
-    operation_add_step(operation, "blockdev-add",
-                       image_node(&image, operation->result.id, disk->read_only), "blockdev-del",
-                       json_pack("{s:s}", "node-name", operation->result.id),
-                       operation->result.id);
-    operation_add_step(operation, "device_add", device, NULL, NULL, operation->result.id);
+    (void)snprintf(operation->path, sizeof(operation->path),
+                   operation->on_virtio ? "/machine/peripheral/%s/virtio-backend" : "%s", id);
+    operation_add_step(operation, "blockdev-add", image_node(&image, id, disk->read_only),
+                       "blockdev-del", json_pack("{s:s}", "node-name", id), id);
+    operation_add_step(operation, "device_add", device_arguments(operation, &place), NULL, NULL,
+                       id);
     describe(operation, &image, place.bus);
     return 0;
 }
 
 static bool is_realized(struct operation *operation, const json_t *answer)
 {
-    struct qapi_block block;
-    const json_t *row;
-    size_t i;
+    struct qapi_block row;
 
-    json_array_foreach(answer, i, row) {
-        qapi_read_block(row, &block);
-        if (strcmp(block.qdev, operation->result.id) == 0)
-            return true;
-    }
-    return false;
+    return drive_read(operation, answer, &row);
 }
 
 /* ---- the guest's side ---- */
@@ -249,10 +269,21 @@ static bool page_holds(const unsigned char *page, size_t size, const char *seria
     return length == strlen(serial) && memcmp(page + VPD_HEADER, serial, length) == 0;
 }
 
-static void on_page(struct operation *operation, const struct error *error)
+/* A virtio-blk has an attribute that is the serial and nothing else. */
+static bool attribute_is(const unsigned char *text, size_t size, const char *serial)
 {
-    if (error == NULL &&
-        page_holds(operation->file.bytes, operation->file.size, operation->serial)) {
+    if (size > 0 && text[size - 1] == '\n')
+        size--;
+    return size == strlen(serial) && memcmp(text, serial, size) == 0;
+}
+
+static void on_serial(struct operation *operation, const struct error *error)
+{
+    const struct operation_file *file = &operation->file;
+
+    if (error == NULL && (operation->on_virtio
+                              ? attribute_is(file->bytes, file->size, operation->serial)
+                              : page_holds(file->bytes, file->size, operation->serial))) {
         found(operation, &operation->candidates[operation->candidate]);
     } else {
         operation->candidate++;
@@ -273,11 +304,16 @@ static bool was_there(const struct operation *operation, const struct qga_disk *
     return false;
 }
 
-/* Could it be a scsi-hd at our LUN? zram, md and loop devices have no address. */
+/* Could it be ours: a virtio-blk, or a scsi-hd at our LUN? zram, md and loop devices have no
+ * address. */
 static bool is_candidate(const struct operation *operation, const struct qga_disk *disk)
 {
-    if (was_there(operation, disk))
+    bool named_virtio = strncmp(disk->name, VIRTIO_DISK, strlen(VIRTIO_DISK)) == 0;
+
+    if (was_there(operation, disk) || named_virtio != operation->on_virtio)
         return false;
+    if (named_virtio)
+        return true;
     return disk->has_unit ? disk->unit == operation->lun
                           : strncmp(disk->name, SCSI_DISK, strlen(SCSI_DISK)) == 0;
 }
@@ -300,9 +336,9 @@ static void read_next_candidate(struct operation *operation)
         return;
     }
     disk = &operation->candidates[operation->candidate];
-    (void)snprintf(path, sizeof(path), "/sys/block/%s/device/vpd_pg80",
-                   disk->name + strlen("/dev/"));
-    operation_read_file(operation, path, on_page);
+    (void)snprintf(path, sizeof(path), "/sys/block/%s/%s", disk->name + strlen("/dev/"),
+                   operation->on_virtio ? "serial" : "device/vpd_pg80");
+    operation_read_file(operation, path, on_serial);
 }
 
 static void on_disks(struct operation *operation, const json_t *value, const struct error *error)
@@ -353,7 +389,7 @@ const struct operation_kind disk_add_kind = {
     .name = "disk-add",
     .top = VERDICT_ONLINE,
     .guest_decides = true,
-    .parts = INVENTORY_DISKS | INVENTORY_GUEST_DISKS,
+    .parts = INVENTORY_DISKS | INVENTORY_PCI | INVENTORY_GUEST_DISKS,
     .has_ost = false,
     .agent_commands = agent_commands,
     .has_undo_type = true,

@@ -51,6 +51,11 @@ static bool is_tray_open(const struct operation *operation, const json_t *answer
     return drive_read(operation, answer, &row) && row.tray_open;
 }
 
+void drive_await_tray(struct operation *operation)
+{
+    operation->steps[operation->step_count - 1].is_due = is_tray_open;
+}
+
 void drive_take_medium_out(struct operation *operation, const struct inventory_disk *drive)
 {
     bool named = drive->node[0] != '\0' && drive->node[0] != '#'; /* else it goes with the medium */
@@ -65,7 +70,7 @@ void drive_take_medium_out(struct operation *operation, const struct inventory_d
     operation_add_step(operation, "blockdev-remove-medium", json_pack("{s:s}", "id", drive->qdev),
                        named ? "blockdev-insert-medium" : NULL,
                        json_pack("{s:s, s:s}", "id", drive->qdev, "node-name", drive->node), "");
-    operation->steps[operation->step_count - 1].is_due = is_tray_open;
+    drive_await_tray(operation);
     if (named)
         operation_clean_node(operation, drive->node);
 }

@@ -17,6 +17,9 @@ bool drive_read(const struct operation *operation, const json_t *answer, struct 
  * has locked it and there is no --force, and the medium's block node goes at last. */
 void drive_take_medium_out(struct operation *operation, const struct inventory_disk *drive);
 
+/* The step planned last waits until the tray is open. */
+void drive_await_tray(struct operation *operation);
+
 /* Plans that the tray is closed. */
 void drive_close_tray(struct operation *operation);
 

@@ -158,6 +158,7 @@ struct operation {
     unsigned vcpus_count;
     uint64_t addr, bytes; /* the range of a memory device; the bytes also of a disk */
     bool size_reached;    /* of a virtio-mem: as large as it shall be */
+    bool on_virtio; /* a disk that is a virtio-blk, and no scsi-hd */
     unsigned lun;
     char serial[INVENTORY_SERIAL_MAX];
     char path[INVENTORY_PATH_MAX];       /* QOM, of a vCPU or of what is to go or to change */

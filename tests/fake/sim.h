@@ -62,13 +62,14 @@ struct sim_cdrom {
     bool locked; /* by the guest */
 };
 
-/* A block node, and the scsi-hd that uses it, if any. */
+/* A block node, and the scsi-hd or virtio-blk-pci that uses it, if any. */
 struct sim_disk {
     char node[64], file[512], driver[16];
     bool read_only;
     uint64_t bytes;
     uint64_t limits[6]; /* of block_set_io_throttle, in the order of its documentation */
     char id[64], bus[64], serial[64]; /* id is "" while no device uses it */
+    bool virtio; /* a virtio-blk-pci uses it, and bus is that of a port */
     unsigned scsi_id, lun;
     bool seen; /* by the guest */
 };

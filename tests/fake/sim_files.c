@@ -78,8 +78,15 @@ static bool put_file(struct sim *sim, const char *path, struct sim_file *file)
         ends_here(path, used))
         return put_page(sim, (unsigned)(letter - 'a'), file);
     used = 0;
-    if (sscanf(path, "/sys/block/sd%c/size%n", &letter, &used) == 1 && ends_here(path, used) &&
+    if (sscanf(path, "/sys/block/vd%c/serial%n", &letter, &used) == 1 && ends_here(path, used) &&
         (unsigned)(letter - 'a') < sim->disk_count) {
+        file->size = (size_t)snprintf((char *)file->bytes, SIM_FILE_MAX, "%s",
+                                      sim->disks[letter - 'a'].serial);
+        return true;
+    }
+    used = 0;
+    if (sscanf(path, "/sys/block/%*1[sv]d%c/size%n", &letter, &used) == 1 &&
+        ends_here(path, used) && (unsigned)(letter - 'a') < sim->disk_count) {
         file->size = (size_t)snprintf((char *)file->bytes, SIM_FILE_MAX, "%llu\n",
                                       (unsigned long long)sim->disks[letter - 'a'].bytes / 512);
         return true;

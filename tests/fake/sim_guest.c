@@ -159,7 +159,8 @@ static json_t *get_disks(const struct sim *sim)
                             "unit", (json_int_t)sim->disks[i].lun);
         if (sim->guest.tells_serials)
             json_object_set_new(address, "serial", json_string(sim->disks[i].serial));
-        (void)snprintf(name, sizeof(name), "/dev/sd%c1", 'a' + (int)i);
+        (void)snprintf(name, sizeof(name), "/dev/%cd%c1", sim->disks[i].virtio ? 'v' : 's',
+                       'a' + (int)i);
         json_array_append_new(list, json_pack("{s:s, s:b, s:[]}", "name", name, "partition", 1,
                                               "dependencies"));
         name[strlen(name) - 1] = '\0';

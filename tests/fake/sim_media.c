@@ -5,6 +5,8 @@
 
 #include "tests/fake/sim_parts.h"
 
+#define VIRTIO_BACKEND "/machine/peripheral/%s/virtio-backend"
+
 static const char *text_of(const json_t *arguments, const char *key)
 {
     const char *text = json_string_value(json_object_get(arguments, key));
@@ -72,6 +74,85 @@ void sim_list_cdroms(struct sim *sim, json_t *rows)
             json_object_set_new(row, "inserted", sim_inserted(sim_find_node(sim, drive->node)));
         json_array_append_new(rows, row);
     }
+}
+
+json_t *sim_disk_row(const struct sim_disk *disk)
+{
+    char qdev[128];
+
+    (void)snprintf(qdev, sizeof(qdev), disk->virtio ? VIRTIO_BACKEND : "%s", disk->id);
+    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "device", "", "qdev", qdev, "type",
+                     "unknown", "removable", 0, "locked", 0, "inserted", sim_inserted(disk));
+}
+
+/* ---- disks that are plugged in ---- */
+
+static json_t *add_scsi(struct sim *sim, struct sim_disk *disk, const json_t *arguments)
+{
+    unsigned lun = (unsigned)json_integer_value(json_object_get(arguments, "lun"));
+    unsigned scsi_id = (unsigned)json_integer_value(json_object_get(arguments, "scsi-id"));
+    const char *bus = text_of(arguments, "bus");
+    unsigned i;
+
+    sim_check_arguments("device_add", arguments,
+                        "driver id bus channel scsi-id lun drive serial");
+    if (sscanf(bus, "scsi%u.0", &i) != 1 || i >= sim->scsi_count)
+        return sim_error("GenericError", "Bus '%s' not found", bus);
+    for (i = 0; i < sim->disk_count; i++) {
+        if (sim->disks[i].id[0] != '\0' && strcmp(sim->disks[i].bus, bus) == 0 &&
+            sim->disks[i].lun == lun && sim->disks[i].scsi_id == scsi_id)
+            return sim_error("GenericError", "lun already used by '%s'", sim->disks[i].id);
+    }
+    disk->virtio = false;
+    disk->lun = lun;
+    disk->scsi_id = scsi_id;
+    return sim_return(json_object());
+}
+
+static json_t *add_virtio(struct sim *sim, struct sim_disk *disk, const json_t *arguments)
+{
+    struct sim_port *port = sim_find_port(sim, text_of(arguments, "bus"));
+
+    sim_check_arguments("device_add", arguments, "driver id bus drive serial");
+    if (port == NULL)
+        return sim_error("GenericError", "Bus '%s' not found", text_of(arguments, "bus"));
+    if (port->devices > 0)
+        return sim_error("GenericError", "PCI: slot 0 function 0 already occupied by x");
+    port->devices++;
+    disk->virtio = true;
+    disk->lun = disk->scsi_id = 0;
+    return sim_return(json_object());
+}
+
+json_t *sim_add_disk(struct sim *sim, const json_t *arguments)
+{
+    bool virtio = strcmp(text_of(arguments, "driver"), "virtio-blk-pci") == 0;
+    struct sim_disk *disk = sim_find_node(sim, text_of(arguments, "drive"));
+    json_t *answer;
+
+    if (disk == NULL)
+        return sim_error("GenericError", "Property '%s.drive' can't find value '%s'",
+                         text_of(arguments, "driver"), text_of(arguments, "drive"));
+    answer = virtio ? add_virtio(sim, disk, arguments) : add_scsi(sim, disk, arguments);
+    if (json_object_get(answer, "error") != NULL)
+        return answer;
+    (void)snprintf(disk->id, sizeof(disk->id), "%s", text_of(arguments, "id"));
+    (void)snprintf(disk->bus, sizeof(disk->bus), "%s", text_of(arguments, "bus"));
+    (void)snprintf(disk->serial, sizeof(disk->serial), "%s", text_of(arguments, "serial"));
+    return answer;
+}
+
+json_t *sim_virtio_blk_get(const struct sim *sim, const char *path, const char *property)
+{
+    char backend[128];
+    unsigned i;
+
+    for (i = 0; i < sim->disk_count; i++) {
+        (void)snprintf(backend, sizeof(backend), VIRTIO_BACKEND, sim->disks[i].id);
+        if (sim->disks[i].virtio && strcmp(backend, path) == 0 && strcmp(property, "serial") == 0)
+            return sim_return(json_string(sim->disks[i].serial));
+    }
+    return NULL;
 }
 
 /* ---- trays and media ---- */

@@ -57,8 +57,13 @@ json_t *sim_media_do(struct sim *sim, const char *command, const json_t *argumen
 /* Appends the CD-ROM drives to the rows of query-block. */
 void sim_list_cdroms(struct sim *sim, json_t *rows);
 
-/* What a row of query-block says of the node in a drive. */
+/* What a row of query-block says of the node in a drive, and the row of a disk. */
 json_t *sim_inserted(const struct sim_disk *node);
+json_t *sim_disk_row(const struct sim_disk *disk);
+
+/* device_add of a disk, and qom-get of a virtio-blk; NULL when it is none. */
+json_t *sim_add_disk(struct sim *sim, const json_t *arguments);
+json_t *sim_virtio_blk_get(const struct sim *sim, const char *path, const char *property);
 
 /* The guest refuses, on a board that tells so by sim->unplug_error. */
 void sim_refuse_by_event(struct sim *sim);

@@ -174,11 +174,8 @@ static json_t *query_block(struct sim *sim)
 
     for (i = 0; i < sim->disk_count; i++) {
         disk = &sim->disks[i];
-        if (disk->id[0] == '\0')
-            continue;
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "device", "",
-                                              "qdev", disk->id, "type", "unknown", "removable", 0,
-                                              "locked", 0, "inserted", sim_inserted(disk)));
+        if (disk->id[0] != '\0')
+            json_array_append_new(list, sim_disk_row(disk));
     }
     sim_list_cdroms(sim, list);
     return sim_return(list);
@@ -261,7 +258,8 @@ static void list_peripherals(const struct sim *sim, json_t *list)
         add_row(list, sim->virtio_mems[i].id, "child<virtio-mem-pci>");
     for (i = 0; i < sim->disk_count; i++) {
         if (sim->disks[i].id[0] != '\0')
-            add_row(list, sim->disks[i].id, "child<scsi-hd>");
+            add_row(list, sim->disks[i].id,
+                    sim->disks[i].virtio ? "child<virtio-blk-pci>" : "child<scsi-hd>");
     }
     for (i = 0; i < sim->cdrom_count; i++)
         add_row(list, sim->cdroms[i].id, "child<ide-cd>");
@@ -311,14 +309,16 @@ static json_t *qom_list(const struct sim *sim, const char *path)
 static json_t *qom_get(const struct sim *sim, const char *path, const char *property)
 {
     const json_t *type = json_object_get(sim->types, path);
-    json_t *of_pci = sim_pci_get(sim, path, property);
+    json_t *of_other = sim_pci_get(sim, path, property);
     const struct sim_disk *disk;
     const char *behind;
     char text[128];
     unsigned index;
 
-    if (of_pci != NULL)
-        return of_pci;
+    if (of_other == NULL)
+        of_other = sim_virtio_blk_get(sim, path, property);
+    if (of_other != NULL)
+        return of_other;
     if (type != NULL && strcmp(property, "type") == 0)
         return sim_return(json_string(json_string_value(type)));
     if (strcmp(path, "/machine") == 0 && strcmp(property, "type") == 0)
@@ -466,34 +466,6 @@ static json_t *add_dimm(struct sim *sim, const json_t *arguments)
     return sim_return(json_object());
 }
 
-static json_t *add_disk(struct sim *sim, const json_t *arguments)
-{
-    struct sim_disk *disk = sim_find_node(sim, text_of(arguments, "drive"));
-    unsigned lun = (unsigned)json_integer_value(json_object_get(arguments, "lun"));
-    unsigned scsi_id = (unsigned)json_integer_value(json_object_get(arguments, "scsi-id"));
-    const char *bus = text_of(arguments, "bus");
-    unsigned i;
-
-    sim_check_arguments("device_add", arguments,
-                        "driver id bus channel scsi-id lun drive serial");
-    if (disk == NULL)
-        return sim_error("GenericError", "Property 'scsi-hd.drive' can't find value '%s'",
-                         text_of(arguments, "drive"));
-    if (sscanf(bus, "scsi%u.0", &i) != 1 || i >= sim->scsi_count)
-        return sim_error("GenericError", "Bus '%s' not found", bus);
-    for (i = 0; i < sim->disk_count; i++) {
-        if (sim->disks[i].id[0] != '\0' && strcmp(sim->disks[i].bus, bus) == 0 &&
-            sim->disks[i].lun == lun && sim->disks[i].scsi_id == scsi_id)
-            return sim_error("GenericError", "lun already used by '%s'", sim->disks[i].id);
-    }
-    copy(disk->id, sizeof(disk->id), text_of(arguments, "id"));
-    copy(disk->bus, sizeof(disk->bus), bus);
-    copy(disk->serial, sizeof(disk->serial), text_of(arguments, "serial"));
-    disk->lun = lun;
-    disk->scsi_id = scsi_id;
-    return sim_return(json_object());
-}
-
 static json_t *device_add(struct sim *sim, const json_t *arguments)
 {
     const char *driver = text_of(arguments, "driver");
@@ -506,8 +478,8 @@ static json_t *device_add(struct sim *sim, const json_t *arguments)
         return add_dimm(sim, arguments);
     if (strcmp(driver, "virtio-mem-pci") == 0)
         return sim_virtio_mem_add(sim, arguments, behind_last(sim));
-    if (strcmp(driver, "scsi-hd") == 0)
-        return add_disk(sim, arguments);
+    if (strcmp(driver, "scsi-hd") == 0 || strcmp(driver, "virtio-blk-pci") == 0)
+        return sim_add_disk(sim, arguments);
     return sim_error("GenericError", "'%s' is not a valid device model name", driver);
 }
 

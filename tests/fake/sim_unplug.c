@@ -107,15 +107,30 @@ void sim_refuse_by_event(struct sim *sim)
         sim_emit(sim, sim->unplug_error, json_pack("{s:s, s:s}", "device", id, "path", path));
 }
 
+/* SCSI does not ask the guest. PCI does, and of a virtio-blk two objects go. */
+static void unplug_disk(struct sim *sim, struct sim_disk *disk)
+{
+    char id[64];
+
+    if (disk->virtio && sim->guest.ignores_eject)
+        return;
+    (void)snprintf(id, sizeof(id), "%s", disk->id);
+    disk->id[0] = '\0';
+    if (disk->virtio) {
+        sim_find_port(sim, disk->bus)->devices--;
+        say_deleted(sim, id, "/virtio-backend");
+    }
+    say_deleted(sim, id, "");
+}
+
 json_t *sim_device_del(struct sim *sim, const char *id)
 {
     struct sim_dimm *dimm = sim_find_dimm(sim, id);
     struct sim_disk *disk = sim_find_disk(sim, id);
     unsigned slot;
 
-    if (disk != NULL) { /* SCSI does not ask the guest */
-        disk->id[0] = '\0';
-        say_deleted(sim, id, "");
+    if (disk != NULL) {
+        unplug_disk(sim, disk);
     } else if (sim_find_virtio_mem(sim, id) != NULL) {
         return sim_error("GenericError", "virtio based memory devices cannot be unplugged.");
     } else if (dimm != NULL) {

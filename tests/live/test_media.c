@@ -21,7 +21,8 @@ static int boot(void **state)
     (void)state;
     harness_need_tools();
     harness_boot(&vm, HARNESS_ARGUMENTS("--", "-device", "scsi-cd,id=cd0,bus=scsi0.0,lun=9",
-                                        "-device", "ide-cd,id=cd1,bus=ide.0"));
+                                        "-device", "ide-cd,id=cd1,bus=ide.0", "-device",
+                                        "pcie-root-port,id=port1,chassis=1"));
     return 0;
 }
 
@@ -270,6 +271,33 @@ static void test_host_device(void **state)
     assert_int_equal(system(detach), 0);
 }
 
+/* One port: it takes one disk, and the next one when that has gone. */
+static void test_virtio_blk(void **state)
+{
+    const char *image = harness_image("virtio.raw", "raw", "8M");
+    AUTO_JSON json_t *result = NULL;
+
+    (void)state;
+    result = run(HARNESS_ARGUMENTS("disk", "add", image, "--bus", "virtio", "--id", "blk",
+                                   "--serial", "BLK-1"),
+                 0, "online");
+    assert_string_equal(text(result, "guest_name"), "/dev/vda");
+    assert_string_equal(text(result, "bus"), "port1");
+    assert_guest("cat /sys/block/vda/serial", "BLK-1");
+    assert_guest("echo proof | dd of=/dev/vda conv=notrunc 2>/dev/null && sync && "
+                 "echo 3 >/proc/sys/vm/drop_caches && head -c 5 /dev/vda",
+                 "proof");
+    expect(HARNESS_ARGUMENTS("disk", "add", harness_image("two.raw", "raw", "8M"), "--bus",
+                             "virtio"),
+           7, "blocked");
+    expect(HARNESS_ARGUMENTS("disk", "throttle", "blk", "--iops", "1000"), 0, "done");
+    expect(HARNESS_ARGUMENTS("disk", "resize", "blk", "16M"), 0, "done");
+    expect(HARNESS_ARGUMENTS("disk", "remove", "blk"), 0, "removed");
+    assert_guest("ls /sys/block | grep vd | wc -l", "0");
+    expect(HARNESS_ARGUMENTS("disk", "add", image, "--bus", "virtio", "--id", "blk"), 0, "online");
+    assert_guest("cat /sys/block/vd?/size", "32768");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_throttle),
         cmocka_unit_test(test_nbd),
         cmocka_unit_test(test_host_device),
+        cmocka_unit_test(test_virtio_blk),
     };
 
     return cmocka_run_group_tests_name("media and disks", tests, boot, stop);

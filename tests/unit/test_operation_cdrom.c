@@ -240,6 +240,22 @@ static void test_locked(void **state)
     }
 }
 
+static void test_locked_and_empty(void **state)
+{
+    struct operation_request request = request_of(OPERATION_CDROM_INSERT);
+    struct sim *sim = sim_with_drive(false);
+
+    (void)state;
+    sim->cdroms[0].locked = true;
+    request.timeout_ms = rig_soon_ms();
+    assert_int_equal(run(sim, &request)->verdict, VERDICT_PENDING);
+    assert_int_equal(sim->disk_count, 0);
+    request.force = true;
+    request.timeout_ms = 5000;
+    assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_DONE);
+    rig_close(&rig);
+}
+
 /* The guest opens it when it has been asked, or somebody in it does. */
 static void open_late(void *user, struct sim *sim, enum sim_side side, const char *command)
 {
@@ -319,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_insert_blocked),
         cmocka_unit_test(test_eject),
         cmocka_unit_test(test_locked),
+        cmocka_unit_test(test_locked_and_empty),
         cmocka_unit_test(test_locked_and_opened_by_the_guest),
         cmocka_unit_test(test_locked_and_interrupted),
         cmocka_unit_test(test_locked_and_lost),
