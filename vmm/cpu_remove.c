@@ -77,10 +77,17 @@ static bool is_gone(struct operation *operation, const json_t *answer)
            strcmp(cpu.qom_path, operation->path) != 0;
 }
 
+/* From how many vCPUs one goes. The guest may not list all that QEMU has: not one that it has
+ * refused, or has not come to yet. */
+static size_t vcpus_before(const struct inventory *before)
+{
+    return before->guest.cpu_count > before->cpus.present ? before->guest.cpu_count
+                                                          : before->cpus.present;
+}
+
 static void on_vcpus(struct operation *operation, const json_t *value, const struct error *error)
 {
-    size_t before = operation->before->guest.cpu_count, count = 0;
-    unsigned present = operation->before->cpus.present;
+    size_t before = vcpus_before(operation->before), count = 0;
     struct qga_vcpu *cpus = NULL;
 
     if (error != NULL || !qga_read_vcpus(value, &cpus, &count)) {
@@ -92,8 +99,6 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
         operation_look_later(operation);
         return;
     }
-    if (before < present) /* what the guest never took up does not leave its list */
-        before = present;
     if (operation->request.resume || count + operation->vcpus_count <= before ||
         !operation->before->has_ost) /* there, absent ones are listed as offline */
         operation_confirmed(operation);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "qmp/codec.h"
+#include "qmp/field.h"
 #include "qmp/qapi.h"
 #include "vmm/memory_online.h"
 #include "vmm/memory_plan.h"
@@ -35,9 +36,10 @@ static int take_up(struct operation *operation, struct error *error)
         return error_set(error, ERROR_BLOCKED, "see vmplug memory list for those there are",
                          "there is no DIMM '%s'", operation->request.id);
     (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
+    operation->slot = (unsigned)device->slot;
     operation->request.dimm.bytes = device->bytes;
     operation_detail(operation, "bytes", json_integer((json_int_t)device->bytes));
-    return 0;
+    return memory_online_take_up(operation, error);
 }
 
 static int plan(struct operation *operation, struct error *error)

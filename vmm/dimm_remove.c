@@ -61,7 +61,7 @@ static bool is_gone(struct operation *operation, const json_t *answer)
 
     json_array_foreach(answer, i, row) {
         qapi_read_memory_device(row, &device);
-        if (strcmp(device.id, operation->result.id) == 0)
+        if (strcmp(device.id, operation->path) == 0) /* the id, uncut */
             return false;
     }
     return json_is_array(answer);

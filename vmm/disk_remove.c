@@ -69,16 +69,16 @@ static int plan(struct operation *operation, struct error *error)
 /* Gone from the drives that have a device. A virtio-blk shows as the path of its backend. */
 static bool is_gone(struct operation *operation, const json_t *answer)
 {
-    char backend[INVENTORY_PATH_MAX];
+    char backend[INVENTORY_PATH_MAX + 64];
     struct qapi_block block;
     const json_t *row;
     size_t i;
 
-    (void)snprintf(backend, sizeof(backend), "/machine/peripheral/%.63s/virtio-backend",
-                   operation->result.id);
+    (void)snprintf(backend, sizeof(backend), "/machine/peripheral/%s/virtio-backend",
+                   operation->path); /* the id, uncut */
     json_array_foreach(answer, i, row) {
         qapi_read_block(row, &block);
-        if (strcmp(block.qdev, operation->result.id) == 0 || strcmp(block.qdev, backend) == 0)
+        if (strcmp(block.qdev, operation->path) == 0 || strcmp(block.qdev, backend) == 0)
             return false;
     }
     return json_is_array(answer);

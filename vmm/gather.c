@@ -19,7 +19,7 @@ TAILQ_HEAD(question_list, question);
 
 struct gather {
     struct vm *vm;
-    double timeout_ms;
+    double deadline_ms; /* of QEMU's answers, also to questions that follow from others */
     double agent_timeout_ms;
     gather_done_fn *done;
     void *user;
@@ -95,7 +95,7 @@ struct gather *gather_new(struct vm *vm, double timeout_ms, double agent_timeout
         return NULL;
     }
     gather->vm = vm;
-    gather->timeout_ms = timeout_ms;
+    gather->deadline_ms = clock_now_ms() + timeout_ms;
     gather->agent_timeout_ms = agent_timeout_ms;
     gather->done = done;
     gather->user = user;
@@ -112,7 +112,8 @@ void gather_ask(struct gather *gather, enum peer peer, const char *command, json
     struct request request = {
         .command = command,
         .arguments = arguments,
-        .timeout_ms = peer == PEER_QMP ? gather->timeout_ms : gather->agent_timeout_ms,
+        .timeout_ms = peer == PEER_QMP ? gather->deadline_ms - clock_now_ms()
+                                       : gather->agent_timeout_ms,
         .done = on_reply,
         .user = question,
     };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "qmp/codec.h"
+#include "qmp/field.h"
 #include "vmm/memory_plan.h"
 
 const char *const memory_online_agent_commands[] = {"guest-get-memory-blocks",
@@ -67,11 +68,13 @@ static void on_state_written(struct operation *operation, const struct error *er
 
 static void put_online_movable(struct operation *operation, const json_t *offline)
 {
+    uint64_t block = (uint64_t)json_integer_value(json_array_get(offline, 0));
     char path[128];
 
-    (void)snprintf(path, sizeof(path), BLOCK_PATH,
-                   (uint64_t)json_integer_value(json_array_get(offline, 0)), "state");
-    operation->looked_again = false; /* each block is a step forward */
+    (void)snprintf(path, sizeof(path), BLOCK_PATH, block, "state");
+    if (operation->block != block)
+        operation->looked_again = false; /* another block is a step forward */
+    operation->block = block;
     operation_write_file(operation, path, ONLINE_MOVABLE, on_state_written);
 }
 
@@ -122,6 +125,14 @@ int memory_online_check_movable(const struct operation *operation, struct error 
                      "the guest with memhp_default_state=online_movable and leave out --movable",
                      "putting memory online as movable takes the guest agent's file commands, and "
                      "they are not to be had");
+}
+
+int memory_online_take_up(struct operation *operation, struct error *error)
+{
+    AUTO_JSON json_t *entry = record_find(vm_record(operation->vm), operation->request.id);
+
+    operation->request.dimm.movable = field_bool(entry, "movable", false);
+    return memory_online_check_movable(operation, error);
 }
 
 /* ---- putting it online ---- */

@@ -16,6 +16,10 @@ bool memory_online_has_baseline(const struct inventory *before);
 /* With request.dimm.movable: can the agent do it? Returns 0, or -1 with ERROR_BLOCKED. */
 int memory_online_check_movable(const struct operation *operation, struct error *error);
 
+/* The same of a request that is taken up again: whether it was for movable memory, the record
+ * knows. */
+int memory_online_take_up(struct operation *operation, struct error *error);
+
 /* Lists the indexes of the device's blocks among these, and returns how many there are. */
 size_t memory_online_count(const struct operation *operation,
                            const struct qga_memory_block *blocks, size_t count, json_t *online,

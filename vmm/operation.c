@@ -75,7 +75,7 @@ static void update_record(struct operation *operation, enum verdict verdict)
         operation->taking_back != NULL) /* which keeps its own */
         return;
     if (operation->kind->removes && operation->state != OPERATION_ROLLING_BACK)
-        stands = stands || verdict == VERDICT_INTERRUPTED || verdict == VERDICT_LOST ||
+        stands = stands || verdict == VERDICT_LOST ||
                  (verdict_is_success(verdict) && verdict != operation->kind->top);
     if (stands && !operation->kind->removes) /* a removal was entered before it was asked for */
         operation_record(operation);
@@ -283,11 +283,12 @@ static int plan(struct operation *operation, struct error *error)
     if (operation->before->migrating && !operation->request.force)
         return error_set(error, ERROR_BLOCKED, "wait until the migration has ended, or cancel it",
                          "a migration is under way, and QEMU plugs nothing meanwhile");
-    if (take_up)
-        return kind->take_up(operation, error);
-    if (kind->plan(operation, error) < 0)
+    if ((take_up ? kind->take_up : kind->plan)(operation, error) < 0)
         return -1;
-    note_pending_removal(operation);
+    if (!take_up)
+        note_pending_removal(operation);
+    else if (!kind->removes)
+        operation_recall_addition(operation);
     return 0;
 }
 

@@ -411,7 +411,7 @@ static bool has_given_up(struct operation *operation, const struct qmp_event *ev
     if (!operation->kind->removes ||
         (strcmp(event->name, "DEVICE_UNPLUG_GUEST_ERROR") != 0 &&
          strcmp(event->name, "MEM_UNPLUG_ERROR") != 0) ||
-        (strcmp(device, operation->result.id) != 0 &&
+        (strcmp(device, operation->result.id) != 0 && strcmp(device, operation->path) != 0 &&
          strcmp(field_string(event->data, "path", ""), operation->path) != 0))
         return false;
     (void)error_set(&operation->result.error, ERROR_REJECTED, operation->kind->refusal_fix,

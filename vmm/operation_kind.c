@@ -216,6 +216,14 @@ static void recall_ost(struct operation *operation, const json_t *entry)
     operation->all_is_news = last != NULL && (last->source != source || last->status != status);
 }
 
+void operation_recall_addition(struct operation *operation)
+{
+    AUTO_JSON json_t *entry = record_find(vm_record(operation->vm), operation->result.id);
+
+    recall_ost(operation, entry);
+    operation->reached[RUNG_ACKNOWLEDGED] = field_bool(entry, "acknowledged", false);
+}
+
 void operation_record(struct operation *operation)
 {
     json_t *cleanups = json_array();
@@ -233,6 +241,9 @@ void operation_record(struct operation *operation)
                       "slot", (int)operation->slot, "addr", (json_int_t)operation->addr, "bytes",
                       (json_int_t)operation->bytes, "guest_name", operation->guest_name,
                       "cleanups", cleanups);
+    (void)json_object_set_new(entry, "acknowledged",
+                              json_boolean(operation->reached[RUNG_ACKNOWLEDGED]));
+    (void)json_object_set_new(entry, "movable", json_boolean(operation->request.dimm.movable));
     remember_ost(operation, entry);
     if (!record_put(vm_record(operation->vm), entry) && vm_record(operation->vm) != NULL)
         operation_detail(operation, "note",

@@ -169,7 +169,7 @@ struct operation {
     size_t candidate_count;
     size_t candidate;
     struct operation_file file;
-    size_t block; /* of those online as movable memory: whose zone is looked at */
+    uint64_t block; /* that is put online as movable memory; then, whose zone is looked at */
     char node[32];            /* of the medium */
     unsigned matches, match;  /* guest drives that have its contents, and the last of them */
     struct qapi_limits limits;
@@ -264,6 +264,9 @@ void operation_roll_back_late(struct operation *operation, const struct error *e
 
 /* Enters the request into the vm's record of requests that stand. */
 void operation_record(struct operation *operation);
+
+/* For request.resume of an addition, once its slot is known: what the guest has answered. */
+void operation_recall_addition(struct operation *operation);
 
 /* Tells in the result's details what would be sent. */
 void operation_describe_plan(struct operation *operation);

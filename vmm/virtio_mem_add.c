@@ -50,7 +50,7 @@ static int take_up(struct operation *operation, struct error *error)
     (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
     operation->request.dimm.bytes = device->requested_bytes;
     operation_detail(operation, "bytes", json_integer((json_int_t)device->requested_bytes));
-    return 0;
+    return memory_online_take_up(operation, error);
 }
 
 static bool is_realized(struct operation *operation, const json_t *answer)

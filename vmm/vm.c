@@ -21,8 +21,7 @@ struct vm {
 };
 
 /* A port that the guest closes may be the agent's, which has ended then without a word on its
- * socket. Which port is which can't be told for certain; an agent that is asked twice takes no
- * harm. */
+ * socket. Which port is which is not told; being asked twice does an agent no harm. */
 static void take_event(void *user, const struct qmp_event *event)
 {
     struct vm *vm = user;

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "qmp/codec.h"
 #include "tests/fake/rig.h"
+#include "tests/fake/sim_parts.h"
 
 static struct rig rig;
 
@@ -424,6 +425,49 @@ static void test_set_does_nothing(void **state)
     rig_close(&rig);
 }
 
+/* ---- as movable memory ---- */
+
+/* An agent that claims success is not asked ever faster. */
+static void test_movable_does_nothing(void **state)
+{
+    struct operation_request request = request_for(256 * SIM_MIB);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    request.dimm.movable = true;
+    request.timeout_ms = 4 * rig_soon_ms();
+    sim->guest.set_does_nothing = true;
+    assert_int_equal(run(sim, true, &request)->verdict, VERDICT_PENDING);
+    assert_true(sim_count(sim, SIM_AGENT, "guest-file-write") <=
+                8 + rig.result->elapsed_ms / 400);
+    rig_close(&rig);
+}
+
+/* What was to be movable is so when it is taken up again. */
+static void test_movable_taken_up(void **state)
+{
+    struct operation_request request = request_for(256 * SIM_MIB);
+    struct sim *sim = sim_new();
+    unsigned i;
+
+    (void)state;
+    request.dimm.movable = true;
+    request.timeout_ms = rig_soon_ms();
+    sim->guest.ignores = true;
+    rig_open_recorded(&rig, sim, true);
+    assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_PENDING);
+    sim_guest_shows(sim, false, 0);
+    rig_reopen(&rig);
+    request = (struct operation_request){.type = OPERATION_DIMM_ADD, .id = "vmplug-mem-0",
+                                         .resume = true, .timeout_ms = 5000};
+    assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_ONLINE);
+    assert_detail("movable", "true");
+    assert_int_equal(sim->guest.block_count, 4);
+    for (i = 2; i < 4; i++)
+        assert_true(sim->guest.blocks[i].online && sim->guest.blocks[i].movable);
+    rig_close(&rig);
+}
+
 /* ---- odd answers ---- */
 
 static void test_odd_rows(void **state)
@@ -491,6 +535,8 @@ int main(void)
         cmocka_unit_test(test_set_fails),
         cmocka_unit_test(test_set_succeeds_in_the_end),
         cmocka_unit_test(test_set_does_nothing),
+        cmocka_unit_test(test_movable_does_nothing),
+        cmocka_unit_test(test_movable_taken_up),
         cmocka_unit_test(test_odd_rows),
         cmocka_unit_test(test_hostile_block_size),
     };

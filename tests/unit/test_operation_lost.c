@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "qmp/codec.h"
 #include "tests/fake/rig.h"
 #include "tests/fake/sim_parts.h"
 
@@ -375,6 +376,24 @@ static void check_interrupted(enum operation_type type, unsigned at)
         assert_true(!anything_stands(sim, type) && rig.result->left_count == 0);
 }
 
+/* What stands is on record, and is taken up again as the advice says. */
+static void take_up_interrupted(enum operation_type type, bool with_agent)
+{
+    struct operation_request request = request_of(type);
+    AUTO_JSON json_t *entry = rig_recorded(&rig, id_of(type));
+    bool advised = strstr(rig.result->error.fix, "vmplug wait") != NULL;
+
+    assert_int_equal(entry != NULL, device_stands(rig.sim, type));
+    assert_int_equal(entry != NULL, advised);
+    if (entry == NULL)
+        return;
+    rig.sim->on_command = NULL;
+    request.id = id_of(type);
+    request.resume = true;
+    assert_int_equal(rig_operate(&rig, &request)->verdict,
+                     with_agent ? VERDICT_ONLINE : VERDICT_UNCONFIRMED);
+}
+
 static void test_interrupted_at_each_step(void **state)
 {
     enum operation_type type;
@@ -393,7 +412,7 @@ static void test_interrupted_at_each_step(void **state)
                     sim->on_command = interrupt;
                     sim->user = &interruption;
                     sim->guest.ost_delay_ms = slow * 10;
-                    rig_open(&rig, sim, agent == 1);
+                    rig_open_recorded(&rig, sim, agent == 1);
                     (void)rig_operate(&rig, &request);
                     met = interruption.seen > at;
                     /* The answer to the last command may well be quicker than the interruption. */
@@ -401,6 +420,8 @@ static void test_interrupted_at_each_step(void **state)
                            interruption.seen == at + 1;
                     if (met && !last)
                         check_interrupted(type, at);
+                    if (met && !last)
+                        take_up_interrupted(type, agent == 1);
                     rig_close(&rig);
                     if (!met)
                         break;

@@ -214,6 +214,36 @@ static void test_agent_talks_nonsense(void **state)
     }
 }
 
+static void be_slow(void *user, struct sim *sim, enum sim_side side, const char *command)
+{
+    double until_ms = clock_now_ms() + 40;
+
+    (void)user;
+    (void)sim;
+    (void)side;
+    while (strcmp(command, "qom-list") == 0 && clock_now_ms() < until_ms)
+        ;
+}
+
+/* A slow QEMU: an inventory takes questions upon questions, and all of them have one deadline. */
+static void test_deadline_while_questions_lead_to_others(void **state)
+{
+    struct operation_request request = request_of(OPERATION_DISK_ADD);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim_put_disk(sim, "d", "SERIAL", 0);
+    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "qom-get",
+                                      .action = SIM_IGNORE});
+    sim->on_command = be_slow;
+    request.timeout_ms = 500;
+    rig_open(&rig, sim, false);
+    assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
+    assert_true(rig.result->elapsed_ms >= 499 && rig.result->elapsed_ms < 600);
+    assert_int_equal(sim_changes(sim), 0);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_deadline_before_the_guest),
         cmocka_unit_test(test_deadline_before_anything_was_sent),
         cmocka_unit_test(test_deadline_passed_while_looking),
+        cmocka_unit_test(test_deadline_while_questions_lead_to_others),
         cmocka_unit_test(test_agent_talks_nonsense),
     };
 
