@@ -231,8 +231,8 @@ static const struct command commands[] = {
         .operands_max = FILES_MAX,
         .summary = "take disks back, and their block nodes with them",
         .help = "SCSI does not ask the guest: what it had not written yet is lost. So a disk that "
-                "the guest has mounted or built something upon is blocked, as far as its agent "
-                "tells; --force takes it away all the same.",
+                "the guest has mounted, swaps to or has built something upon is blocked, as far as "
+                "its agent tells; --force takes it away all the same.",
         .examples = remove_examples,
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

@@ -82,6 +82,7 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
     ask_if_enabled(question, INVENTORY_GUEST_MEMORY, "guest-get-memory-blocks", take_blocks);
     ask_if_enabled(question, INVENTORY_GUEST_DISKS, "guest-get-disks", take_disks);
     ask_if_enabled(question, INVENTORY_GUEST_MOUNTS, "guest-get-fsinfo", take_filesystems);
+    inventory_swaps_ask(question);
 }
 
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm)
