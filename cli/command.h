@@ -74,6 +74,7 @@ extern const struct command_group cmd_disk_group;
 extern const struct command_group cmd_cdrom_group;
 extern const struct command_group cmd_wait_group;
 extern const struct command_group cmd_audit_group;
+extern const struct command_group cmd_doctor_group;
 extern const struct command_group cmd_events_group;
 extern const struct command_group cmd_raw_group;
 extern const struct command_group cmd_help_group;

@@ -67,6 +67,19 @@ static void on_stage(void *user, const struct operation_result *so_far,
         batch->observer.stage(batch->observer.user, so_far, stage);
 }
 
+/* All or nothing was wanted, and something was done. */
+static bool takes_back(const struct batch *batch)
+{
+    return batch->request.atomic && !batch->request.each.dry_run && batch->result.done > 0;
+}
+
+/* What was added can be removed again; what was removed or changed stays so. */
+static bool is_addition(const struct batch_item *item)
+{
+    return item->type == OPERATION_CPU_ADD || item->type == OPERATION_DIMM_ADD ||
+           item->type == OPERATION_DISK_ADD;
+}
+
 /* Success goes on to the next; anything else ends the batch, as `partial` when some were done. */
 static void on_done(void *user, const struct operation_result *result)
 {
@@ -85,7 +98,7 @@ static void on_done(void *user, const struct operation_result *result)
     batch->next++;
     if (!success || batch->interrupted) {
         batch->item_count = batch->next;
-        batch->taking_back = !success && batch->request.atomic && batch->result.done > 0;
+        batch->taking_back = !success && takes_back(batch);
         batch->next -= success ? 0 : 1;
     }
     if (!success && batch->result.done > 0 && result->verdict != VERDICT_INTERRUPTED &&
@@ -159,8 +172,10 @@ static void take_back_next(struct batch *batch)
 {
     struct operation_request request = {.timeout_ms = batch->request.each.timeout_ms};
 
+    while (batch->next > 0 && !is_addition(&batch->items[batch->next - 1]))
+        batch->next--;
     if (batch->next == 0) {
-        if (batch->result.done > 0)
+        if (batch->result.done > 0 && batch->result.verdict != VERDICT_INTERRUPTED)
             batch->result.verdict = VERDICT_PARTIAL;
         finish(batch, batch->result.verdict, NULL);
         return;
@@ -175,7 +190,6 @@ static void go_on(void *user)
 {
     struct batch *batch = user;
     struct operation_request request = batch->request.each;
-    struct error error = ERROR_INIT;
 
     operation_free(STEAL(batch->operation));
     if (batch->taking_back) {
@@ -184,9 +198,14 @@ static void go_on(void *user)
     }
     if (batch->interrupted && verdict_is_success(batch->result.verdict) &&
         (batch->result.done < batch->result.asked || batch->result.asked == 0)) {
-        (void)error_set(&error, ERROR_CANCELLED, "", "interrupted");
+        (void)error_set(&batch->result.error, ERROR_CANCELLED, "", "interrupted");
         batch->result.summary = true; /* no device's own result says it */
-        finish(batch, VERDICT_INTERRUPTED, &error);
+        batch->result.verdict = VERDICT_INTERRUPTED;
+        batch->taking_back = takes_back(batch);
+        if (batch->taking_back)
+            take_back_next(batch);
+        else
+            finish(batch, VERDICT_INTERRUPTED, NULL);
         return;
     }
     if (batch->next == batch->item_count && batch->request.goal == BATCH_LIST) {
@@ -255,6 +274,7 @@ static int list_items(struct batch *batch, struct error *error)
         batch->items[i].file = request->files != NULL ? request->files[i] : NULL;
         batch->items[i].wanted_id = request->ids != NULL ? request->ids[i] : NULL;
         batch->items[i].nth = request->each.dry_run ? (unsigned)i : 0;
+        batch->items[i].nth_bytes = i * request->each.dimm.bytes;
     }
     batch->item_count = request->count;
     begin(batch);

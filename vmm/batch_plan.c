@@ -17,6 +17,7 @@ void batch_plan_apply(const struct batch_item *item, struct operation_request *r
 {
     request->type = item->type;
     request->nth = request->dry_run ? item->nth : 0;
+    request->nth_bytes = request->dry_run ? item->nth_bytes : 0;
     request->resume = request->resume || item->resume;
     if (item->wanted_id != NULL)
         request->id = item->wanted_id;
@@ -157,7 +158,7 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
     const struct inventory_memory *memory = &inventory->memory;
     uint64_t block = inventory->guest.block_bytes != 0 ? inventory->guest.block_bytes
                                                        : INVENTORY_SMALLEST_BLOCK_BYTES;
-    uint64_t missing = target - total, piece, reachable;
+    uint64_t start = total, missing = target - total, piece, reachable;
     unsigned slots = 0;
     size_t i;
 
@@ -176,7 +177,8 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
         if (piece == 0 || piece > missing || i + 1 == slots || i + 1 == PIECES_MAX)
             piece = missing;
         (*ret_items)[i] = (struct batch_item){
-            .type = OPERATION_DIMM_ADD, .bytes = piece, .nth = (unsigned)i};
+            .type = OPERATION_DIMM_ADD, .bytes = piece, .nth = (unsigned)i,
+            .nth_bytes = target - start - missing};
         total += piece;
         missing -= piece;
     }

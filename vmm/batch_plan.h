@@ -15,6 +15,7 @@ struct batch_item {
     uint64_t bytes;
     char note[160]; /* why this device, or "" */
     unsigned nth; /* see struct operation_request */
+    uint64_t nth_bytes;
 };
 
 /* List what leads from this inventory to target vCPUs, or bytes of memory, in all; the list is the

@@ -46,6 +46,8 @@ enum inventory_part {
     INVENTORY_GUEST_ZONES = 1 << 13,  /* of plugged memory; with _MEMORY and _GUEST_MEMORY */
     INVENTORY_OBJECTS = 1 << 14,      /* memory backends and block nodes, and whether they are used;
                                          with INVENTORY_MEMORY, whose devices use some */
+    INVENTORY_GUEST_KERNEL = 1 << 15, /* guest-get-osinfo, and files of the guest */
+    INVENTORY_BALLOON = 1 << 16,      /* query-balloon */
 };
 
 struct inventory_machine {
@@ -107,6 +109,8 @@ struct inventory_memory {
     uint64_t plugged_bytes;
     bool room_known; /* slots_total and max_bytes */
     uint64_t max_bytes;
+    bool balloon_known;     /* there is one, and it answered */
+    uint64_t balloon_bytes; /* what it leaves of base memory and DIMMs */
     unsigned slots_total;
     struct inventory_memory_device *devices;
     size_t device_count;
@@ -191,6 +195,26 @@ struct inventory_objects {
     size_t container_count; /* backends asked so far */
 };
 
+enum inventory_file_name {
+    INVENTORY_FILE_CONFIG,      /* the kernel's configuration, CONFIG_…=y line by line */
+    INVENTORY_FILE_MEMINFO,
+    INVENTORY_FILE_ONLINING,    /* "offline", "online", "online_movable", …: of new memory */
+    INVENTORY_FILE_REMOVABLE,   /* "1": the kernel can give memory back at all */
+    INVENTORY_FILE_CPU_STATES,  /* there: the kernel takes CPUs on and off line */
+    INVENTORY_FILE_ACPI_CPU,    /* "1": … and hears of new ones by ACPI */
+    INVENTORY_FILE_ACPI_MEMORY, /* the same of memory */
+    INVENTORY_FILE_ACPIPHP,     /* there: the kernel hears of PCI devices by ACPI */
+    INVENTORY_FILE_PCIEHP,      /* there: … or by PCI Express itself */
+    INVENTORY_FILE_VIRTIO_MEM,  /* there: the driver is loaded, else it may be yet */
+    INVENTORY_FILES_            /* how many there are */
+};
+
+/* A file of the guest: its text, or known not to be there, or nothing is known. */
+struct inventory_file {
+    bool known;
+    char *text; /* NULL: not there */
+};
+
 struct inventory_guest {
     bool wanted;    /* an agent socket was given */
     bool connected; /* and it answered */
@@ -208,6 +232,8 @@ struct inventory_guest {
     struct qga_disk *disks;
     size_t disk_count;
     struct qga_uses uses; /* of disks, as far as the agent tells */
+    char kernel[64];      /* "6.1.0-13-amd64", "" when unknown */
+    struct inventory_file files[INVENTORY_FILES_];
 };
 
 struct inventory {
@@ -234,7 +260,7 @@ struct inventory_fetch;
  * the pump, once. A silent agent is given agent_timeout_ms and then reported as absent. NULL with
  * ERROR_SYSTEM. Rests on QAPI query-name, -uuid, -status, -version, -target, -kvm,
  * -hotpluggable-cpus, -cpus-fast, -memory-size-summary, -memory-devices, -block,
- * -named-block-nodes, -acpi-ospm-status, qom-list, qom-get, x-debug-query-block-graph. */
+ * -named-block-nodes, -acpi-ospm-status, -balloon, qom-list, qom-get, x-debug-query-block-graph. */
 struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,
                                         double agent_timeout_ms, inventory_done_fn *done,
                                         void *user, struct error *error);

@@ -81,6 +81,8 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
                    take_block_info);
     ask_if_enabled(question, INVENTORY_GUEST_MEMORY, "guest-get-memory-blocks", take_blocks);
     ask_if_enabled(question, INVENTORY_GUEST_DISKS, "guest-get-disks", take_disks);
+    if (question->inventory->parts & INVENTORY_GUEST_KERNEL)
+        inventory_kernel_ask(question);
     ask_if_enabled(question, INVENTORY_GUEST_MOUNTS, "guest-get-fsinfo", take_filesystems);
     inventory_swaps_ask(question);
 }

@@ -76,6 +76,20 @@ static void take_devices(void *user, void *item, const json_t *value, const stru
         keep_device(&memory->devices[i], json_array_get(value, i));
 }
 
+static void take_balloon(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_memory *memory = memory_of(user);
+
+    (void)item;
+    (void)error;
+    memory->balloon_known = field_u64(value, "actual", &memory->balloon_bytes);
+}
+
+void inventory_balloon_ask(const struct inventory_question *question)
+{
+    gather_ask(question->gather, PEER_QMP, "query-balloon", NULL, take_balloon, NULL);
+}
+
 void inventory_memory_ask(const struct inventory_question *question)
 {
     struct gather *gather = question->gather;

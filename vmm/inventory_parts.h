@@ -20,6 +20,8 @@ void inventory_swaps_ask(const struct inventory_question *question);
 void inventory_disks_ask(const struct inventory_question *question);
 void inventory_pci_ask(const struct inventory_question *question);
 void inventory_objects_ask(const struct inventory_question *question);
+void inventory_balloon_ask(const struct inventory_question *question);
+void inventory_kernel_ask(const struct inventory_question *question);
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm);
 
 /* Once all is known: what can be said only then. */

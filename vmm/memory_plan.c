@@ -44,9 +44,10 @@ static bool has_slot(const struct inventory_memory_device *device)
 static int check_room(const struct operation *operation, bool takes_slot, struct error *error)
 {
     const struct inventory_memory *memory = &operation->before->memory;
-    uint64_t used_bytes = memory->base_bytes, bytes = operation->request.dimm.bytes;
+    uint64_t used_bytes = memory->base_bytes + operation->request.nth_bytes;
+    uint64_t bytes = operation->request.dimm.bytes;
     char size[SIZE_TEXT_MAX], free_size[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX];
-    unsigned slots = 0;
+    unsigned slots = operation->request.nth;
     size_t i;
 
     if (!memory->room_known)

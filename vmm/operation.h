@@ -76,7 +76,8 @@ struct operation_request {
                        or changed, for a vCPU also its slot's number */
     const char *note; /* for the result's details, or NULL */
     bool force;     /* do what is blocked as dangerous */
-    unsigned nth;   /* with dry_run: as if so many others had been added before */
+    unsigned nth;   /* with dry_run: as if so many others had been added before, */
+    uint64_t nth_bytes; /* of memory so much in all */
     bool dry_run;   /* plan only: the result's details tell what would be sent */
     bool resume;    /* what was asked before is taken up again: `id` stands or is on its way out */
     bool wait_set;  /* else: as far as this VM can prove */

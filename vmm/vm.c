@@ -101,6 +101,7 @@ struct vm *vm_new(const struct vm_options *options, struct error *error)
     vm->timer_pump.ops = &timer_pump_ops;
     vm->qmp = qmp_client_new(&qmp_options, error);
     if (vm->qmp == NULL) {
+        free(vm->runtime_dir);
         free(vm);
         return NULL;
     }

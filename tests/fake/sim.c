@@ -299,7 +299,8 @@ struct sim *sim_new(void)
         .eject = {{3, 0x84}, {3, 0}},
         .eject_count = 2,
         .tells_serials = true,
-        .block_bytes = 128 * SIM_MIB};
+        .block_bytes = 128 * SIM_MIB,
+        .files = sim_texts_new()};
     for (i = 0; i < 2; i++) {
         sim->guest.vcpus[sim->guest.vcpu_count++] = (struct sim_vcpu){i, true};
         sim->guest.blocks[sim->guest.block_count++] =
@@ -324,6 +325,7 @@ void sim_end(struct sim *sim)
 {
     sim_die(sim);
     json_decref(sim->objects);
+    json_decref(sim->guest.files);
     json_decref(sim->types);
     json_decref(sim->disabled);
     json_decref(sim->record[SIM_QMP]);

@@ -24,6 +24,7 @@
 #define SIM_PORTS_MAX 16
 #define SIM_VIRTIO_MEMS_MAX 4
 #define SIM_FAULTS_MAX 16
+#define SIM_FILES_MAX 16
 #define SIM_OST_MAX 4
 #define SIM_MIB (UINT64_C(1) << 20)
 #define SIM_GIB (UINT64_C(1) << 30)
@@ -132,6 +133,8 @@ struct sim_guest {
     bool opens_trays;    /* that it has locked, when QEMU asks it to */
     bool has_no_drives;  /* /dev/sr0, for lack of a driver */
     struct sim_file file;
+    json_t *files; /* path -> text, or null: it is not there; beside those above */
+    const char *open_texts[SIM_FILES_MAX]; /* of those that are open */
 };
 
 enum sim_action {
@@ -176,6 +179,7 @@ struct sim {
     unsigned dimm_count;
     struct sim_ost dimm_ost[SIM_DIMMS_MAX];
     json_t *objects;   /* id -> object-add's arguments; the machine's own pc.ram goes without */
+    uint64_t balloon_bytes; /* what it leaves; 0: there is none */
     char numa_backend[64]; /* of a NUMA node: in use without a device */
     struct sim_disk disks[SIM_NODES_MAX];
     unsigned disk_count;
@@ -239,6 +243,9 @@ struct sim_port *sim_put_port(struct sim *sim, const char *type, const char *pat
 /* Adds a memory backend or a block node that nobody uses. */
 void sim_leave_backend(struct sim *sim, const char *id);
 void sim_leave_node(struct sim *sim, const char *name);
+
+/* How many of the guest's files are open. */
+unsigned sim_files_open(const struct sim *sim);
 
 /* Closes both connections and listens no more. */
 void sim_die(struct sim *sim);

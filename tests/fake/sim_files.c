@@ -189,6 +189,10 @@ static json_t *close_file(struct sim *sim)
 
 json_t *sim_file_do(struct sim *sim, const char *command, const json_t *arguments)
 {
+    json_t *answer = sim_text_do(sim, command, arguments);
+
+    if (answer != NULL)
+        return answer;
     if (strcmp(command, "guest-file-open") == 0)
         return open_file(sim, arguments);
     if (strncmp(command, "guest-file-", strlen("guest-file-")) != 0)

@@ -14,6 +14,7 @@ static const char *const agent_commands[] = {
     "guest-get-memory-block-info",
     "guest-set-memory-blocks",
     "guest-get-disks",
+    "guest-get-osinfo",
     "guest-get-fsinfo",
     "guest-file-open",
     "guest-file-read",
@@ -181,6 +182,9 @@ json_t *sim_agent_do(struct sim *sim, const char *command, const json_t *argumen
         return sim_error("CommandNotFound", "Command %s has been disabled", command);
     if (strcmp(command, "guest-info") == 0)
         return get_info(sim);
+    if (strcmp(command, "guest-get-osinfo") == 0)
+        return sim_return(json_pack("{s:s, s:s}", "kernel-release", "6.1.0-13-amd64", "id",
+                                    "debian"));
     if (strcmp(command, "guest-get-vcpus") == 0)
         return get_vcpus(sim);
     if (strcmp(command, "guest-set-vcpus") == 0)

@@ -46,7 +46,7 @@ json_t *sim_get_container(const struct sim *sim, const char *path)
         json_string(is_in_use(sim, backend) ? "/machine/device-memory[0]" : ""));
 }
 
-json_t *sim_query_memdev(const struct sim *sim)
+static json_t *query_memdev(const struct sim *sim)
 {
     json_t *list = json_array(), *value;
     const char *key;
@@ -81,7 +81,7 @@ static void add_edge(json_t *graph, int parent, int child, const char *name)
 }
 
 /* A device's backend, its node, and the node of the file below, which QEMU names. */
-json_t *sim_query_block_graph(const struct sim *sim)
+static json_t *query_block_graph(const struct sim *sim)
 {
     json_t *graph = json_pack("{s:[], s:[]}", "nodes", "edges");
     const struct sim_disk *disk;
@@ -100,4 +100,20 @@ json_t *sim_query_block_graph(const struct sim *sim)
         add_edge(graph, 3 * i + 1, 3 * i + 2, "root");
     }
     return sim_return(graph);
+}
+
+static json_t *query_balloon(const struct sim *sim)
+{
+    return sim->balloon_bytes != 0
+               ? sim_return(json_pack("{s:I}", "actual", (json_int_t)sim->balloon_bytes))
+               : sim_error("DeviceNotActive", "No balloon device has been activated");
+}
+
+json_t *sim_objects_do(const struct sim *sim, const char *command)
+{
+    if (strcmp(command, "x-debug-query-block-graph") == 0)
+        return query_block_graph(sim);
+    if (strcmp(command, "query-memdev") == 0)
+        return query_memdev(sim);
+    return strcmp(command, "query-balloon") == 0 ? query_balloon(sim) : NULL;
 }

@@ -26,9 +26,12 @@ void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot);
 
 /* Backends and block nodes (sim_objects.c). */
 json_t *sim_get_container(const struct sim *sim, const char *path);
-json_t *sim_query_memdev(const struct sim *sim);
-json_t *sim_query_block_graph(const struct sim *sim);
+json_t *sim_objects_do(const struct sim *sim, const char *command); /* NULL: another's command */
 json_t *sim_object_del(struct sim *sim, const char *id);
+
+/* What the guest's kernel shows as text (sim_texts.c); NULL: the file is none of these. */
+json_t *sim_texts_new(void);
+json_t *sim_text_do(struct sim *sim, const char *command, const json_t *arguments);
 
 /* The guest is asked to give something back: the last of its answers decides. */
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);

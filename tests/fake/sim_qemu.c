@@ -535,6 +535,10 @@ static json_t *constant(const char *command)
 
 static json_t *query(struct sim *sim, const char *command, const json_t *arguments)
 {
+    json_t *answer = sim_objects_do(sim, command);
+
+    if (answer != NULL)
+        return answer;
     if (strcmp(command, "query-hotpluggable-cpus") == 0)
         return sim->has_cpus
                    ? query_cpus(sim, false)
@@ -551,10 +555,6 @@ static json_t *query(struct sim *sim, const char *command, const json_t *argumen
         return query_block(sim);
     if (strcmp(command, "query-named-block-nodes") == 0)
         return query_nodes(sim);
-    if (strcmp(command, "x-debug-query-block-graph") == 0)
-        return sim_query_block_graph(sim);
-    if (strcmp(command, "query-memdev") == 0)
-        return sim_query_memdev(sim);
     if (strcmp(command, "query-acpi-ospm-status") == 0)
         return query_ospm(sim);
     if (strcmp(command, "qom-list") == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What half-finished plugs and a reboot leave behind on a real QEMU with a real guest, found and
- * cleaned up. The tests build on each other. */
+ * cleaned up; and what such a VM can do. The tests build on each other. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,6 +97,28 @@ static void clean(const char *option, json_int_t asked)
     harness_run_free(&run);
 }
 
+static void assert_doctor(const char *const *arguments, int status, const char *said)
+{
+    struct harness_run run = harness_vmplug_json(&vm, arguments);
+
+    if (run.status != status || strstr(run.err, said) == NULL)
+        print_error("%s%s", run.out, run.err);
+    assert_int_equal(run.status, status);
+    assert_non_null(strstr(run.err, said));
+    assert_int_equal(json_array_size(run.lines), 1);
+    harness_run_free(&run);
+}
+
+/* The guest's kernel can do all, and has put what was added where it may not come back from. */
+static void test_doctor(void **state)
+{
+    (void)state;
+    assert_doctor(HARNESS_ARGUMENTS("doctor", "cpu_add", "cpu_remove", "memory_add", "disk_add",
+                                    "disk_remove"), 0, "");
+    assert_doctor(HARNESS_ARGUMENTS("doctor"), 7, "memory_remove is not certain");
+    assert_doctor(HARNESS_ARGUMENTS("doctor", "cdrom"), 7, "cdrom can't be done");
+}
+
 static void test_nothing_to_find(void **state)
 {
     AUTO_FREE char *before = harness_snapshot(&vm);
@@ -184,6 +206,7 @@ static void test_pending(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_doctor),
         cmocka_unit_test(test_nothing_to_find),
         cmocka_unit_test(test_leftovers),
         cmocka_unit_test(test_offline),

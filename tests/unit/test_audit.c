@@ -208,7 +208,7 @@ static void test_removal_that_has_ended(void **state)
     (void)state;
     sim_leave_backend(sim, "d0-memory");
     open_rig(sim, true);
-    (void)rig_inventory(&rig, 0, 5000, NULL); /* the record belongs to a session */
+    inventory_free(rig_inventory(&rig, 0, 5000, NULL)); /* the record belongs to a session */
     assert_true(record_put(vm_record(rig.vm),
                            json_pack("{s:s, s:s, s:s, s:[{s:s}]}", "operation", "memory-remove",
                                      "id", "d0", "path", "d0", "cleanups", "id", "d0-memory")));
