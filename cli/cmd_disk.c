@@ -235,8 +235,8 @@ static const struct command commands[] = {
         .operands_max = FILES_MAX,
         .summary = "take disks back, and their block nodes with them",
         .help = "SCSI does not ask the guest: what it had not written yet is lost. So a disk that "
-                "the guest has mounted or built something upon is blocked, as far as its agent "
-                "tells; --force takes it away all the same.\n\n"
+                "the guest has mounted, swaps to or has built something upon is blocked, as far as "
+                "its agent tells; --force takes it away all the same.\n\n"
                 "Of a virtio-blk the guest is asked, and where it does not answer in time the "
                 "request stands, and the verdict is pending: vmplug wait takes it up again.",
         .examples = remove_examples,

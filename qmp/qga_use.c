@@ -62,6 +62,22 @@ void qga_uses_read_dependencies(struct qga_uses *uses, const json_t *value)
     }
 }
 
+void qga_uses_read_swaps(struct qga_uses *uses, const char *text)
+{
+    char device[sizeof(uses->uses->device)];
+    size_t length;
+
+    while ((text = strchr(text, '\n')) != NULL) {
+        text++;
+        length = strcspn(text, " \t\n");
+        if (length >= sizeof(device))
+            continue; /* a file, whose file system counts as mounted */
+        memcpy(device, text, length);
+        device[length] = '\0';
+        append(uses, device, "swap");
+    }
+}
+
 void qga_uses_free(struct qga_uses *uses)
 {
     free(uses->uses);

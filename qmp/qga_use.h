@@ -22,6 +22,9 @@ struct qga_uses {
 void qga_uses_read_filesystems(struct qga_uses *uses, const json_t *value);
 void qga_uses_read_dependencies(struct qga_uses *uses, const json_t *value);
 
+/* Appends what the guest's /proc/swaps tells (proc(5)): a heading, then a device or file a line. */
+void qga_uses_read_swaps(struct qga_uses *uses, const char *text);
+
 void qga_uses_free(struct qga_uses *uses);
 
 /* By what the disk ("/dev/sda") or one of its partitions is used; NULL: nothing that is known. */

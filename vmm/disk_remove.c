@@ -38,7 +38,8 @@ static int check(const struct operation *operation, const struct inventory_disk 
     use = guest_name != NULL ? qga_uses_find(&operation->before->guest.uses, guest_name) : NULL;
     if (use == NULL || operation->request.force)
         return 0;
-    return error_set(error, ERROR_BLOCKED, "unmount it in the guest first, or use --force",
+    return error_set(error, ERROR_BLOCKED,
+                     "unmount it (or swapoff) in the guest first, or use --force",
                      "the guest uses '%s', its %s, for %s", id, guest_name, use);
 }
 

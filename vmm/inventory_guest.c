@@ -84,6 +84,7 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
     if (question->inventory->parts & INVENTORY_GUEST_KERNEL)
         inventory_kernel_ask(question);
     ask_if_enabled(question, INVENTORY_GUEST_MOUNTS, "guest-get-fsinfo", take_filesystems);
+    inventory_swaps_ask(question);
 }
 
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm)

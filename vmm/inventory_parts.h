@@ -16,6 +16,7 @@ void inventory_machine_ask_accel(const struct inventory_question *question);
 void inventory_cpus_ask(const struct inventory_question *question);
 void inventory_memory_ask(const struct inventory_question *question);
 void inventory_zones_ask(const struct inventory_question *question);
+void inventory_swaps_ask(const struct inventory_question *question);
 void inventory_disks_ask(const struct inventory_question *question);
 void inventory_pci_ask(const struct inventory_question *question);
 void inventory_objects_ask(const struct inventory_question *question);

@@ -113,6 +113,7 @@ struct sim_guest {
     bool ignores_eject;    /* it is frozen, or knows no ACPI */
     bool keeps_showing;    /* what was ejected */
     const char *mounts;    /* guest-get-fsinfo's answer; NULL: nothing is mounted */
+    const char *swaps;     /* its /proc/swaps; NULL: it has none */
     const char *more_disks; /* rows of guest-get-disks beside QEMU's disks: LVM, RAID */
     const char *flush_error; /* of a block's state; NULL: it is taken */
     double ost_delay_ms;   /* before each of these answers */

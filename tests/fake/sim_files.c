@@ -74,6 +74,12 @@ static bool put_file(struct sim *sim, const char *path, struct sim_file *file)
     char letter;
     int used = 0;
 
+    if (strcmp(path, "/proc/swaps") == 0) {
+        file->size = sim->guest.swaps != NULL ? strlen(sim->guest.swaps) : 0;
+        if (file->size > 0)
+            memcpy(file->bytes, sim->guest.swaps, file->size);
+        return sim->guest.swaps != NULL;
+    }
     if (sscanf(path, "/sys/block/sd%c/device/vpd_pg80%n", &letter, &used) == 1 &&
         ends_here(path, used))
         return put_page(sim, (unsigned)(letter - 'a'), file);

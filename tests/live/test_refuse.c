@@ -97,9 +97,10 @@ static void test_dry_runs(void **state)
 }
 
 /* SCSI would not ask the guest, so vmplug does. */
-static void test_mounted_disk(void **state)
+static void test_disk_in_use(void **state)
 {
     const char *image = harness_image("mounted.raw", "raw", "4M");
+    const char *image_for_swap = harness_image("swap.raw", "raw", "4M");
 
     (void)state;
     claim(&vm, "online", HARNESS_ARGUMENTS("disk", "add", image, "--id", "data"));
@@ -111,6 +112,12 @@ static void test_mounted_disk(void **state)
     claim_guest(&vm, "umount /mnt/data && echo ok", "ok");
     claim(&vm, "removed", HARNESS_ARGUMENTS("disk", "remove", "data"));
     claim_guest(&vm, GUEST_DISKS, "");
+
+    claim(&vm, "online", HARNESS_ARGUMENTS("disk", "add", image_for_swap, "--id", "swap"));
+    claim_guest(&vm, "mkswap /dev/sda >/dev/null && swapon /dev/sda && echo ok", "ok");
+    claim_blocked(&vm, "for swap", HARNESS_ARGUMENTS("disk", "remove", "swap"));
+    claim_guest(&vm, "swapoff /dev/sda && echo ok", "ok");
+    claim(&vm, "removed", HARNESS_ARGUMENTS("disk", "remove", "swap"));
 
     /* What was written is still there, and force is force. */
     claim(&vm, "online", HARNESS_ARGUMENTS("disk", "add", image, "--id", "data"));
@@ -226,7 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_to_remove),
         cmocka_unit_test(test_dry_runs),
-        cmocka_unit_test(test_mounted_disk),
+        cmocka_unit_test(test_disk_in_use),
         cmocka_unit_test(test_refused_dimm),
         cmocka_unit_test(test_refused_again),
         cmocka_unit_test(test_no_growth_after_a_vcpu_went),

@@ -259,6 +259,42 @@ static void test_in_use_by_the_guest(void **state)
     }
 }
 
+#define SWAPS "Filename\tType\tSize\tUsed\tPriority\n"
+
+/* Swap is on no list of the agent's, but in a file that it can read. */
+static void test_swapped_to(void **state)
+{
+    static const struct {
+        const char *swaps;
+        bool used;
+    } cases[] = {
+        {SWAPS "/dev/sda                                partition\t8188\t0\t-2\n", true},
+        {SWAPS "/dev/zram0 partition\t1\t0\t-2\n/dev/sda2 partition\t8188\t0\t-3", true},
+        {SWAPS "/dev/sdb partition\t8188\t0\t-2\n", false},
+        {SWAPS "/dev/sdab partition\t8188\t0\t-2\n", false},
+        {SWAPS, false},
+        {"/dev/sda", false}, /* the first line is a heading */
+        {"", false},
+        {"\n\n /dev/sda\n\t\n", false},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        struct sim *sim = new_sim();
+
+        sim->guest.swaps = cases[i].swaps;
+        (void)run(sim, 1, false, 5000);
+        if ((rig.result->verdict == VERDICT_BLOCKED) != cases[i].used)
+            fail_msg("case %zu: %s", i, verdict_name(rig.result->verdict));
+        if (cases[i].used) {
+            assert_non_null(strstr(rig.result->error.why, "for swap"));
+            assert_int_equal(sim_changes(sim), 0);
+        }
+        rig_close(&rig);
+    }
+}
+
 static void test_forced(void **state)
 {
     struct sim *sim = new_sim();
@@ -298,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_nobody_knows),
         cmocka_unit_test(test_no_node_of_ones_own),
         cmocka_unit_test(test_in_use_by_the_guest),
+        cmocka_unit_test(test_swapped_to),
         cmocka_unit_test(test_forced),
         cmocka_unit_test(test_the_right_one),
     };
