@@ -65,6 +65,15 @@ static void on_stage(void *user, const struct operation_result *so_far,
         batch->observer.stage(batch->observer.user, so_far, stage);
 }
 
+/* Can what was done so far be undone? A removal can't, and a dry run has done nothing. */
+static bool can_take_back(const struct batch *batch)
+{
+    enum operation_type type = batch->items[batch->next].type;
+
+    return batch->request.atomic && !batch->request.each.dry_run && batch->result.done > 0 &&
+           (type == OPERATION_CPU_ADD || type == OPERATION_DIMM_ADD || type == OPERATION_DISK_ADD);
+}
+
 /* Success goes on to the next; anything else ends the batch, as `partial` when some were done. */
 static void on_done(void *user, const struct operation_result *result)
 {
@@ -80,12 +89,10 @@ static void on_done(void *user, const struct operation_result *result)
         batch->result.verdict = result->verdict;
     batch->result.done += success ? 1 : 0;
     batch->result.error = result->error;
-    batch->next++;
-    if (!success || batch->interrupted) {
-        batch->item_count = batch->next;
-        batch->taking_back = !success && batch->request.atomic && batch->result.done > 0;
-        batch->next -= success ? 0 : 1;
-    }
+    batch->taking_back = !success && can_take_back(batch);
+    if (!success || batch->interrupted)
+        batch->item_count = batch->next + (success ? 1 : 0);
+    batch->next += success ? 1 : 0;
     if (!success && batch->result.done > 0 && result->verdict != VERDICT_INTERRUPTED &&
         !batch->taking_back)
         batch->result.verdict = VERDICT_PARTIAL;
