@@ -290,6 +290,8 @@ static void begin(struct operation *operation)
     operation->state = OPERATION_SENT;
     if (operation->kind->removes)
         operation_record(operation); /* beforehand: we may be killed at any moment */
+    else
+        record_drop(vm_record(operation->vm), operation->result.id); /* of an earlier bearer */
     send_step(operation);
 }
 

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "qmp/codec.h"
 #include "tests/fake/rig.h"
+#include "tests/fake/sim_parts.h"
 
 #define KINDS 3
 #define STEPS_MAX 60
@@ -213,12 +214,49 @@ static void test_freed_at_each_step(void **state)
     }
 }
 
+static void free_at_addition(void *user, struct sim *sim, enum sim_side side, const char *command)
+{
+    (void)user;
+    (void)sim;
+    (void)side;
+    if (strcmp(command, "device_add") == 0) {
+        operation_free(STEAL(rig.operation));
+        rig.ends = 1;
+    }
+}
+
+/* The guest gave it back when nobody looked, and its id was used again: the old request is none for
+ * the new device. */
+static void test_id_used_again(void **state)
+{
+    const struct operation_request addition = {
+        .type = OPERATION_CPU_ADD, .id = "c", .timeout_ms = 5000};
+    struct operation_request request = request_of(0);
+    struct sim *sim = new_sim();
+
+    (void)state;
+    sim->guest.ignores_eject = true;
+    request.timeout_ms = rig_soon_ms();
+    rig_open_recorded(&rig, sim, true);
+    assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_PENDING);
+    assert_true(is_recorded(0));
+    sim_unplug(sim, true, 2);
+    rig_reopen(&rig);
+    sim->on_command = free_at_addition;
+    rig_start(&rig, &addition);
+    (void)rig_await(&rig);
+    assert_true(sim->cpus[2].present);
+    assert_false(is_recorded(0));
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_qemu_goes_at_each_step),
         cmocka_unit_test(test_interrupted_at_each_step),
         cmocka_unit_test(test_freed_at_each_step),
+        cmocka_unit_test(test_id_used_again),
     };
 
     return cmocka_run_group_tests_name("operation, removal lost and interrupted", tests, NULL,
