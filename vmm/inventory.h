@@ -107,6 +107,7 @@ struct inventory_memory {
     size_t device_count;
     struct inventory_zone *zones;
     size_t zone_count;
+    double zones_until_ms; /* when reading them ends, however many there are */
 };
 
 /* A virtio-scsi bus. */

@@ -15,7 +15,7 @@ void inventory_machine_ask(const struct inventory_question *question);
 void inventory_machine_ask_accel(const struct inventory_question *question);
 void inventory_cpus_ask(const struct inventory_question *question);
 void inventory_memory_ask(const struct inventory_question *question);
-void inventory_zones_ask(const struct inventory_question *question);
+void inventory_zones_ask(struct inventory_question *question);
 void inventory_disks_ask(const struct inventory_question *question);
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/clock.h"
 #include "qmp/field.h"
 #include "vmm/inventory_parts.h"
 
@@ -32,25 +33,42 @@ static void take_content(void *user, void *item, const json_t *value, const stru
     zone->movable = size >= strlen("Movable") && memcmp(bytes, "Movable", strlen("Movable")) == 0;
 }
 
-static void take_nothing(void *user, void *item, const json_t *value, const struct error *error)
+static void ask_next(struct inventory_question *question, struct inventory_zone *zone);
+
+static void take_end(void *user, void *item, const json_t *value, const struct error *error)
 {
-    (void)user;
-    (void)item;
     (void)value;
     (void)error;
+    ask_next(user, (struct inventory_zone *)item + 1);
 }
 
 static void take_handle(void *user, void *item, const json_t *value, const struct error *error)
 {
-    const struct inventory_question *question = user;
+    struct inventory_question *question = user;
     int64_t handle = json_integer_value(value);
 
-    if (error != NULL || !json_is_integer(value))
+    if (error != NULL || !json_is_integer(value)) {
+        take_end(user, item, value, error);
         return;
+    }
     gather_ask(question->gather, PEER_AGENT, "guest-file-read",
                json_pack("{s:I, s:i}", "handle", handle, "count", READ_BYTES), take_content, item);
     gather_ask(question->gather, PEER_AGENT, "guest-file-close",
-               json_pack("{s:I}", "handle", handle), take_nothing, NULL);
+               json_pack("{s:I}", "handle", handle), take_end, item);
+}
+
+/* One after the other: the agent has few files to spare, and may stop answering at any of them. */
+static void ask_next(struct inventory_question *question, struct inventory_zone *zone)
+{
+    const struct inventory_memory *memory = &question->inventory->memory;
+    char path[128];
+
+    if (zone == memory->zones + memory->zone_count || clock_now_ms() >= memory->zones_until_ms)
+        return;
+    (void)snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%" PRIu64 "/valid_zones",
+                   zone->block);
+    gather_ask(question->gather, PEER_AGENT, "guest-file-open",
+               json_pack("{s:s, s:s}", "path", path, "mode", "r"), take_handle, zone);
 }
 
 static bool is_online(const struct inventory_guest *guest, uint64_t block)
@@ -64,32 +82,22 @@ static bool is_online(const struct inventory_guest *guest, uint64_t block)
     return false;
 }
 
-static void ask_device(const struct inventory_question *question, size_t index)
+static void list_zones(struct inventory *inventory, size_t index)
 {
-    struct inventory_memory *memory = &question->inventory->memory;
+    struct inventory_memory *memory = &inventory->memory;
     const struct inventory_memory_device *device = &memory->devices[index];
-    const struct inventory_guest *guest = &question->inventory->guest;
-    struct inventory_zone *zone;
-    char path[128];
-    uint64_t block;
+    uint64_t block_bytes = inventory->guest.block_bytes, block;
 
-    for (block = device->addr / guest->block_bytes;
-         block < (device->addr + device->bytes) / guest->block_bytes &&
-         memory->zone_count < ZONES_MAX;
+    for (block = device->addr / block_bytes;
+         block < (device->addr + device->bytes) / block_bytes && memory->zone_count < ZONES_MAX;
          block++) {
-        if (!is_online(guest, block))
-            continue;
-        zone = &memory->zones[memory->zone_count++];
-        zone->device = index;
-        zone->block = block;
-        (void)snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%" PRIu64
-                       "/valid_zones", block);
-        gather_ask(question->gather, PEER_AGENT, "guest-file-open",
-                   json_pack("{s:s, s:s}", "path", path, "mode", "r"), take_handle, zone);
+        if (is_online(&inventory->guest, block))
+            memory->zones[memory->zone_count++] =
+                (struct inventory_zone){.device = index, .block = block};
     }
 }
 
-void inventory_zones_ask(const struct inventory_question *question)
+void inventory_zones_ask(struct inventory_question *question)
 {
     struct inventory_memory *memory = &question->inventory->memory;
     size_t i;
@@ -98,8 +106,12 @@ void inventory_zones_ask(const struct inventory_question *question)
         question->inventory->guest.block_bytes == 0 || memory->device_count == 0)
         return;
     memory->zones = calloc(ZONES_MAX, sizeof(*memory->zones));
-    for (i = 0; memory->zones != NULL && i < memory->device_count; i++)
-        ask_device(question, i);
+    if (memory->zones == NULL)
+        return;
+    for (i = 0; i < memory->device_count; i++)
+        list_zones(question->inventory, i);
+    memory->zones_until_ms = clock_now_ms() + INVENTORY_AGENT_SILENCE_MS;
+    ask_next(question, memory->zones);
 }
 
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,
@@ -107,6 +119,7 @@ bool inventory_can_give_back(const struct inventory *inventory, size_t device, b
 {
     const struct inventory_memory *memory = &inventory->memory;
     const struct inventory_zone *zone;
+    uint64_t online = 0;
     size_t known = 0, i;
 
     *ret_can = memory->devices[device].hotpluggable;
@@ -124,8 +137,13 @@ bool inventory_can_give_back(const struct inventory *inventory, size_t device, b
         if (!zone->movable)
             return true;
     }
+    /* One that is not known might be the one that can't go. */
+    if (!inventory_bytes_online(inventory, memory->devices[device].addr,
+                                memory->devices[device].bytes, &online) ||
+        known < online / inventory->guest.block_bytes)
+        known = 0;
     (void)snprintf(reason, size, "%s",
                    known > 0 ? "the guest has all of it as movable memory"
-                             : "the guest did not tell in which zones it has it");
+                             : "the guest did not tell in which zones it has all of it");
     return known > 0;
 }
