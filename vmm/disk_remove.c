@@ -134,7 +134,8 @@ static void on_disks(struct operation *operation, const json_t *value, const str
 
 static void look_inside(struct operation *operation)
 {
-    if (operation->guest_name[0] == '\0')
+    operation->result.guest_unseen = operation->guest_name[0] == '\0';
+    if (operation->result.guest_unseen)
         operation_confirmed(operation); /* what the guest called it was not known */
     else
         operation_ask_agent(operation, "guest-get-disks", NULL, on_disks);

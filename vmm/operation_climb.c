@@ -301,6 +301,7 @@ static void look_into_guest(struct operation *operation)
 {
     bool blind = operation->blind.code != ERROR_NONE || operation->kind->look_inside == NULL;
 
+    operation->result.guest_unseen = blind;
     if (blind && !operation->kind->guest_decides)
         operation_confirmed(operation);
     else if (blind)

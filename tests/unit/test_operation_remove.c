@@ -104,6 +104,7 @@ static void test_removed(void **state)
                 assert_string_equal(rig_stages(&rig), stages[kind]);
                 assert_string_equal(rig.result->id, ids[kind]);
                 assert_null(rig.result->missing);
+                assert_int_equal(rig.result->guest_unseen, agent == 0);
                 assert_int_equal(rig.result->left_count, 0);
                 assert_true(is_gone(sim, kind));
                 assert_int_equal(sim_count(sim, SIM_QMP, "device_del"), 1);
