@@ -349,6 +349,19 @@ static void look_a_last_time(struct operation *operation)
     ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_last_look);
 }
 
+/* The device, or of one that has gone from QEMU what was still to go after it. */
+static void leave_what_stands(struct operation *operation)
+{
+    size_t i;
+
+    if (!operation->kind->removes || !operation->reached[RUNG_REALIZED]) {
+        operation_add_left(operation, operation->result.id);
+        return;
+    }
+    for (i = operation->cleanups_done; i < operation->cleanup_count; i++)
+        operation_add_left(operation, operation->cleanups[i].name);
+}
+
 void operation_on_timer(void *user)
 {
     struct operation *operation = user;
@@ -357,7 +370,7 @@ void operation_on_timer(void *user)
         return; /* the step's reply goes on from here */
     if (operation->interrupted) {
         if (operation->state == OPERATION_AWAITING_GUEST) {
-            operation_add_left(operation, operation->result.id);
+            leave_what_stands(operation);
             error_advise(&operation->result.error,
                          "%s was asked for and stands: take it up again with vmplug wait %s",
                          operation->kind->name, operation->result.id);
