@@ -159,8 +159,9 @@ void operation_finish_pending(struct operation *operation, const struct error *e
     operation->result.awaiting = awaited;
     (void)error_set(&timeout, ERROR_TIMEOUT, "", "%s was not %s within %.3g s, and the request "
                     "stands", operation->result.id, awaited, operation->request.timeout_ms / 1e3);
-    error_advise(&timeout, "take it up again with vmplug wait %s, or give it more time with "
-                           "--timeout", operation->result.id);
+    if (!operation->unrecorded)
+        error_advise(&timeout, "take it up again with vmplug wait %s, or give it more time with "
+                               "--timeout", operation->result.id);
     operation_finish_standing(operation, VERDICT_PENDING, error != NULL ? error : &timeout);
 }
 

@@ -133,6 +133,7 @@ struct operation {
     double pause_ms; /* until the next look */
     bool interrupted;
     bool realized_once;
+    bool unrecorded;     /* the record does not have this request */
     bool all_is_news;    /* also what the guest said before now counts as its answer */
     bool late;           /* undoing a step that QEMU had not answered in time */
     bool last_look;      /* the deadline has come */
@@ -237,7 +238,7 @@ void operation_roll_back_late(struct operation *operation, const struct error *e
 /* Enters the request into the vm's record of requests that stand. */
 void operation_record(struct operation *operation);
 
-/* For request.resume of an addition, once its slot is known: what the guest has answered already. */
+/* For request.resume of an addition, once its slot is known: what the guest has answered. */
 void operation_recall_addition(struct operation *operation);
 
 /* Tells in the result's details what would be sent. */
