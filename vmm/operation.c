@@ -277,8 +277,22 @@ static int plan(struct operation *operation, struct error *error)
     return 0;
 }
 
+/* The guest is at work on an earlier ejection. One more request does not merge with that any more:
+ * the guest takes it up when it has answered the other. */
+static bool is_ejecting(struct operation *operation)
+{
+    const struct ledger_entry *last;
+
+    if (!operation->kind->removes || operation->request.resume || !operation_expects_ost(operation))
+        return false;
+    last = ledger_news(vm_ledger(operation->vm), operation->kind->ost_type, operation->slot, 0);
+    return last != NULL && ost_kind(last->source) == OST_EJECTION &&
+           ost_outcome(last->source, last->status) == OST_IN_PROGRESS;
+}
+
 static void begin(struct operation *operation)
 {
+    operation->busy_before = is_ejecting(operation);
     operation->mark = operation->all_is_news ? 0 : ledger_mark(vm_ledger(operation->vm));
     if (operation->kind->removes && operation->request.resume)
         operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;

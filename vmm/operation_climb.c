@@ -80,6 +80,7 @@ static bool check_ledger(struct operation *operation)
     operation->heard = true;
     switch (ost_outcome(news->source, news->status)) {
     case OST_IN_PROGRESS:
+        operation->busy_before = false; /* this is ours */
         return true;
     case OST_SUCCESS:
         if (operation->reached[RUNG_REALIZED]) /* else QEMU is asked first */
@@ -90,6 +91,8 @@ static bool check_ledger(struct operation *operation)
     }
     if (operation->kind->removes && operation->reached[RUNG_REALIZED])
         return true; /* whatever it says: it is gone */
+    if (operation->busy_before)
+        return true; /* this is the answer to the earlier request */
     operation->result.has_ost = true;
     operation->result.ost_source = news->source;
     operation->result.ost_status = news->status;
@@ -241,7 +244,7 @@ void operation_look_later(struct operation *operation)
 
 /* A reset loses the signal but not the request: QEMU would carry it out at the next device_add of
  * the same kind, unheard of. So the guest is asked again, ever and again, until it has shown that
- * it heard. A repetition is merged with what it repeats. */
+ * it heard: until then a repetition is merged with what it repeats. */
 static void on_asked_again(struct operation *operation, const json_t *value,
                            const struct error *error)
 {

@@ -81,6 +81,44 @@ static void test_long_ids(void **state)
     }
 }
 
+/* What the guest answers to an earlier request is not taken for its answer to this one. */
+static void test_asked_before(void **state)
+{
+    static const struct {
+        struct sim_ost eject[SIM_OST_MAX];
+        unsigned count;
+        enum verdict verdict;
+    } cases[] = {
+        {{{3, 0x82}, {3, 0x84}, {3, 0}}, 3, VERDICT_REMOVED},
+        {{{3, 0x82}, {3, 0x84}, {3, 0x82}}, 3, VERDICT_REFUSED},
+        {{{3, 0x84}, {3, 0x82}}, 2, VERDICT_REFUSED}, /* that was before a reset */
+        {{{3, 0}}, 1, VERDICT_REMOVED},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        struct operation_request request = {.type = OPERATION_DIMM_REMOVE, .id = "m",
+                                            .wait_set = true, .wait = RUNG_ACCEPTED,
+                                            .timeout_ms = 5000};
+        struct sim *sim = sim_new();
+
+        sim_put_dimm(sim, "m", SIM_DIMM_BASE, 256 * SIM_MIB);
+        sim->guest.eject_count = 1; /* it begins */
+        rig_open_recorded(&rig, sim, true);
+        (void)rig_operate(&rig, &request);
+        assert_verdict(VERDICT_ACCEPTED);
+        memcpy(sim->guest.eject, cases[i].eject, sizeof(sim->guest.eject));
+        sim->guest.eject_count = cases[i].count;
+        sim->guest.ost_delay_ms = 20;
+        request.wait_set = false;
+        (void)rig_operate(&rig, &request);
+        assert_verdict(cases[i].verdict);
+        assert_int_equal(sim->dimm_count, cases[i].verdict == VERDICT_REMOVED ? 0 : 1);
+        rig_close(&rig);
+    }
+}
+
 /* Another vmplug was stopped while it wrote the record: that is not waited for, but said. */
 static void test_record_is_held(void **state)
 {
@@ -112,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vcpu_that_the_guest_never_showed),
         cmocka_unit_test(test_long_ids),
+        cmocka_unit_test(test_asked_before),
         cmocka_unit_test(test_record_is_held),
     };
 
