@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
+#include "base/size.h"
 #include "cli/fetch.h"
 #include "cli/perform.h"
+#include "cli/report.h"
 #include "cli/status_json.h"
 #include "cli/status_text.h"
 #include "qmp/codec.h"
@@ -65,6 +67,86 @@ static int add(struct invocation *invocation)
     return perform(invocation, &request);
 }
 
+static int change(struct invocation *invocation, struct operation_request each)
+{
+    struct batch_request request = {.goal = BATCH_COUNT, .count = 1, .each = each};
+
+    request.each.id = invocation->operands[0];
+    return perform(invocation, &request);
+}
+
+static int check_resize(const struct invocation *invocation, struct error *error)
+{
+    struct error mistake = ERROR_INIT;
+    uint64_t bytes;
+
+    if (size_parse(invocation->operands[1], &bytes, &mistake) == 0)
+        return 0;
+    return error_set(error, ERROR_INVALID, "write it like 512M or 2G", "disk resize: %s",
+                     mistake.why);
+}
+
+static int resize(struct invocation *invocation)
+{
+    struct operation_request request = perform_request(invocation, OPERATION_DISK_RESIZE);
+
+    (void)size_parse(invocation->operands[1], &request.bytes, NULL);
+    return change(invocation, request);
+}
+
+static int check_throttle(const struct invocation *invocation, struct error *error)
+{
+    const struct options *options = &invocation->options;
+
+    if (options->off && (options_given(options, OPTION_IOPS) || options_given(options, OPTION_BPS)))
+        return error_set(error, ERROR_INVALID, "say --off alone, or give limits",
+                         "disk throttle: --off lifts the limits that --iops and --bps set");
+    return 0;
+}
+
+/* As much as query-block tells of them. */
+static int show_limits(struct invocation *invocation)
+{
+    const struct inventory_disk *disk;
+    struct error error = ERROR_INIT;
+    struct inventory *inventory;
+    int exit_code = 0;
+
+    inventory = fetch(invocation, INVENTORY_DISKS, &exit_code);
+    if (inventory == NULL)
+        return exit_code;
+    disk = inventory_find_drive(inventory, invocation->operands[0]);
+    if (disk == NULL || disk->cdrom) {
+        (void)error_set(&error, ERROR_BLOCKED, "see vmplug disk list for those there are",
+                        "there is no disk '%s'", invocation->operands[0]);
+        exit_code = report_failure(invocation, VERDICT_BLOCKED, &error);
+    } else if (invocation->out.json) {
+        AUTO_JSON json_t *object = status_json_limits(disk);
+
+        output_json(&invocation->out, object, 0);
+    } else {
+        status_text_limits(&invocation->out, disk);
+    }
+    inventory_free(inventory);
+    return exit_code;
+}
+
+static int throttle(struct invocation *invocation)
+{
+    const struct options *options = &invocation->options;
+    struct operation_request request = perform_request(invocation, OPERATION_DISK_THROTTLE);
+
+    request.limits = (struct operation_limits){
+        .iops_set = options->off || options_given(options, OPTION_IOPS),
+        .iops = options->iops,
+        .bps_set = options->off || options_given(options, OPTION_BPS),
+        .bps = options->bps,
+    };
+    if (!request.limits.iops_set && !request.limits.bps_set)
+        return show_limits(invocation);
+    return change(invocation, request);
+}
+
 static int take_back(struct invocation *invocation)
 {
     return perform_removal(invocation, OPERATION_DISK_REMOVE);
@@ -81,12 +163,26 @@ static const struct command_example add_examples[] = {
     {"disk add data.raw --serial DATA-1 --read-only", "found in the guest by its serial number"},
     {"disk add image --format raw", "say the format where the name does not"},
     {"disk add a.qcow2 b.qcow2", "two disks, one after the other"},
+    {"disk add nbd://server/export", "a disk on the network, by its NBD URI"},
     {NULL, NULL},
 };
 
 static const struct command_example remove_examples[] = {
     {"disk remove vmplug-disk-0", "take a disk back"},
     {"disk remove data1 data2 --force", "two, whatever the guest still does with them"},
+    {NULL, NULL},
+};
+
+static const struct command_example resize_examples[] = {
+    {"disk resize data1 20G", "20 GiB in all, with the guest running"},
+    {NULL, NULL},
+};
+
+static const struct command_example throttle_examples[] = {
+    {"disk throttle data1", "the limits that it has"},
+    {"disk throttle data1 --iops 500 --bps 20M", "500 operations and 20 MiB a second"},
+    {"disk throttle data1 --bps 0", "no limit to the bytes; the other one stays"},
+    {"disk throttle data1 --off", "no limits"},
     {NULL, NULL},
 };
 
@@ -114,6 +210,9 @@ static const struct command commands[] = {
                 "under any other name what begins like a qcow2 image needs --format, since a guest "
                 "can write such a beginning into a raw image and so read the host's files. "
                 "Anything else is raw.\n\n"
+                "FILE may also be nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH: a "
+                "disk that an NBD server has, and raw if not said otherwise. When the server is "
+                "gone, the guest's reads and writes fail.\n\n"
                 "Where there is an agent, the guest's own list of disks is the proof: the new one "
                 "is recognised by its serial number. SCSI has no acknowledgement by the firmware, "
                 "so that rung is left out.",
@@ -138,6 +237,40 @@ static const struct command commands[] = {
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .run = take_back,
+    },
+    {
+        .name = "disk resize",
+        .operands = "ID SIZE",
+        .operands_min = 2,
+        .operands_max = 2,
+        .summary = "let a disk grow to SIZE",
+        .help = "SIZE is what the disk has in the end: bytes, or 512M, 2G and the like. The image "
+                "grows, and the guest is told. A disk never shrinks, and with the size that it has "
+                "nothing is done, which is a success. File systems on it do not grow with it: that "
+                "is the guest's part.\n\n"
+                "QEMU's own inventory is the proof and, where the guest's name of the disk is "
+                "certain and its agent may read files, the size that the guest's kernel shows.",
+        .examples = resize_examples,
+        .options = OPTIONS_REMOVE,
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .check = check_resize,
+        .run = resize,
+    },
+    {
+        .name = "disk throttle",
+        .operands = "ID",
+        .operands_min = 1,
+        .operands_max = 1,
+        .summary = "limit what a disk may do in a second, or show its limits",
+        .help = "Without an option it shows the limits, 0 being none. One that is not named stays "
+                "as it is. The limits are for reading and writing together, and take the place of "
+                "separate ones for the two; bursts that somebody else has allowed are lost.",
+        .examples = throttle_examples,
+        .options = OPTIONS_REMOVE | OPTION_BIT(OPTION_IOPS) | OPTION_BIT(OPTION_BPS) |
+                   OPTION_BIT(OPTION_OFF),
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .check = check_throttle,
+        .run = throttle,
     },
 };
 

@@ -33,12 +33,13 @@ static int list(struct invocation *invocation)
     return 0;
 }
 
+/* SIZE is the last operand of all that take one. */
 static int read_size(const struct invocation *invocation, uint64_t *ret_bytes,
                      struct error *error)
 {
     struct error problem = ERROR_INIT;
 
-    if (size_parse(invocation->operands[0], ret_bytes, &problem) == 0)
+    if (size_parse(invocation->operands[invocation->operand_count - 1], ret_bytes, &problem) == 0)
         return 0;
     (void)error_set(error, problem.code, "", "%s: SIZE: %s", invocation->command->name,
                     problem.why);
@@ -101,11 +102,27 @@ static int add(struct invocation *invocation)
     struct batch_request request = {
         .goal = BATCH_COUNT,
         .count = 1,
-        .each = perform_request(invocation, OPERATION_DIMM_ADD),
+        .each = perform_request(invocation, invocation->options.virtio_mem
+                                                ? OPERATION_VIRTIO_MEM_ADD
+                                                : OPERATION_DIMM_ADD),
     };
 
     (void)read_size(invocation, &request.each.dimm.bytes, NULL);
     return run_batch(invocation, &request);
+}
+
+static int resize(struct invocation *invocation)
+{
+    struct batch_request request = {
+        .goal = BATCH_COUNT,
+        .count = 1,
+        .each = perform_request(invocation, OPERATION_VIRTIO_MEM_RESIZE),
+    };
+
+    request.each.id = invocation->operands[0];
+    request.each.dimm.movable = invocation->options.movable;
+    (void)read_size(invocation, &request.each.dimm.bytes, NULL);
+    return perform(invocation, &request);
 }
 
 static int set(struct invocation *invocation)
@@ -125,7 +142,7 @@ static int take_back(struct invocation *invocation)
 }
 
 static const struct command_example list_examples[] = {
-    {"memory list", "the DIMMs, and how much of each is online"},
+    {"memory list", "DIMMs and virtio-mem, and how much of each is online"},
     {"memory list --json | jq .online_bytes", "what the guest has online"},
     {NULL, NULL},
 };
@@ -135,6 +152,13 @@ static const struct command_example add_examples[] = {
     {"memory add 1G --node 1 --hugepages", "from huge pages, on the guest's NUMA node 1"},
     {"memory add 512M --movable", "so that the guest can give it back later"},
     {"memory add 2G --backend file:/dev/shm/vm-2", "from a file of the host"},
+    {"memory add 4G --kind virtio-mem", "a virtio-mem, to be resized between 0 and 4 GiB"},
+    {NULL, NULL},
+};
+
+static const struct command_example resize_examples[] = {
+    {"memory resize vmplug-mem-0 1G", "give it 1 GiB, be that more or less than before"},
+    {"memory resize vmplug-mem-0 0", "take all of it back"},
     {NULL, NULL},
 };
 
@@ -158,10 +182,11 @@ static const struct command commands[] = {
     {
         .name = "memory list",
         .operands = "",
-        .summary = "list the DIMMs, and how much of each the guest uses",
-        .help = "ONLINE is how much of the DIMM's address range the guest has online, by its own "
-                "list of memory blocks. CAN GO tells whether the guest can give it back: yes when "
-                "it has all of it as movable memory (see memory add --movable), no when its kernel "
+        .summary = "list DIMMs and virtio-mem, and how much of each the guest uses",
+        .help = "SIZE of a virtio-mem is what the guest has taken, of what it may be resized to. "
+                "ONLINE is how much of the device's memory the guest has online, by its own list "
+                "of memory blocks. CAN GO tells whether the guest can give it back: yes when it "
+                "has all of it as movable memory (see memory add --movable), no when its kernel "
                 "may have put something immovable into it, ? when its agent does not tell.",
         .examples = list_examples,
         .options = OPTIONS_VM,
@@ -173,16 +198,21 @@ static const struct command commands[] = {
         .operands = "SIZE",
         .operands_min = 1,
         .operands_max = 1,
-        .summary = "add a DIMM of SIZE",
+        .summary = "add a DIMM or a virtio-mem of SIZE",
         .help = "SIZE is written as 512M, 2G or a number of bytes; K, M, G, T and P are powers of "
                 "1024. The guest takes memory in whole blocks (128 MiB on most x86-64 guests, "
                 "more on large ones), and a size that is none is blocked. Where there is an agent, "
                 "every block of the new DIMM is put online, and looked at in the guest's own "
                 "list. The guest can give a DIMM back only as long as nothing immovable lies in "
                 "it: with --movable it is put online so that nothing will.\n\n"
+                "A DIMM goes as a whole. With --kind virtio-mem, memory resize takes back and "
+                "gives again any part of SIZE, which is also the most it can have. It can be "
+                "shrunk to 0, but not removed. It is a PCI device, and takes a port that can be "
+                "hotplugged (on q35 a pcie-root-port) and a guest with its driver.\n\n"
                 "How much there can be is fixed when QEMU starts (-m ...,slots=N,maxmem=SIZE).",
         .examples = add_examples,
-        .options = OPTIONS_CHANGE | OPTION_BIT(OPTION_ID) | OPTIONS_BACKEND,
+        .options = OPTIONS_CHANGE | OPTION_BIT(OPTION_ID) | OPTION_BIT(OPTION_KIND) |
+                   OPTIONS_BACKEND,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check,
         .run = add,
@@ -193,7 +223,8 @@ static const struct command commands[] = {
         .operands_min = 1,
         .operands_max = 1,
         .summary = "add or remove memory until there is SIZE in all",
-        .help = "Counts the base memory in. What is lacking is added in DIMMs, none more than four "
+        .help = "Counts the base memory in. A virtio-mem that can make up for the difference alone "
+                "is resized. Else what is lacking is added in DIMMs, none more than four "
                 "times as large as all the memory before it, since the guest keeps its books on "
                 "new memory in the old. What is too much is taken back in whole DIMMs, newest "
                 "first. A size that can't be reached so is blocked, and the nearest below and "
@@ -203,6 +234,23 @@ static const struct command commands[] = {
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check,
         .run = set,
+    },
+    {
+        .name = "memory resize",
+        .operands = "ID SIZE",
+        .operands_min = 2,
+        .operands_max = 2,
+        .summary = "give a virtio-mem more or less memory",
+        .help = "SIZE is anything from 0 to what the virtio-mem was added with, in its own blocks "
+                "(2 MiB with QEMU 7.2; a size between is blocked, and the nearest are named). The "
+                "guest follows as far as it can. What it takes is put online; what it can't move "
+                "it keeps, and when the time is over the verdict is pending, with reached_bytes "
+                "saying how far it came. QEMU goes on asking for the rest.",
+        .examples = resize_examples,
+        .options = OPTIONS_REMOVE | OPTION_BIT(OPTION_MOVABLE),
+        .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .check = check,
+        .run = resize,
     },
     {
         .name = "memory remove",

@@ -22,6 +22,14 @@ static const char *const nouns[] = {
     [OPERATION_CPU_REMOVE] = "vCPU",
     [OPERATION_DIMM_REMOVE] = "memory",
     [OPERATION_DISK_REMOVE] = "disk",
+    [OPERATION_VIRTIO_MEM_ADD] = "memory",
+    [OPERATION_VIRTIO_MEM_RESIZE] = "memory",
+    [OPERATION_BACKEND_REMOVE] = "memory backend",
+    [OPERATION_NODE_REMOVE] = "block node",
+    [OPERATION_DISK_RESIZE] = "disk",
+    [OPERATION_DISK_THROTTLE] = "disk",
+    [OPERATION_CDROM_INSERT] = "medium",
+    [OPERATION_CDROM_EJECT] = "medium",
 };
 
 _Static_assert(COUNT_OF(nouns) == OPERATION_TYPES_, "every operation has a noun");
@@ -38,6 +46,10 @@ static void describe_place(const json_t *details, char text[DETAIL_MAX])
         (void)field_u64(details, "node", &node);
         (void)snprintf(text, DETAIL_MAX, "slot %" PRIu64 ", node %" PRIu64 ", at 0x%" PRIx64, slot,
                        node, addr);
+    } else if (field_u64(details, "addr", &addr)) {
+        (void)field_u64(details, "node", &node);
+        (void)snprintf(text, DETAIL_MAX, "on %s, node %" PRIu64 ", at 0x%" PRIx64,
+                       field_string(details, "bus", "?"), node, addr);
     } else if (field_u64(details, "slot", &slot))
         (void)snprintf(text, DETAIL_MAX, "slot %" PRIu64, slot);
 }
@@ -142,7 +154,7 @@ void ladder_stage(struct ladder *ladder, const struct operation_result *so_far,
     ladder->reached[stage->rung] = true;
     ladder->expects_ost = so_far->expects_ost;
     ladder->top = so_far->top;
-    if (so_far->top == VERDICT_ONLINE || stage->has_ost)
+    if (so_far->top != VERDICT_REMOVED || stage->has_ost)
         describe_stage(stage, so_far->details, text);
     output_print(ladder->out, "  %-12s %6.1f ms%s%s\n",
                  operation_rung_name(so_far, stage->rung), stage->ms,
@@ -225,10 +237,6 @@ static void print_plan(struct ladder *ladder, const struct operation_result *res
     const json_t *line;
     size_t i;
 
-    if (!field_bool(result->details, "dry_run", false)) {
-        output_print(ladder->out, "%s", result->id);
-        return;
-    }
     output_print(ladder->out, "nothing was sent for %s; this would be:", result->id);
     json_array_foreach(field_array(result->details, "would_send"), i, line) {
         AUTO_FREE char *arguments = codec_dump(json_object_get(line, "arguments"), 0);
@@ -239,6 +247,19 @@ static void print_plan(struct ladder *ladder, const struct operation_result *res
     output_print(ladder->out, "\n  and it would be %s", "");
     json_array_foreach(field_array(result->details, "expected"), i, line)
         output_print(ladder->out, "%s%s", i > 0 ? ", " : "", json_string_value(line));
+}
+
+static void print_done(struct ladder *ladder, const struct operation_result *result)
+{
+    char size[SIZE_TEXT_MAX];
+    uint64_t bytes;
+
+    if (field_bool(result->details, "dry_run", false))
+        print_plan(ladder, result);
+    else if (field_u64(result->details, "reached_bytes", &bytes))
+        output_print(ladder->out, "%s has %s", result->id, size_format(bytes, size));
+    else
+        output_print(ladder->out, "%s", result->id);
 }
 
 static void print_success(struct ladder *ladder, const struct operation_result *result)
@@ -267,7 +288,7 @@ static void print_success(struct ladder *ladder, const struct operation_result *
                                           : " and from the guest");
         break;
     case VERDICT_DONE:
-        print_plan(ladder, result);
+        print_done(ladder, result);
         break;
     default:
         output_print(ladder->out, "the guest has %s", result->id);
@@ -308,7 +329,9 @@ static void print_failure(struct ladder *ladder, const struct operation_result *
         break;
     default:
         output_print(ladder->out, "the %s could not be %s", nouns[ladder->type],
-                     result->top == VERDICT_REMOVED ? "taken back" : "added");
+                     result->top == VERDICT_REMOVED ? "taken back"
+                     : result->top == VERDICT_DONE  ? "changed"
+                                                    : "added");
         break;
     }
 }

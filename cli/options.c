@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/size.h"
 #include "cli/suggest.h"
 
 #define DEFAULT_TIMEOUT_MS 60000
 #define SECONDS_MAX 1e9
 #define LETTERS "-:q:g:vh" /* '-': operands in their order; ':': tell a missing argument apart */
+#define LIMIT_MAX UINT64_C(1000000000000000) /* QEMU's THROTTLE_VALUE_MAX */
 #define CODE_BASE 256 /* codes of long options: apart from letters */
 
 int options_read_number(const char *what, const char *text, uint64_t minimum, uint64_t maximum,
@@ -111,6 +113,15 @@ static int read_id(struct options *options, const char *text, struct error *erro
     return 0;
 }
 
+static int read_kind(struct options *options, const char *text, struct error *error)
+{
+    options->virtio_mem = strcmp(text, "virtio-mem") == 0;
+    if (options->virtio_mem || strcmp(text, "dimm") == 0)
+        return 0;
+    return error_set(error, ERROR_INVALID, "choose dimm or virtio-mem",
+                     "--kind: '%s' is no kind of memory", text);
+}
+
 static int read_node(struct options *options, const char *text, struct error *error)
 {
     return read_unsigned("--node", text, &options->node, error);
@@ -180,6 +191,21 @@ static int read_until(struct options *options, const char *text, struct error *e
     return 0;
 }
 
+static int read_iops(struct options *options, const char *text, struct error *error)
+{
+    return options_read_number("--iops", text, 0, LIMIT_MAX, &options->iops, error);
+}
+
+static int read_bps(struct options *options, const char *text, struct error *error)
+{
+    struct error mistake = ERROR_INIT;
+
+    if (size_parse(text, &options->bps, &mistake) == 0 && options->bps <= LIMIT_MAX)
+        return 0;
+    return error_set(error, ERROR_INVALID, "write bytes, or a size such as 10M",
+                     "--bps: '%s' is no number of bytes a second", text);
+}
+
 #define FLAG(member) offsetof(struct options, member)
 
 static const struct option_spec specs[] = {
@@ -206,6 +232,9 @@ static const struct option_spec specs[] = {
                      FLAG(help)},
     [OPTION_ID] = {"id", 0, "ID", NULL, "the new device's id, else the next free vmplug- one",
                    NULL, false, read_id},
+    [OPTION_KIND] = {"kind", 0, "KIND", NULL,
+                     "dimm (if not given), or virtio-mem, which can be resized later",
+                     "dimm virtio-mem", false, read_kind},
     [OPTION_NODE] = {"node", 0, "N", NULL, "the guest's NUMA node", NULL, false, read_node},
     [OPTION_BACKEND] = {"backend", 0, "TYPE", NULL,
                         "where the memory comes from: ram (if not given), memfd or file:PATH",
@@ -236,6 +265,15 @@ static const struct option_spec specs[] = {
     [OPTION_MOVABLE] = {"movable", 0, NULL, NULL,
                         "put it online as movable memory, so that the guest can give it back", NULL,
                         false, NULL, FLAG(movable)},
+    [OPTION_CLEAN] = {"clean", 0, NULL, NULL, "finish it or take it away", NULL, false, NULL,
+                      FLAG(clean)},
+    [OPTION_ALL] = {"all", 0, NULL, NULL, "also what is not vmplug's own", NULL, false, NULL,
+                    FLAG(all)},
+    [OPTION_IOPS] = {"iops", 0, "N", NULL, "operations a second at most; 0 lifts the limit", NULL,
+                     false, read_iops},
+    [OPTION_BPS] = {"bps", 0, "SIZE", NULL, "bytes a second at most; 0 lifts the limit", NULL,
+                    false, read_bps},
+    [OPTION_OFF] = {"off", 0, NULL, NULL, "lift all limits", NULL, false, NULL, FLAG(off)},
     [OPTION_FOR] = {"for", 0, "SECONDS", NULL, "end after so many seconds", NULL, false, read_for},
     [OPTION_UNTIL] = {"until", 0, "EVENT", NULL, "end after the first event of this name",
                       "ACPI_DEVICE_OST DEVICE_DELETED SHUTDOWN RESET STOP RESUME", false,

@@ -23,6 +23,7 @@ enum option_key {
     OPTION_TRACE,
     OPTION_HELP,
     OPTION_ID,
+    OPTION_KIND,
     OPTION_NODE,
     OPTION_BACKEND,
     OPTION_HUGEPAGES,
@@ -35,6 +36,11 @@ enum option_key {
     OPTION_ATOMIC,
     OPTION_DRY_RUN,
     OPTION_MOVABLE,
+    OPTION_CLEAN,
+    OPTION_ALL,
+    OPTION_IOPS,
+    OPTION_BPS,
+    OPTION_OFF,
     OPTION_FOR,
     OPTION_UNTIL,
     OPTIONS_ /* how many there are */
@@ -63,6 +69,7 @@ struct options {
     bool verbose;
     const char *trace_path;
     const char *id;
+    bool virtio_mem; /* the kind of memory; else a DIMM */
     unsigned node;
     enum backend_type backend;
     const char *backend_path;
@@ -76,6 +83,10 @@ struct options {
     bool atomic;
     bool dry_run;
     bool movable;
+    bool clean;
+    bool all;
+    uint64_t iops, bps;
+    bool off;
     bool help;
     double for_ms;
     const char *until;

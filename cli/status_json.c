@@ -73,13 +73,21 @@ static json_t *memory_device_json(const struct inventory *inventory,
                                   const struct inventory_memory_device *device)
 {
     uint64_t online_bytes = 0;
-    bool known = inventory_bytes_online(inventory, device->addr, device->bytes, &online_bytes);
+    bool known = inventory_device_online(inventory, device, &online_bytes);
+    json_t *object =
+        json_pack("{s:o, s:o, s:I, s:o, s:i, s:I, s:b, s:o}", "id", text_or_null(device->id),
+                  "kind", text_or_null(device->kind), "bytes", (json_int_t)device->bytes, "slot",
+                  device->slot >= 0 ? json_integer(device->slot) : json_null(), "node",
+                  (int)device->node, "addr", (json_int_t)device->addr, "removable",
+                  device->hotpluggable, "online_bytes", bytes_or_null(known, online_bytes));
 
-    return json_pack("{s:o, s:o, s:I, s:o, s:i, s:I, s:b, s:o}", "id", text_or_null(device->id),
-                     "kind", text_or_null(device->kind), "bytes", (json_int_t)device->bytes,
-                     "slot", device->slot >= 0 ? json_integer(device->slot) : json_null(), "node",
-                     (int)device->node, "addr", (json_int_t)device->addr, "removable",
-                     device->hotpluggable, "online_bytes", bytes_or_null(known, online_bytes));
+    if (strcmp(device->kind, "virtio-mem") == 0)
+        (void)json_object_update_new(
+            object, json_pack("{s:I, s:I, s:I}", "requested_bytes",
+                              (json_int_t)device->requested_bytes, "max_bytes",
+                              (json_int_t)device->reserved_bytes, "block_bytes",
+                              (json_int_t)device->block_bytes));
+    return object;
 }
 
 json_t *status_json_memory(const struct inventory *inventory)
@@ -88,7 +96,7 @@ json_t *status_json_memory(const struct inventory *inventory)
     const struct inventory_guest *guest = &inventory->guest;
     json_t *devices = json_array();
     uint64_t online_bytes = 0;
-    bool online_known = inventory_bytes_online(inventory, 0, UINT64_MAX, &online_bytes);
+    bool online_known = inventory_memory_online(inventory, &online_bytes);
     int slots_used = 0;
     size_t i;
 
@@ -140,8 +148,19 @@ json_t *status_json_disks(const struct inventory *inventory)
     return array;
 }
 
-static json_t *cdroms_json(const struct inventory_disks *disks)
+json_t *status_json_limits(const struct inventory_disk *disk)
 {
+    const struct qapi_limits *limits = &disk->limits;
+
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "id", text_or_null(disk->id), "iops",
+                     (json_int_t)limits->iops, "iops_rd", (json_int_t)limits->iops_rd, "iops_wr",
+                     (json_int_t)limits->iops_wr, "bps", (json_int_t)limits->bps, "bps_rd",
+                     (json_int_t)limits->bps_rd, "bps_wr", (json_int_t)limits->bps_wr);
+}
+
+json_t *status_json_cdroms(const struct inventory *inventory)
+{
+    const struct inventory_disks *disks = &inventory->disks;
     const struct inventory_disk *disk;
     json_t *array;
     size_t i;
@@ -188,6 +207,6 @@ json_t *status_json(const struct inventory *inventory)
                      machine_json(&inventory->machine), "cpus", status_json_cpus(inventory),
                      "memory", status_json_memory(inventory), "disks",
                      status_json_disks(inventory), "scsi_buses", buses_json(&inventory->disks),
-                     "cdroms", cdroms_json(&inventory->disks), "agent",
+                     "cdroms", status_json_cdroms(inventory), "agent",
                      agent_json(&inventory->guest), "pending");
 }

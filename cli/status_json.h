@@ -14,5 +14,7 @@ json_t *status_json(const struct inventory *inventory);
 json_t *status_json_cpus(const struct inventory *inventory);
 json_t *status_json_memory(const struct inventory *inventory);
 json_t *status_json_disks(const struct inventory *inventory);
+json_t *status_json_cdroms(const struct inventory *inventory);
+json_t *status_json_limits(const struct inventory_disk *disk);
 
 #endif

@@ -96,14 +96,16 @@ static void print_memory_room(struct output *out, const struct inventory_memory 
     if (!memory->room_known)
         return;
     for (i = 0; i < memory->device_count; i++) {
-        used_bytes += memory->devices[i].bytes;
+        used_bytes += memory->devices[i].reserved_bytes;
         slots_used += memory->devices[i].slot >= 0 ? 1 : 0;
     }
     slots_free = memory->slots_total > slots_used ? memory->slots_total - slots_used : 0;
     if (memory->slots_total == 0)
         output_print(out, "; no DIMM can be added: QEMU was started without slots=N,maxmem=SIZE");
-    else if (slots_free == 0 || used_bytes >= memory->max_bytes)
-        output_print(out, "; no more can be added (%s)", slots_free == 0 ? "slots" : "maxmem");
+    else if (slots_free == 0)
+        output_print(out, "; no more DIMMs can be added (slots)");
+    else if (used_bytes >= memory->max_bytes)
+        output_print(out, "; no more can be added (maxmem)");
     else
         output_print(out, "; %s more in %u DIMM%s can be added",
                      size_format(memory->max_bytes - used_bytes, size), slots_free,
@@ -125,10 +127,27 @@ static void print_memory_line(struct output *out, const struct inventory *invent
         output_print(out, " of %s", size_format(memory->max_bytes, size));
     if (memory->plugged_bytes > 0)
         output_print(out, ", %s of it plugged", size_format(memory->plugged_bytes, size));
-    if (inventory_bytes_online(inventory, 0, UINT64_MAX, &online_bytes))
+    if (inventory_memory_online(inventory, &online_bytes))
         output_print(out, ", %s online in the guest", size_format(online_bytes, size));
     print_memory_room(out, memory);
     output_print(out, "\n");
+}
+
+/* Of a virtio-mem also what it may have, and what it is still to become. */
+static void add_memory_size(struct table *table, const struct inventory_memory_device *device)
+{
+    bool elastic = strcmp(device->kind, "virtio-mem") == 0;
+    char size[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX], requested[SIZE_TEXT_MAX];
+
+    size_format(device->bytes, size);
+    size_format(device->reserved_bytes, max);
+    if (!elastic)
+        table_add(table, "%s", size);
+    else if (device->requested_bytes == device->bytes)
+        table_add(table, "%s of %s", size, max);
+    else
+        table_add(table, "%s of %s, to be %s", size, max,
+                  size_format(device->requested_bytes, requested));
 }
 
 static void add_memory_device(struct table *table, const struct inventory *inventory,
@@ -139,14 +158,14 @@ static void add_memory_device(struct table *table, const struct inventory *inven
 
     table_add(table, "%s", or_dash(device->id));
     table_add(table, "%s", device->kind);
-    table_add(table, "%s", size_format(device->bytes, size));
+    add_memory_size(table, device);
     if (device->slot >= 0)
         table_add(table, "%d", device->slot);
     else
         table_add(table, "-");
     table_add(table, "%u", device->node);
     table_add(table, "0x%" PRIx64, device->addr);
-    if (inventory_bytes_online(inventory, device->addr, device->bytes, &online_bytes))
+    if (inventory_device_online(inventory, device, &online_bytes))
         table_add(table, "%s", size_format(online_bytes, size));
     else
         table_add(table, "-");
@@ -256,16 +275,37 @@ void status_text_disks(struct output *out, const struct inventory *inventory)
     table_print(&table, out, 2);
 }
 
+static void print_limit(struct output *out, const char *what, uint64_t iops, uint64_t bps)
+{
+    char size[SIZE_TEXT_MAX];
+
+    if (iops > 0)
+        output_print(out, "  %s%" PRIu64 " operations/s\n", what, iops);
+    if (bps > 0)
+        output_print(out, "  %s%s/s\n", what, size_format(bps, size));
+}
+
+void status_text_limits(struct output *out, const struct inventory_disk *disk)
+{
+    static const struct qapi_limits none;
+    const struct qapi_limits *limits = &disk->limits;
+
+    output_print(out, "disk %s%s\n", disk->id,
+                 memcmp(limits, &none, sizeof(none)) == 0 ? ": no limits" : "");
+    print_limit(out, "", limits->iops, limits->bps);
+    print_limit(out, "reading ", limits->iops_rd, limits->bps_rd);
+    print_limit(out, "writing ", limits->iops_wr, limits->bps_wr);
+}
+
 /* ---- all ---- */
 
-static void print_cdroms(struct output *out, const struct inventory_disks *disks)
+void status_text_cdroms(struct output *out, const struct inventory *inventory)
 {
+    const struct inventory_disks *disks = &inventory->disks;
     struct table table = {.columns = 3};
     const struct inventory_disk *disk;
     size_t i;
 
-    if (count_disks(disks, true) == 0)
-        return;
     output_print(out, "CD-ROMs  %zu\n", count_disks(disks, true));
     for (i = 0; i < disks->disk_count; i++) {
         disk = &disks->disks[i];
@@ -316,5 +356,6 @@ void status_text(struct output *out, const struct inventory *inventory)
     print_cpu_line(out, inventory);
     status_text_memory(out, inventory);
     status_text_disks(out, inventory);
-    print_cdroms(out, &inventory->disks);
+    if (count_disks(&inventory->disks, true) > 0)
+        status_text_cdroms(out, inventory);
 }

@@ -11,5 +11,7 @@ void status_text_cpus(struct output *out, const struct inventory *inventory);
 void status_text_memory(struct output *out, const struct inventory *inventory);
 void status_text_pending(struct output *out, const json_t *pending);
 void status_text_disks(struct output *out, const struct inventory *inventory);
+void status_text_cdroms(struct output *out, const struct inventory *inventory);
+void status_text_limits(struct output *out, const struct inventory_disk *disk);
 
 #endif

@@ -337,6 +337,20 @@ int64_t agent_submit(struct agent *agent, const struct request *request, struct 
     return pending->id;
 }
 
+void agent_ask_again(struct agent *agent)
+{
+    struct pending *first = TAILQ_FIRST(&agent->pending);
+
+    if (agent->state != BUSY || first == NULL)
+        return;
+    agent->state = UNSYNCED;
+    first->sent = false;
+    if (first->done == NULL)
+        finish(agent, first, NULL, NULL);
+    (void)advance(agent, NULL); /* as above */
+    pump_changed(&agent->pump);
+}
+
 void agent_cancel(struct agent *agent, int64_t id)
 {
     struct pending *pending = pending_find(&agent->pending, id);

@@ -43,6 +43,11 @@ const struct error *agent_failure(const struct agent *agent);
  * (1024 are pending), ERROR_SYSTEM, or the session's failure. */
 int64_t agent_submit(struct agent *agent, const struct request *request, struct error *error);
 
+/* The agent may have ended, and another one may have taken its place: the command that it had not
+ * answered is sent again after a new synchronisation, with the deadline that it has. Does nothing
+ * when none is on its way. Fires no callback. */
+void agent_ask_again(struct agent *agent);
+
 /* Its callback will not fire. */
 void agent_cancel(struct agent *agent, int64_t id);
 

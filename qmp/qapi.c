@@ -38,16 +38,28 @@ void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret)
         .id = field_string(data, "id", ""),
         .memdev = field_string(data, "memdev", ""),
         .slot = -1,
-        .hotpluggable = field_bool(data, "hotpluggable", true),
+        .hotpluggable = field_bool(data, "hotpluggable", false),
     };
     (void)field_u64(data, "size", &ret->bytes);
     if (!field_u64(data, "max-size", &ret->reserved_bytes))
         ret->reserved_bytes = ret->bytes;
+    (void)field_u64(data, "requested-size", &ret->requested_bytes);
+    (void)field_u64(data, "block-size", &ret->block_bytes);
     if (!field_u64(data, "addr", &ret->addr))
         (void)field_u64(data, "memaddr", &ret->addr); /* virtio-mem's word for it */
     if (field_s64(data, "slot", &slot) && slot >= 0 && slot < OST_SLOTS_MAX)
         ret->slot = (int)slot;
     (void)field_unsigned(data, "node", &ret->node);
+}
+
+static void read_limits(const json_t *inserted, struct qapi_limits *ret)
+{
+    (void)field_u64(inserted, "iops", &ret->iops);
+    (void)field_u64(inserted, "iops_rd", &ret->iops_rd);
+    (void)field_u64(inserted, "iops_wr", &ret->iops_wr);
+    (void)field_u64(inserted, "bps", &ret->bps);
+    (void)field_u64(inserted, "bps_rd", &ret->bps_rd);
+    (void)field_u64(inserted, "bps_wr", &ret->bps_wr);
 }
 
 void qapi_read_block(const json_t *row, struct qapi_block *ret)
@@ -67,6 +79,7 @@ void qapi_read_block(const json_t *row, struct qapi_block *ret)
         .read_only = field_bool(inserted, "ro", false),
     };
     (void)field_u64(image, "virtual-size", &ret->bytes);
+    read_limits(inserted, &ret->limits);
 }
 
 /* QEMU gives the slot's number as a string. */

@@ -31,13 +31,21 @@ struct qapi_memory_device {
     const char *memdev; /* the backend's QOM path */
     uint64_t bytes;
     uint64_t reserved_bytes; /* of address space: virtio-mem's is larger than what is in it */
+    uint64_t requested_bytes, block_bytes; /* of a virtio-mem, else 0 */
     uint64_t addr;
     int slot; /* -1: a kind without slots */
     unsigned node;
-    bool hotpluggable;
+    bool hotpluggable; /* virtio-mem and its kin do not say, and can not be unplugged */
 };
 
 void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret);
+
+/* What block_set_io_throttle sets: operations and bytes a second, 0: no limit. A total excludes the
+ * limits of its directions. */
+struct qapi_limits {
+    uint64_t iops, iops_rd, iops_wr;
+    uint64_t bps, bps_rd, bps_wr;
+};
 
 /* A row of query-block. */
 struct qapi_block {
@@ -51,6 +59,7 @@ struct qapi_block {
     const char *node;
     uint64_t bytes;
     bool read_only;
+    struct qapi_limits limits;
 };
 
 void qapi_read_block(const json_t *row, struct qapi_block *ret);

@@ -31,6 +31,8 @@ struct batch {
     double started_ms;
     bool interrupted;
     bool taking_back;
+    enum verdict failure; /* of BATCH_LIST: the first, VERDICT_DONE while there is none */
+    struct error failure_error;
 };
 
 static void finish(struct batch *batch, enum verdict verdict, const struct error *error)
@@ -65,13 +67,17 @@ static void on_stage(void *user, const struct operation_result *so_far,
         batch->observer.stage(batch->observer.user, so_far, stage);
 }
 
-/* Can what was done so far be undone? A removal can't, and a dry run has done nothing. */
-static bool can_take_back(const struct batch *batch)
+/* All or nothing was wanted, and something was done. */
+static bool takes_back(const struct batch *batch)
 {
-    enum operation_type type = batch->items[batch->next].type;
+    return batch->request.atomic && !batch->request.each.dry_run && batch->result.done > 0;
+}
 
-    return batch->request.atomic && !batch->request.each.dry_run && batch->result.done > 0 &&
-           (type == OPERATION_CPU_ADD || type == OPERATION_DIMM_ADD || type == OPERATION_DISK_ADD);
+/* What was added can be removed again; what was removed or changed stays so. */
+static bool is_addition(const struct batch_item *item)
+{
+    return item->type == OPERATION_CPU_ADD || item->type == OPERATION_DIMM_ADD ||
+           item->type == OPERATION_DISK_ADD;
 }
 
 /* Success goes on to the next; anything else ends the batch, as `partial` when some were done. */
@@ -89,14 +95,43 @@ static void on_done(void *user, const struct operation_result *result)
         batch->result.verdict = result->verdict;
     batch->result.done += success ? 1 : 0;
     batch->result.error = result->error;
-    batch->taking_back = !success && can_take_back(batch);
-    if (!success || batch->interrupted)
-        batch->item_count = batch->next + (success ? 1 : 0);
-    batch->next += success ? 1 : 0;
+    batch->next++;
+    if (!success || batch->interrupted) {
+        batch->item_count = batch->next;
+        batch->taking_back = !success && takes_back(batch);
+        batch->next -= success ? 0 : 1;
+    }
     if (!success && batch->result.done > 0 && result->verdict != VERDICT_INTERRUPTED &&
         !batch->taking_back)
         batch->result.verdict = VERDICT_PARTIAL;
     vm_timer_set(batch->vm, &batch->timer, 0);
+}
+
+/* The failure of one does not stop the others, unless nobody is there any more. */
+static void on_list_done(void *user, const struct operation_result *result)
+{
+    struct batch *batch = user;
+    bool over = result->verdict == VERDICT_INTERRUPTED || result->verdict == VERDICT_LOST;
+
+    if (batch->observer.result != NULL)
+        batch->observer.result(batch->observer.user, result);
+    batch->next = over ? batch->item_count : batch->next + 1;
+    if (verdict_is_success(result->verdict)) {
+        batch->result.done++;
+    } else if (over || batch->failure == VERDICT_DONE) {
+        batch->failure = result->verdict;
+        batch->failure_error = result->error;
+    }
+    vm_timer_set(batch->vm, &batch->timer, 0);
+}
+
+static void finish_list(struct batch *batch)
+{
+    enum verdict verdict = batch->failure;
+
+    if (verdict != VERDICT_DONE && verdict != VERDICT_INTERRUPTED && batch->result.done > 0)
+        verdict = VERDICT_PARTIAL;
+    finish(batch, verdict, &batch->failure_error);
 }
 
 static void on_taken_back(void *user, const struct operation_result *result)
@@ -137,8 +172,10 @@ static void take_back_next(struct batch *batch)
 {
     struct operation_request request = {.timeout_ms = batch->request.each.timeout_ms};
 
+    while (batch->next > 0 && !is_addition(&batch->items[batch->next - 1]))
+        batch->next--;
     if (batch->next == 0) {
-        if (batch->result.done > 0)
+        if (batch->result.done > 0 && batch->result.verdict != VERDICT_INTERRUPTED)
             batch->result.verdict = VERDICT_PARTIAL;
         finish(batch, batch->result.verdict, NULL);
         return;
@@ -153,7 +190,6 @@ static void go_on(void *user)
 {
     struct batch *batch = user;
     struct operation_request request = batch->request.each;
-    struct error error = ERROR_INIT;
 
     operation_free(STEAL(batch->operation));
     if (batch->taking_back) {
@@ -162,9 +198,18 @@ static void go_on(void *user)
     }
     if (batch->interrupted && verdict_is_success(batch->result.verdict) &&
         (batch->result.done < batch->result.asked || batch->result.asked == 0)) {
-        (void)error_set(&error, ERROR_CANCELLED, "", "interrupted");
+        (void)error_set(&batch->result.error, ERROR_CANCELLED, "", "interrupted");
         batch->result.summary = true; /* no device's own result says it */
-        finish(batch, VERDICT_INTERRUPTED, &error);
+        batch->result.verdict = VERDICT_INTERRUPTED;
+        batch->taking_back = takes_back(batch);
+        if (batch->taking_back)
+            take_back_next(batch);
+        else
+            finish(batch, VERDICT_INTERRUPTED, NULL);
+        return;
+    }
+    if (batch->next == batch->item_count && batch->request.goal == BATCH_LIST) {
+        finish_list(batch);
         return;
     }
     if (batch->next == batch->item_count || batch->result.verdict == VERDICT_PARTIAL ||
@@ -173,14 +218,14 @@ static void go_on(void *user)
         return;
     }
     batch_plan_apply(&batch->items[batch->next], &request);
-    start(batch, &request, on_done);
+    start(batch, &request, batch->request.goal == BATCH_LIST ? on_list_done : on_done);
 }
 
 static void begin(struct batch *batch)
 {
     batch->result.asked = batch->item_count;
     batch->result.summary = batch->request.goal != BATCH_COUNT || batch->item_count != 1;
-    batch->result.verdict = VERDICT_DONE;
+    batch->result.verdict = batch->failure = VERDICT_DONE;
     vm_timer_set(batch->vm, &batch->timer, 0);
 }
 
@@ -208,7 +253,7 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
         begin(batch);
 }
 
-/* So many of the same kind, each perhaps with an id or a file of its own. */
+/* So many of the same kind, each perhaps with an id or a file of its own; or a list as it is. */
 static int list_items(struct batch *batch, struct error *error)
 {
     const struct batch_request *request = &batch->request;
@@ -221,10 +266,15 @@ static int list_items(struct batch *batch, struct error *error)
     if (batch->items == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
     for (i = 0; i < request->count; i++) {
+        if (request->goal == BATCH_LIST) {
+            batch->items[i] = request->items[i];
+            continue;
+        }
         batch->items[i].type = request->each.type;
         batch->items[i].file = request->files != NULL ? request->files[i] : NULL;
         batch->items[i].wanted_id = request->ids != NULL ? request->ids[i] : NULL;
         batch->items[i].nth = request->each.dry_run ? (unsigned)i : 0;
+        batch->items[i].nth_bytes = i * request->each.dimm.bytes;
     }
     batch->item_count = request->count;
     begin(batch);
@@ -259,8 +309,10 @@ struct batch *batch_start(struct vm *vm, const struct batch_request *request,
     batch->started_ms = clock_now_ms();
     batch->timer.fired = go_on;
     batch->timer.user = batch;
-    status = request->goal == BATCH_COUNT ? list_items(batch, error)
-                                          : fetch_inventory(batch, error);
+    if (request->goal == BATCH_COUNT || request->goal == BATCH_LIST)
+        status = list_items(batch, error);
+    else
+        status = fetch_inventory(batch, error);
     if (status < 0) {
         batch_free(batch);
         return NULL;

@@ -12,7 +12,9 @@ enum batch_goal {
     BATCH_COUNT,  /* as many devices as `count` of the same kind */
     BATCH_CPUS,   /* `target` vCPUs in all: adds, or removes from the highest slot down */
     BATCH_MEMORY, /* `target` bytes in all, base memory included: adds, in pieces that the guest's
-                     memory can bear, or removes whole DIMMs, newest first */
+                     memory can bear, or removes whole DIMMs, newest first; or
+                     resizes a virtio-mem that can make up for it all */
+    BATCH_LIST,   /* `items`, one by one, whatever becomes of each */
 };
 
 struct batch_request {
@@ -24,6 +26,7 @@ struct batch_request {
     const char *const *files;      /* BATCH_COUNT of OPERATION_DISK_ADD: each operation's
                                       disk.file, `count` of them; or NULL */
     const char *const *ids;        /* BATCH_COUNT of removals: each operation's id; or NULL */
+    const struct batch_item *items; /* BATCH_LIST: `count` of them, copied; see batch_plan.h */
     bool atomic;                   /* what was added before one fails is taken back */
 };
 

@@ -17,6 +17,8 @@ void batch_plan_apply(const struct batch_item *item, struct operation_request *r
 {
     request->type = item->type;
     request->nth = request->dry_run ? item->nth : 0;
+    request->nth_bytes = request->dry_run ? item->nth_bytes : 0;
+    request->resume = request->resume || item->resume;
     if (item->wanted_id != NULL)
         request->id = item->wanted_id;
     else if (item->id[0] != '\0')
@@ -25,6 +27,8 @@ void batch_plan_apply(const struct batch_item *item, struct operation_request *r
         request->disk.file = item->file;
     if (item->bytes != 0)
         request->dimm.bytes = item->bytes;
+    if (item->note[0] != '\0')
+        request->note = item->note;
 }
 
 static int make_items(size_t count, struct batch_item **ret_items, struct error *error)
@@ -99,13 +103,44 @@ int batch_plan_cpus(const struct inventory *inventory, uint64_t target,
 
 /* ---- memory ---- */
 
+static bool is_elastic(const struct inventory_memory_device *device)
+{
+    return strcmp(device->kind, "virtio-mem") == 0 && device->id[0] != '\0' &&
+           device->block_bytes != 0;
+}
+
+/* A virtio-mem may come nearer to the size wanted than whole DIMMs do. */
+static void come_nearer(const struct inventory_memory *memory, uint64_t have, uint64_t want,
+                        uint64_t *below, uint64_t *above)
+{
+    const struct inventory_memory_device *device;
+    uint64_t low, high, block, reach;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        device = &memory->devices[i];
+        if (!is_elastic(device) || device->bytes > have)
+            continue;
+        block = device->block_bytes;
+        low = have - device->bytes;
+        high = low + device->reserved_bytes;
+        reach = low + ((want < high ? want : high) - low) / block * block;
+        if (want >= low && reach > *below)
+            *below = reach;
+        reach = want > low ? low + (want - low + block - 1) / block * block : low;
+        if (want <= high && (*above == 0 || reach < *above))
+            *above = reach;
+    }
+}
+
 /* Says which sizes next to the one wanted can be reached. Either may be 0: there is none. */
-static int cannot_reach(uint64_t have, uint64_t want, uint64_t below, uint64_t above,
-                        const char *what, struct error *error)
+static int cannot_reach(const struct inventory_memory *memory, uint64_t have, uint64_t want,
+                        uint64_t below, uint64_t above, const char *what, struct error *error)
 {
     char have_text[SIZE_TEXT_MAX], want_text[SIZE_TEXT_MAX];
     char below_text[SIZE_TEXT_MAX], above_text[SIZE_TEXT_MAX];
 
+    come_nearer(memory, have, want, &below, &above);
     (void)error_set(error, ERROR_BLOCKED, "", "%s do not reach %s from %s", what,
                     size_format(want, want_text), size_format(have, have_text));
     size_format(below, below_text);
@@ -123,14 +158,14 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
     const struct inventory_memory *memory = &inventory->memory;
     uint64_t block = inventory->guest.block_bytes != 0 ? inventory->guest.block_bytes
                                                        : INVENTORY_SMALLEST_BLOCK_BYTES;
-    uint64_t missing = target - total, piece, reachable;
+    uint64_t start = total, missing = target - total, piece, reachable;
     unsigned slots = 0;
     size_t i;
 
     if (missing % block != 0) {
         reachable = total + missing / block * block;
-        return cannot_reach(total, target, reachable, reachable + block, "whole memory blocks",
-                            error);
+        return cannot_reach(memory, total, target, reachable, reachable + block,
+                            "whole memory blocks", error);
     }
     for (i = 0; i < memory->device_count; i++)
         slots += memory->devices[i].slot >= 0 ? 1 : 0;
@@ -142,11 +177,60 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
         if (piece == 0 || piece > missing || i + 1 == slots || i + 1 == PIECES_MAX)
             piece = missing;
         (*ret_items)[i] = (struct batch_item){
-            .type = OPERATION_DIMM_ADD, .bytes = piece, .nth = (unsigned)i};
+            .type = OPERATION_DIMM_ADD, .bytes = piece, .nth = (unsigned)i,
+            .nth_bytes = target - start - missing};
         total += piece;
         missing -= piece;
     }
     *ret_count = i;
+    return 0;
+}
+
+static bool has_elastic(const struct inventory_memory *memory)
+{
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        if (is_elastic(&memory->devices[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The virtio-mem that can make up for the difference alone, and to which size. */
+static const struct inventory_memory_device *find_elastic(const struct inventory_memory *memory,
+                                                          uint64_t total, uint64_t target,
+                                                          uint64_t *ret_bytes)
+{
+    const struct inventory_memory_device *device;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        device = &memory->devices[i];
+        if (!is_elastic(device) || total - device->bytes > target)
+            continue;
+        *ret_bytes = target - (total - device->bytes);
+        if (*ret_bytes <= device->reserved_bytes && *ret_bytes % device->block_bytes == 0)
+            return device;
+    }
+    return NULL;
+}
+
+static int resize_memory(const struct inventory_memory_device *device, uint64_t bytes,
+                         struct batch_item **ret_items, size_t *ret_count, struct error *error)
+{
+    struct batch_item *item;
+
+    if (make_items(1, ret_items, error) < 0)
+        return -1;
+    item = *ret_items;
+    *ret_count = 1;
+    item->type = OPERATION_VIRTIO_MEM_RESIZE;
+    item->bytes = bytes;
+    (void)snprintf(item->id, sizeof(item->id), "%.63s", device->id);
+    (void)snprintf(item->note, sizeof(item->note),
+                   bytes > device->bytes ? "it is a virtio-mem with room, so no DIMM is added"
+                                         : "it is a virtio-mem, so no DIMM is taken back");
     return 0;
 }
 
@@ -200,7 +284,7 @@ static int remove_memory(const struct inventory_memory *memory, uint64_t total, 
         return 0;
     free(*ret_items);
     *ret_items = NULL;
-    return cannot_reach(total, target, smallest != 0 ? reached - smallest : 0, reached,
+    return cannot_reach(memory, total, target, smallest != 0 ? reached - smallest : 0, reached,
                         "whole DIMMs that can go", error);
 }
 
@@ -208,12 +292,23 @@ int batch_plan_memory(const struct inventory *inventory, uint64_t target_bytes,
                       struct batch_item **ret_items, size_t *ret_count, struct error *error)
 {
     const struct inventory_memory *memory = &inventory->memory;
-    uint64_t total = memory->base_bytes + memory->plugged_bytes;
+    uint64_t total = memory->base_bytes + memory->plugged_bytes, bytes;
+    const struct inventory_memory_device *elastic;
+    int status;
+    size_t i;
 
     if (!memory->known)
         return error_set(error, ERROR_BLOCKED, "",
                          "this QEMU does not tell how much memory it has");
+    elastic = find_elastic(memory, total, target_bytes, &bytes);
+    if (elastic != NULL && target_bytes != total)
+        return resize_memory(elastic, bytes, ret_items, ret_count, error);
     if (target_bytes < total)
-        return remove_memory(memory, total, target_bytes, ret_items, ret_count, error);
-    return add_memory(inventory, total, target_bytes, ret_items, ret_count, error);
+        status = remove_memory(memory, total, target_bytes, ret_items, ret_count, error);
+    else
+        status = add_memory(inventory, total, target_bytes, ret_items, ret_count, error);
+    for (i = 0; status == 0 && has_elastic(memory) && i < *ret_count; i++)
+        (void)snprintf((*ret_items)[i].note, sizeof((*ret_items)[i].note),
+                       "no virtio-mem can make up for it alone");
+    return status;
 }

@@ -8,11 +8,14 @@
 /* What one operation of a batch has for itself. */
 struct batch_item {
     enum operation_type type;
+    bool resume;
     const char *wanted_id; /* borrowed; NULL: id, unless that is "" */
     char id[OPERATION_ID_MAX];
     const char *file;
     uint64_t bytes;
+    char note[160]; /* why this device, or "" */
     unsigned nth; /* see struct operation_request */
+    uint64_t nth_bytes;
 };
 
 /* List what leads from this inventory to target vCPUs, or bytes of memory, in all; the list is the

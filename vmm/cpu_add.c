@@ -35,17 +35,22 @@ static unsigned unseen_vcpus(const struct inventory *before)
     return before->cpus.present - (unsigned)guest->cpu_count;
 }
 
-/* A vCPU that stands already: what the guest had before it is not known any more, so all of the
- * guest's vCPUs are to be online. */
+/* A vCPU that stands already, by its id, or by its slot's number where it has none: what the guest
+ * had before it is not known any more, so all of the guest's vCPUs are to be online. */
 static int take_up(struct operation *operation, struct error *error)
 {
     const struct inventory_cpus *cpus = &operation->before->cpus;
+    char number[16];
     size_t i;
 
     for (i = 0; i < cpus->slot_count; i++) {
-        if (!cpus->slots[i].present || strcmp(cpus->slots[i].id, operation->request.id) != 0)
+        (void)snprintf(number, sizeof(number), "%u", cpus->slots[i].slot);
+        if (!cpus->slots[i].present ||
+            strcmp(cpus->slots[i].id[0] != '\0' ? cpus->slots[i].id : number,
+                   operation->request.id) != 0)
             continue;
         (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
+        (void)snprintf(operation->path, sizeof(operation->path), "%s", cpus->slots[i].qom_path);
         operation->slot = cpus->slots[i].slot;
         operation->vcpus_count = cpus->present;
         operation_detail(operation, "slot", json_integer(operation->slot));
@@ -73,6 +78,8 @@ static int plan(struct operation *operation, struct error *error)
         return -1;
     if (operation_choose_id(operation, "vmplug-cpu-", cpu->slot, OPERATION_ID_MAX - 1, error) < 0)
         return -1;
+    (void)snprintf(operation->path, sizeof(operation->path), "/machine/peripheral/%s",
+                   operation->result.id);
     operation->slot = cpu->slot;
     operation->vcpus_count = cpu->vcpus_count;
     if (cpu->vcpus_count == 1) /* where slots are vCPUs */
@@ -85,16 +92,13 @@ static int plan(struct operation *operation, struct error *error)
     return 0;
 }
 
-/* The slot that was chosen is occupied by the device of this id. */
+/* The slot that was chosen is occupied by this device. */
 static bool is_realized(struct operation *operation, const json_t *answer)
 {
     struct qapi_hotpluggable_cpu cpu;
-    const char *id;
 
-    if (!qapi_read_hotpluggable_cpu(answer, operation->slot, &cpu))
-        return false;
-    id = strrchr(cpu.qom_path, '/');
-    return id != NULL && strcmp(id + 1, operation->result.id) == 0;
+    return qapi_read_hotpluggable_cpu(answer, operation->slot, &cpu) &&
+           strcmp(cpu.qom_path, operation->path) == 0;
 }
 
 /* Sorts the guest's vCPUs: new ones that are online and new ones that are not, as lists of logical

@@ -13,18 +13,6 @@
 
 #define OBJECTS "/objects/"
 
-static const struct inventory_memory_device *find_device(const struct inventory_memory *memory,
-                                                         const char *id)
-{
-    size_t i;
-
-    for (i = 0; i < memory->device_count; i++) {
-        if (strcmp(memory->devices[i].id, id) == 0 && *id != '\0')
-            return &memory->devices[i];
-    }
-    return NULL;
-}
-
 static int check(const struct operation *operation, const struct inventory_memory_device *device,
                  struct error *error)
 {
@@ -45,7 +33,7 @@ static int check(const struct operation *operation, const struct inventory_memor
 static int plan(struct operation *operation, struct error *error)
 {
     const struct inventory_memory_device *device =
-        find_device(&operation->before->memory, operation->request.id);
+        inventory_find_memory(operation->before, operation->request.id);
 
     if (device == NULL && record_has(vm_record(operation->vm), operation->request.id, "-remove"))
         return operation_take_up_removal(operation, error);

@@ -149,18 +149,6 @@ static int choose_serial(struct operation *operation, struct error *error)
     return 0;
 }
 
-static json_t *node_arguments(const struct operation *operation, const struct image *image)
-{
-    json_t *node = json_pack("{s:s, s:s, s:{s:s, s:s}}", "driver", image->format, "node-name",
-                             operation->result.id, "file", "driver",
-                             image->block_device ? "host_device" : "file", "filename",
-                             image->path);
-
-    if (operation->request.disk.read_only)
-        (void)json_object_set_new(node, "read-only", json_true());
-    return node;
-}
-
 static void describe(struct operation *operation, const struct image *image, const char *bus)
 {
     operation_detail(operation, "file", json_string(image->path));
@@ -212,8 +200,9 @@ static int plan(struct operation *operation, struct error *error)
                        operation->result.id, "bus", place.bus, "channel", 0, "scsi-id",
                        (int)place.scsi_id, "lun", (int)place.lun, "drive", operation->result.id,
                        "serial", operation->serial);
-    operation_add_step(operation, "blockdev-add", node_arguments(operation, &image),
-                       "blockdev-del", json_pack("{s:s}", "node-name", operation->result.id),
+    operation_add_step(operation, "blockdev-add",
+                       image_node(&image, operation->result.id, disk->read_only), "blockdev-del",
+                       json_pack("{s:s}", "node-name", operation->result.id),
                        operation->result.id);
     operation_add_step(operation, "device_add", device, NULL, NULL, operation->result.id);
     describe(operation, &image, place.bus);
@@ -350,7 +339,12 @@ static void advise(struct error *error)
         error_advise(error, "another process has the image open: end it, or add --read-only to "
                             "both");
     else if (strstr(error->why, "Permission denied") != NULL)
-        error_advise(error, "give the user that QEMU runs as access to the image");
+        error_advise(error, "give the user that QEMU runs as access to the image, or add "
+                            "--read-only");
+    else if (strstr(error->why, "Failed to connect") != NULL ||
+             strstr(error->why, "by timeout") != NULL)
+        error_advise(error, "look whether the server runs, has a connection to spare, and can be "
+                            "reached from this host");
 }
 
 static const char *const agent_commands[] = {"guest-get-disks", NULL};

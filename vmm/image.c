@@ -66,7 +66,7 @@ static int choose_format(const char *file, int fd, struct image *image, struct e
     }
     if (!is_qcow2)
         return 0;
-    if (!name_ends_in(file, ".raw"))
+    if (!name_ends_in(file, ".raw") && !name_ends_in(file, ".iso"))
         return error_set(error, ERROR_BLOCKED, RAW_OR_QCOW2,
                          "%s begins like a qcow2 image, which a guest can write into a raw one, "
                          "and its name does not say which it is",
@@ -76,15 +76,27 @@ static int choose_format(const char *file, int fd, struct image *image, struct e
     return 0;
 }
 
-int image_inspect(const char *file, const char *format, bool read_only, struct image *ret,
-                  struct error *error)
+static int inspect_remote(const char *uri, const char *format, struct image *ret,
+                          struct error *error)
+{
+    struct image image = {.format = format != NULL ? format : "raw", .remote = true};
+
+    if (text_check_utf8("the URI", uri, error) < 0 || nbd_parse(uri, &image.nbd, error) < 0)
+        return -1;
+    if (strlen(uri) >= sizeof(image.path))
+        return error_set(error, ERROR_INVALID, "", "the URI is too long");
+    (void)snprintf(image.path, sizeof(image.path), "%s", uri);
+    *ret = image;
+    return 0;
+}
+
+static int inspect_file(const char *file, const char *format, bool read_only, struct image *ret,
+                        struct error *error)
 {
     struct image image = {.format = format};
     AUTO_FD int fd = open_image(file, read_only, error);
 
     if (fd < 0 || check_type(file, fd, &image, error) < 0)
-        return -1;
-    if (format != NULL && text_check_utf8("the format", format, error) < 0)
         return -1;
     if (format == NULL && choose_format(file, fd, &image, error) < 0)
         return -1;
@@ -94,4 +106,27 @@ int image_inspect(const char *file, const char *format, bool read_only, struct i
         return -1;
     *ret = image;
     return 0;
+}
+
+int image_inspect(const char *file, const char *format, bool read_only, struct image *ret,
+                  struct error *error)
+{
+    if (format != NULL && text_check_utf8("the format", format, error) < 0)
+        return -1;
+    return nbd_is_uri(file) ? inspect_remote(file, format, ret, error)
+                            : inspect_file(file, format, read_only, ret, error);
+}
+
+json_t *image_node(const struct image *image, const char *node_name, bool read_only)
+{
+    const char *driver = image->block_device ? "host_device" : "file";
+    json_t *file = image->remote ? nbd_node(&image->nbd)
+                                 : json_pack("{s:s, s:s}", "driver", driver, "filename",
+                                             image->path);
+    json_t *node = json_pack("{s:s, s:s, s:o}", "driver", image->format, "node-name", node_name,
+                             "file", file);
+
+    if (read_only)
+        (void)json_object_set_new(node, "read-only", json_true());
+    return node;
 }

@@ -37,9 +37,14 @@ void inventory_free(struct inventory *inventory)
     }
     free(inventory->disks.buses);
     free(inventory->disks.disks);
+    free(inventory->pci.buses);
+    free(inventory->objects.backends);
+    free(inventory->objects.nodes);
     json_decref(inventory->guest.commands);
     free(inventory->guest.cpus);
     free(inventory->guest.blocks);
+    for (i = 0; i < INVENTORY_FILES_; i++)
+        free(inventory->guest.files[i].text);
     free(inventory->guest.disks);
     qga_uses_free(&inventory->guest.uses);
     json_decref(inventory->names);
@@ -80,6 +85,7 @@ static void on_gathered(void *user, const struct error *failure)
     } else {
         inventory_cpus_finish(ended.question.inventory);
         inventory_disks_finish(ended.question.inventory);
+        inventory_objects_finish(ended.question.inventory);
     }
     ended.done(ended.user, ended.question.inventory, failure);
 }
@@ -147,7 +153,7 @@ static void ask_all(const struct inventory_question *question, struct vm *vm)
 
     /* The agent is asked first: its answers take longest, and both sides work at once. */
     if (parts & (INVENTORY_AGENT | INVENTORY_GUEST_CPUS | INVENTORY_GUEST_MEMORY |
-                 INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS))
+                 INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS | INVENTORY_GUEST_KERNEL))
         inventory_guest_ask(question, vm);
     if (parts & INVENTORY_OSPM)
         gather_ask(question->gather, PEER_QMP, "query-acpi-ospm-status", NULL, take_rows, vm);
@@ -161,8 +167,14 @@ static void ask_all(const struct inventory_question *question, struct vm *vm)
         inventory_memory_ask(question);
     if (parts & INVENTORY_DISKS)
         inventory_disks_ask(question);
+    if (parts & INVENTORY_PCI)
+        inventory_pci_ask(question);
     if (parts & INVENTORY_NAMES)
         ask_names(question->gather);
+    if (parts & INVENTORY_BALLOON)
+        inventory_balloon_ask(question);
+    if (parts & INVENTORY_OBJECTS)
+        inventory_objects_ask(question);
 }
 
 struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "qmp/qapi.h"
 #include "qmp/qga.h"
 #include "qmp/qga_use.h"
 #include "vmm/gather.h"
@@ -41,7 +42,12 @@ enum inventory_part {
     INVENTORY_GUEST_DISKS = 1 << 9,  /* guest-get-disks */
     INVENTORY_ACCEL = 1 << 10,       /* of INVENTORY_MACHINE the accelerator and QEMU's version */
     INVENTORY_GUEST_MOUNTS = 1 << 11, /* guest-get-fsinfo */
+    INVENTORY_PCI = 1 << 12,          /* ports and bridges, and what sits on them */
     INVENTORY_GUEST_ZONES = 1 << 13,  /* of plugged memory; with _MEMORY and _GUEST_MEMORY */
+    INVENTORY_OBJECTS = 1 << 14,      /* memory backends and block nodes, and whether they are used;
+                                         with INVENTORY_MEMORY, whose devices use some */
+    INVENTORY_GUEST_KERNEL = 1 << 15, /* guest-get-osinfo, and files of the guest */
+    INVENTORY_BALLOON = 1 << 16,      /* query-balloon */
 };
 
 struct inventory_machine {
@@ -82,6 +88,7 @@ struct inventory_memory_device {
     char kind[24];             /* "dimm", "nvdimm", "virtio-mem", … (QAPI MemoryDeviceInfoKind) */
     uint64_t bytes;
     uint64_t reserved_bytes; /* of address space, from addr on */
+    uint64_t requested_bytes, block_bytes; /* of a virtio-mem, else 0 */
     int slot; /* -1: has none */
     unsigned node;
     uint64_t addr;
@@ -102,6 +109,8 @@ struct inventory_memory {
     uint64_t plugged_bytes;
     bool room_known; /* slots_total and max_bytes */
     uint64_t max_bytes;
+    bool balloon_known;     /* there is one, and it answered */
+    uint64_t balloon_bytes; /* what it leaves of base memory and DIMMs */
     unsigned slots_total;
     struct inventory_memory_device *devices;
     size_t device_count;
@@ -132,6 +141,7 @@ SLIST_HEAD(inventory_scsi_device_list, inventory_scsi_device);
 /* A disk or CD-ROM drive on any bus, with or without a medium. */
 struct inventory_disk {
     char id[INVENTORY_PATH_MAX];  /* the device's id, or its QOM path when it has none */
+    char qdev[INVENTORY_PATH_MAX]; /* what QMP's block commands call it */
     char bus[INVENTORY_ID_MAX];   /* "" when it is not on a bus that we know */
     bool on_scsi; /* bus, scsi_id and lun are set */
     unsigned scsi_id;
@@ -145,6 +155,7 @@ struct inventory_disk {
     char node[64];
     uint64_t bytes;
     bool read_only;
+    struct qapi_limits limits;
     char serial[INVENTORY_SERIAL_MAX];
 };
 
@@ -157,6 +168,54 @@ struct inventory_disks {
     size_t disk_count;
 };
 
+/* The root bus of machine pc, or the bus behind a port or bridge. */
+struct inventory_pci_bus {
+    char name[INVENTORY_ID_MAX]; /* "port1", what device_add takes */
+    char path[INVENTORY_PATH_MAX];
+    bool express;      /* PCI Express: takes one device; else a bus of 32 slots */
+    bool hotpluggable; /* takes a device while the guest runs */
+    unsigned device_count;
+};
+
+struct inventory_pci {
+    struct inventory_pci_bus *buses;
+    size_t bus_count;
+};
+
+struct inventory_object {
+    char name[INVENTORY_ID_MAX];
+    bool used; /* by a device, the machine, another node, a job, an export, or nobody knows */
+};
+
+struct inventory_objects {
+    bool backends_known, nodes_known;
+    struct inventory_object *backends; /* memory-backend-… */
+    size_t backend_count;
+    struct inventory_object *nodes; /* block nodes that were given a name */
+    size_t node_count;
+    size_t container_count; /* backends asked so far */
+};
+
+enum inventory_file_name {
+    INVENTORY_FILE_CONFIG,      /* the kernel's configuration, CONFIG_…=y line by line */
+    INVENTORY_FILE_MEMINFO,
+    INVENTORY_FILE_ONLINING,    /* "offline", "online", "online_movable", …: of new memory */
+    INVENTORY_FILE_REMOVABLE,   /* "1": the kernel can give memory back at all */
+    INVENTORY_FILE_CPU_STATES,  /* there: the kernel takes CPUs on and off line */
+    INVENTORY_FILE_ACPI_CPU,    /* "1": … and hears of new ones by ACPI */
+    INVENTORY_FILE_ACPI_MEMORY, /* the same of memory */
+    INVENTORY_FILE_ACPIPHP,     /* there: the kernel hears of PCI devices by ACPI */
+    INVENTORY_FILE_PCIEHP,      /* there: … or by PCI Express itself */
+    INVENTORY_FILE_VIRTIO_MEM,  /* there: the driver is loaded, else it may be yet */
+    INVENTORY_FILES_            /* how many there are */
+};
+
+/* A file of the guest: its text, or known not to be there, or nothing is known. */
+struct inventory_file {
+    bool known;
+    char *text; /* NULL: not there */
+};
+
 struct inventory_guest {
     bool wanted;    /* an agent socket was given */
     bool connected; /* and it answered */
@@ -164,7 +223,7 @@ struct inventory_guest {
     char version[32];
     json_t *commands; /* name -> enabled */
     bool cpus_known;
-    struct qga_vcpu *cpus;
+    struct qga_vcpu *cpus; /* in ascending logical_id order */
     size_t cpu_count;
     bool blocks_known;
     uint64_t block_bytes; /* 0: unknown */
@@ -174,6 +233,8 @@ struct inventory_guest {
     struct qga_disk *disks;
     size_t disk_count;
     struct qga_uses uses; /* of disks, as far as the agent tells */
+    char kernel[64];      /* "6.1.0-13-amd64", "" when unknown */
+    struct inventory_file files[INVENTORY_FILES_];
 };
 
 struct inventory {
@@ -185,6 +246,8 @@ struct inventory {
     struct inventory_cpus cpus;
     struct inventory_memory memory;
     struct inventory_disks disks;
+    struct inventory_pci pci;
+    struct inventory_objects objects;
     struct inventory_guest guest;
 };
 
@@ -198,7 +261,7 @@ struct inventory_fetch;
  * the pump, once. A silent agent is given agent_timeout_ms and then reported as absent. NULL with
  * ERROR_SYSTEM. Rests on QAPI query-name, -uuid, -status, -version, -target, -kvm,
  * -hotpluggable-cpus, -cpus-fast, -memory-size-summary, -memory-devices, -block,
- * -named-block-nodes, -acpi-ospm-status, qom-list, qom-get. */
+ * -named-block-nodes, -acpi-ospm-status, -balloon, qom-list, qom-get, x-debug-query-block-graph. */
 struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,
                                         double agent_timeout_ms, inventory_done_fn *done,
                                         void *user, struct error *error);
@@ -220,10 +283,18 @@ json_t *inventory_pending(const struct inventory *inventory, const json_t *recor
 /* Taken by a device, an object or a block node. */
 bool inventory_name_taken(const struct inventory *inventory, const char *id);
 
+/* The memory device with this id, or NULL. */
+const struct inventory_memory_device *inventory_find_memory(const struct inventory *inventory,
+                                                            const char *id);
+
 /* Can the memory device of this index be taken back? Writes why, or why not. False when it can't be
  * told. Rests on INVENTORY_GUEST_ZONES. */
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,
                              char *reason, size_t size);
+
+/* The drive with this id, NULL when there is none. */
+const struct inventory_disk *inventory_find_drive(const struct inventory *inventory,
+                                                  const char *id);
 
 /* The guest's name of a disk, "/dev/sda", where it is certain: by serial, or by a LUN that no other
  * has where the agent gives no serials. NULL when it is not. */
@@ -237,8 +308,19 @@ bool inventory_disk_has_serial(const struct qga_disk *disk, const char *serial);
 /* vCPUs that the guest has online, or -1 when it was not asked or did not say. */
 int inventory_cpus_online(const struct inventory *inventory);
 
+/* How many of this present slot's vCPUs the guest has online, or -1 when that can't be told. The
+ * guest numbers CPUs by itself; both sides' order is taken for the same, which is true of vCPUs
+ * that were there at boot, and of later ones as long as slots were filled upwards. */
+int inventory_slot_online(const struct inventory *inventory, const struct inventory_cpu *cpu);
+
 /* Bytes of [addr, addr + bytes) that the guest has online. False when that can't be known. */
 bool inventory_bytes_online(const struct inventory *inventory, uint64_t addr, uint64_t bytes,
                             uint64_t *ret_bytes);
+
+/* Bytes of this memory device, and of all memory, that the guest has online. A block may hold less
+ * of a virtio-mem than its size: false also when it can't be told which. */
+bool inventory_device_online(const struct inventory *inventory,
+                             const struct inventory_memory_device *device, uint64_t *ret_bytes);
+bool inventory_memory_online(const struct inventory *inventory, uint64_t *ret_bytes);
 
 #endif

@@ -206,6 +206,8 @@ static void keep_disk(struct inventory_disk *disk, const struct qapi_block *row)
     disk->has_medium = row->has_medium;
     disk->bytes = row->bytes;
     disk->read_only = row->read_only;
+    disk->limits = row->limits;
+    text_copy(disk->qdev, sizeof(disk->qdev), row->qdev);
     text_copy(disk->file, sizeof(disk->file), row->file);
     text_copy(disk->format, sizeof(disk->format), row->format);
     text_copy(disk->node, sizeof(disk->node), row->node);
@@ -298,4 +300,17 @@ void inventory_disks_finish(struct inventory *inventory)
         text_copy(disk->bus, sizeof(disk->bus), device->bus);
         text_copy(disk->serial, sizeof(disk->serial), device->serial);
     }
+}
+
+const struct inventory_disk *inventory_find_drive(const struct inventory *inventory,
+                                                  const char *id)
+{
+    const struct inventory_disks *disks = &inventory->disks;
+    size_t i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        if (strcmp(disks->disks[i].id, id) == 0)
+            return &disks->disks[i];
+    }
+    return NULL;
 }

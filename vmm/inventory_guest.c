@@ -81,6 +81,8 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
                    take_block_info);
     ask_if_enabled(question, INVENTORY_GUEST_MEMORY, "guest-get-memory-blocks", take_blocks);
     ask_if_enabled(question, INVENTORY_GUEST_DISKS, "guest-get-disks", take_disks);
+    if (question->inventory->parts & INVENTORY_GUEST_KERNEL)
+        inventory_kernel_ask(question);
     ask_if_enabled(question, INVENTORY_GUEST_MOUNTS, "guest-get-fsinfo", take_filesystems);
 }
 
@@ -160,6 +162,27 @@ int inventory_cpus_online(const struct inventory *inventory)
     if (!guest->cpus_known)
         return -1;
     for (i = 0; i < guest->cpu_count; i++)
+        online += guest->cpus[i].online ? 1 : 0;
+    return online;
+}
+
+/* A guest of a board without _OST lists the vCPUs that could be plugged, too (pseries). One that
+ * lists fewer than there are has not taken the last ones. */
+int inventory_slot_online(const struct inventory *inventory, const struct inventory_cpu *cpu)
+{
+    const struct inventory_guest *guest = &inventory->guest;
+    const struct inventory_cpus *cpus = &inventory->cpus;
+    bool lists_all = guest->cpu_count == cpus->max;
+    size_t first = 0, i;
+    int online = 0;
+
+    if (!guest->cpus_known || (guest->cpu_count > cpus->present && !lists_all))
+        return -1;
+    for (i = 0; i < cpu->slot; i++) {
+        if (lists_all || cpus->slots[i].present)
+            first += cpus->slots[i].vcpus_count;
+    }
+    for (i = first; i < first + cpu->vcpus_count && i < guest->cpu_count; i++)
         online += guest->cpus[i].online ? 1 : 0;
     return online;
 }

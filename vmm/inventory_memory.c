@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "qmp/field.h"
@@ -49,6 +50,8 @@ static void keep_device(struct inventory_memory_device *device, const json_t *ro
     text_copy(device->memdev, sizeof(device->memdev), read.memdev);
     device->bytes = read.bytes;
     device->reserved_bytes = read.reserved_bytes;
+    device->requested_bytes = read.requested_bytes;
+    device->block_bytes = read.block_bytes;
     device->addr = read.addr;
     device->slot = read.slot;
     device->node = read.node;
@@ -73,6 +76,20 @@ static void take_devices(void *user, void *item, const json_t *value, const stru
         keep_device(&memory->devices[i], json_array_get(value, i));
 }
 
+static void take_balloon(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_memory *memory = memory_of(user);
+
+    (void)item;
+    (void)error;
+    memory->balloon_known = field_u64(value, "actual", &memory->balloon_bytes);
+}
+
+void inventory_balloon_ask(const struct inventory_question *question)
+{
+    gather_ask(question->gather, PEER_QMP, "query-balloon", NULL, take_balloon, NULL);
+}
+
 void inventory_memory_ask(const struct inventory_question *question)
 {
     struct gather *gather = question->gather;
@@ -80,4 +97,76 @@ void inventory_memory_ask(const struct inventory_question *question)
     gather_ask(gather, PEER_QMP, "query-memory-size-summary", NULL, take_summary, NULL);
     gather_qom_get(gather, "/machine", "memory", take_room, NULL);
     gather_ask(gather, PEER_QMP, "query-memory-devices", NULL, take_devices, NULL);
+}
+
+const struct inventory_memory_device *inventory_find_memory(const struct inventory *inventory,
+                                                            const char *id)
+{
+    const struct inventory_memory *memory = &inventory->memory;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        if (strcmp(memory->devices[i].id, id) == 0 && *id != '\0')
+            return &memory->devices[i];
+    }
+    return NULL;
+}
+
+static bool is_elastic(const struct inventory_memory_device *device)
+{
+    return strcmp(device->kind, "virtio-mem") == 0;
+}
+
+/* Bytes of the blocks in a device's range: of those there, and of those online. */
+static void count_blocks(const struct inventory_guest *guest,
+                         const struct inventory_memory_device *device, uint64_t *ret_there,
+                         uint64_t *ret_online)
+{
+    uint64_t first = device->addr / guest->block_bytes;
+    uint64_t end = (device->addr + device->reserved_bytes) / guest->block_bytes;
+    size_t i;
+
+    *ret_there = *ret_online = 0;
+    for (i = 0; i < guest->block_count; i++) {
+        if (guest->blocks[i].index < first || guest->blocks[i].index >= end)
+            continue;
+        *ret_there += guest->block_bytes;
+        *ret_online += guest->blocks[i].online ? guest->block_bytes : 0;
+    }
+}
+
+bool inventory_device_online(const struct inventory *inventory,
+                             const struct inventory_memory_device *device, uint64_t *ret_bytes)
+{
+    const struct inventory_guest *guest = &inventory->guest;
+    uint64_t there, online;
+    bool all;
+
+    if (!is_elastic(device))
+        return inventory_bytes_online(inventory, device->addr, device->bytes, ret_bytes);
+    if (!guest->blocks_known || guest->block_bytes == 0)
+        return false;
+    count_blocks(guest, device, &there, &online);
+    all = online == there && there >= device->bytes;
+    *ret_bytes = all ? device->bytes : online;
+    return all || there == device->bytes || online == 0;
+}
+
+bool inventory_memory_online(const struct inventory *inventory, uint64_t *ret_bytes)
+{
+    const struct inventory_memory *memory = &inventory->memory;
+    uint64_t there, in_blocks, online;
+    size_t i;
+
+    if (!inventory_bytes_online(inventory, 0, UINT64_MAX, ret_bytes))
+        return false;
+    for (i = 0; i < memory->device_count; i++) {
+        if (!is_elastic(&memory->devices[i]))
+            continue;
+        if (!inventory_device_online(inventory, &memory->devices[i], &online))
+            return false;
+        count_blocks(&inventory->guest, &memory->devices[i], &there, &in_blocks);
+        *ret_bytes = *ret_bytes - in_blocks + online;
+    }
+    return true;
 }

@@ -17,10 +17,15 @@ void inventory_cpus_ask(const struct inventory_question *question);
 void inventory_memory_ask(const struct inventory_question *question);
 void inventory_zones_ask(struct inventory_question *question);
 void inventory_disks_ask(const struct inventory_question *question);
+void inventory_pci_ask(const struct inventory_question *question);
+void inventory_objects_ask(const struct inventory_question *question);
+void inventory_balloon_ask(const struct inventory_question *question);
+void inventory_kernel_ask(const struct inventory_question *question);
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm);
 
 /* Once all is known: what can be said only then. */
 void inventory_cpus_finish(struct inventory *inventory);
 void inventory_disks_finish(struct inventory *inventory);
+void inventory_objects_finish(struct inventory *inventory);
 
 #endif

@@ -118,12 +118,13 @@ bool inventory_can_give_back(const struct inventory *inventory, size_t device, b
                              char *reason, size_t size)
 {
     const struct inventory_memory *memory = &inventory->memory;
+    bool elastic = strcmp(memory->devices[device].kind, "virtio-mem") == 0;
     const struct inventory_zone *zone;
     uint64_t online = 0;
     size_t known = 0, i;
 
     *ret_can = memory->devices[device].hotpluggable;
-    (void)snprintf(reason, size, "QEMU can't unplug it");
+    (void)snprintf(reason, size, "%s", elastic ? "it is resized instead" : "QEMU can't unplug it");
     if (!*ret_can)
         return true;
     for (i = 0; i < memory->zone_count; i++) {

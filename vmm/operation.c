@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/size.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "vmm/operation_kind.h"
@@ -26,6 +27,14 @@ static const struct operation_kind *const kinds[] = {
     [OPERATION_CPU_REMOVE] = &cpu_remove_kind,
     [OPERATION_DIMM_REMOVE] = &dimm_remove_kind,
     [OPERATION_DISK_REMOVE] = &disk_remove_kind,
+    [OPERATION_VIRTIO_MEM_ADD] = &virtio_mem_add_kind,
+    [OPERATION_VIRTIO_MEM_RESIZE] = &virtio_mem_resize_kind,
+    [OPERATION_BACKEND_REMOVE] = &backend_remove_kind,
+    [OPERATION_NODE_REMOVE] = &node_remove_kind,
+    [OPERATION_DISK_RESIZE] = &disk_resize_kind,
+    [OPERATION_DISK_THROTTLE] = &disk_throttle_kind,
+    [OPERATION_CDROM_INSERT] = &cdrom_insert_kind,
+    [OPERATION_CDROM_EJECT] = &cdrom_eject_kind,
 };
 
 _Static_assert(COUNT_OF(kinds) == OPERATION_TYPES_, "every type has its kind");
@@ -58,8 +67,9 @@ void operation_stop_waiting(struct operation *operation)
 /* A request that stands is kept in the record until somebody has seen its end. */
 static void update_record(struct operation *operation, enum verdict verdict)
 {
-    bool stands = verdict == VERDICT_PENDING || (verdict == VERDICT_INTERRUPTED &&
-                                                 operation->state == OPERATION_AWAITING_GUEST);
+    bool stands = (verdict == VERDICT_PENDING && !operation->hesitated) ||
+                  (verdict == VERDICT_INTERRUPTED &&
+                   operation->state == OPERATION_AWAITING_GUEST);
 
     if (operation->state == OPERATION_NEW || operation->request.dry_run ||
         operation->taking_back != NULL) /* which keeps its own */
@@ -112,11 +122,11 @@ void operation_leave_all(struct operation *operation, bool under_way)
     }
 }
 
-/* The device stands, and that is what is left of a failure; of a removal it is none. */
+/* A device that was made stands, and that is what is left of a failure. */
 void operation_finish_standing(struct operation *operation, enum verdict verdict,
                                const struct error *error)
 {
-    if (!operation->kind->removes)
+    if (operation->kind->top == VERDICT_ONLINE)
         operation_add_left(operation, operation->result.id);
     operation_finish(operation, verdict, error);
 }
@@ -152,13 +162,18 @@ static enum rung awaited_rung(const struct operation *operation)
 void operation_finish_pending(struct operation *operation, const struct error *error)
 {
     const char *awaited = operation_rung_name(&operation->result, awaited_rung(operation));
+    char size[SIZE_TEXT_MAX], reached[SIZE_TEXT_MAX + 16] = "";
     struct error timeout = ERROR_INIT;
+    uint64_t bytes;
 
-    if (operation->kind->removes)
+    if (operation->kind->top != VERDICT_ONLINE)
         awaited = verdict_name(operation->kind->top);
     operation->result.awaiting = awaited;
-    (void)error_set(&timeout, ERROR_TIMEOUT, "", "%s was not %s within %.3g s, and the request "
-                    "stands", operation->result.id, awaited, operation->request.timeout_ms / 1e3);
+    if (field_u64(operation->result.details, "reached_bytes", &bytes))
+        (void)snprintf(reached, sizeof(reached), " (it has %s)", size_format(bytes, size));
+    (void)error_set(&timeout, ERROR_TIMEOUT, "", "%s was not %s within %.3g s%s, and the request "
+                    "stands", operation->result.id, awaited, operation->request.timeout_ms / 1e3,
+                    reached);
     if (!operation->unrecorded)
         error_advise(&timeout, "take it up again with vmplug wait %s, or give it more time with "
                                "--timeout", operation->result.id);
@@ -166,8 +181,6 @@ void operation_finish_pending(struct operation *operation, const struct error *e
 }
 
 /* ---- sending ---- */
-
-static void send_step(struct operation *operation);
 
 /* A removal that was asked for before: of a PCI device QEMU says so, of one that has gone since it
  * knows nothing. */
@@ -213,11 +226,13 @@ static void on_step(void *user, const struct reply *reply)
         await_guest(operation);
     else if (operation->interrupted)
         operation_roll_back(operation, &operation->result.error);
+    else if (operation->steps[operation->steps_done].is_due != NULL)
+        operation_await_step(operation);
     else
-        send_step(operation);
+        operation_send_step(operation);
 }
 
-static void send_step(struct operation *operation)
+void operation_send_step(struct operation *operation)
 {
     struct operation_step *step = &operation->steps[operation->steps_done];
     struct error error = ERROR_INIT;
@@ -229,6 +244,7 @@ static void send_step(struct operation *operation)
         .user = operation,
     };
 
+    operation->state = OPERATION_SENT;
     operation->asked_peer = PEER_QMP;
     operation->asked = vm_submit(operation->vm, PEER_QMP, &request, &error);
     if (operation->asked < 0) {
@@ -302,12 +318,11 @@ static void begin(struct operation *operation)
         await_guest(operation);
         return;
     }
-    operation->state = OPERATION_SENT;
     if (operation->kind->removes)
         operation_record(operation); /* beforehand: we may be killed at any moment */
-    else
+    else if (operation->kind->top == VERDICT_ONLINE)
         record_drop(vm_record(operation->vm), operation->result.id); /* of an earlier bearer */
-    send_step(operation);
+    operation_send_step(operation);
 }
 
 static void on_inventory(void *user, struct inventory *inventory, const struct error *failure)
@@ -370,6 +385,8 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     operation->result.type = request->type;
     operation->result.operation = operation->kind->name;
     operation->result.top = operation->kind->top;
+    if (request->note != NULL)
+        operation_detail(operation, "note", json_string(request->note));
     operation->ask_again_ms = CLOCK_NEVER_MS;
     operation->started_ms = clock_now_ms();
     operation->deadline_ms = operation->started_ms + request->timeout_ms;

@@ -28,13 +28,22 @@ enum operation_type {
     OPERATION_CPU_REMOVE,
     OPERATION_DIMM_REMOVE,
     OPERATION_DISK_REMOVE,
+    OPERATION_VIRTIO_MEM_ADD,
+    OPERATION_VIRTIO_MEM_RESIZE,
+    OPERATION_BACKEND_REMOVE, /* a memory backend or a block node that nobody uses */
+    OPERATION_NODE_REMOVE,
+    OPERATION_DISK_RESIZE,
+    OPERATION_DISK_THROTTLE,
+    OPERATION_CDROM_INSERT,
+    OPERATION_CDROM_EJECT,
     OPERATION_TYPES_ /* how many there are */
 };
 
 enum backend_type { BACKEND_RAM, BACKEND_MEMFD, BACKEND_FILE };
 
+/* A DIMM or a virtio-mem. */
 struct operation_dimm {
-    uint64_t bytes;
+    uint64_t bytes; /* of a virtio-mem that is resized: its new size */
     bool node_set;
     unsigned node;
     enum backend_type backend;
@@ -43,6 +52,7 @@ struct operation_dimm {
     bool movable; /* online it so that it can be taken back */
 };
 
+/* A medium has a file and a format. */
 struct operation_disk {
     const char *file;
     const char *format; /* NULL: found by name and content; see vmm/image.h */
@@ -53,13 +63,21 @@ struct operation_disk {
     bool read_only;
 };
 
+/* In a second, all in all; 0: as much as it can. What is not set stays as it is. */
+struct operation_limits {
+    bool iops_set, bps_set;
+    uint64_t iops, bps;
+};
+
 /* What to do. Strings are borrowed until the operation has ended. */
 struct operation_request {
     enum operation_type type;
     const char *id; /* of what is added, NULL: the next free vmplug-… id; or of what is taken back
                        or changed, for a vCPU also its slot's number */
+    const char *note; /* for the result's details, or NULL */
     bool force;     /* do what is blocked as dangerous */
-    unsigned nth;   /* with dry_run: as if so many others had been added before */
+    unsigned nth;   /* with dry_run: as if so many others had been added before, */
+    uint64_t nth_bytes; /* of memory so much in all */
     bool dry_run;   /* plan only: the result's details tell what would be sent */
     bool resume;    /* what was asked before is taken up again: `id` stands or is on its way out */
     bool wait_set;  /* else: as far as this VM can prove */
@@ -67,6 +85,8 @@ struct operation_request {
     double timeout_ms;
     struct operation_dimm dimm;
     struct operation_disk disk;
+    uint64_t bytes; /* that a disk is to have */
+    struct operation_limits limits;
 };
 
 struct operation_stage {

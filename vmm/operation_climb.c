@@ -178,6 +178,12 @@ void operation_ask_agent(struct operation *operation, const char *command, json_
     ask(operation, PEER_AGENT, command, arguments, answer);
 }
 
+void operation_ask_qmp(struct operation *operation, const char *command, json_t *arguments,
+                       operation_answer_fn *answer)
+{
+    ask(operation, PEER_QMP, command, arguments, answer);
+}
+
 /* ---- what goes after the device ---- */
 
 static void on_listed(struct operation *operation, const json_t *value, const struct error *error)
@@ -305,7 +311,7 @@ static void look_into_guest(struct operation *operation)
     bool blind = operation->blind.code != ERROR_NONE || operation->kind->look_inside == NULL;
 
     operation->result.guest_unseen = blind;
-    if (blind && !operation->kind->guest_decides)
+    if (blind && !operation_guest_decides(operation))
         operation_confirmed(operation);
     else if (blind)
         operation_finish_pending(operation, &operation->blind);
@@ -371,6 +377,10 @@ void operation_on_timer(void *user)
 
     if (operation->state == OPERATION_SENT)
         return; /* the step's reply goes on from here */
+    if (operation->state == OPERATION_AWAITING_STEP) {
+        operation_await_step(operation);
+        return;
+    }
     if (operation->interrupted) {
         if (operation->state == OPERATION_AWAITING_GUEST) {
             leave_what_stands(operation);
@@ -436,7 +446,11 @@ void operation_on_event(void *user, const struct qmp_event *event)
         operation_finish_failed(operation, qmp_client_failure(vm_qmp(operation->vm)));
         return;
     }
-    if (operation->state != OPERATION_AWAITING_GUEST || !is_hint(event->name))
+    if (!is_hint(event->name))
+        return;
+    if (operation->state == OPERATION_AWAITING_STEP && operation->asked == 0)
+        operation_await_step(operation);
+    if (operation->state != OPERATION_AWAITING_GUEST)
         return;
     if (strcmp(event->name, "RESET") == 0 && operation->kind->removes) {
         operation->heard = false; /* whatever the guest knew and said, it has forgotten */
@@ -486,9 +500,9 @@ void operation_cannot_look(struct operation *operation, const char *missing, con
 {
     (void)error_set(&operation->blind, ERROR_TIMEOUT, "look into the guest by another way", "%s",
                     why);
-    if (operation->kind->guest_decides)
+    if (operation_guest_decides(operation))
         operation->result.missing = missing;
-    if (operation->kind->guest_decides &&
+    if (operation_guest_decides(operation) &&
         (!operation->request.wait_set || operation->request.wait != RUNG_ONLINE))
         operation->goal =
             operation_expects_ost(operation) ? RUNG_ACKNOWLEDGED : RUNG_REALIZED;

@@ -56,6 +56,23 @@ static void on_written(struct operation *operation, const json_t *value,
                             json_pack("{s:I}", "handle", operation->file.handle), on_flushed);
 }
 
+static void read_on(struct operation *operation)
+{
+    operation_ask_agent(operation, "guest-file-read",
+                        json_pack("{s:I, s:i}", "handle", operation->file.handle, "count",
+                                  OPERATION_FILE_MAX),
+                        on_read);
+}
+
+static void on_sought(struct operation *operation, const json_t *value, const struct error *error)
+{
+    (void)value;
+    if (error != NULL)
+        close_file(operation, error);
+    else
+        read_on(operation);
+}
+
 static void on_opened(struct operation *operation, const json_t *value, const struct error *error)
 {
     struct operation_file *file = &operation->file;
@@ -72,17 +89,20 @@ static void on_opened(struct operation *operation, const json_t *value, const st
                             json_pack("{s:I, s:s}", "handle", file->handle, "buf-b64",
                                       file->text_base64),
                             on_written);
+    else if (file->offset > 0)
+        operation_ask_agent(operation, "guest-file-seek",
+                            json_pack("{s:I, s:I, s:s}", "handle", file->handle, "offset",
+                                      (json_int_t)file->offset, "whence", "set"),
+                            on_sought);
     else
-        operation_ask_agent(operation, "guest-file-read",
-                            json_pack("{s:I, s:i}", "handle", file->handle, "count",
-                                      OPERATION_FILE_MAX),
-                            on_read);
+        read_on(operation);
 }
 
 static void begin(struct operation *operation, const char *path, const char *text_base64,
-                  operation_file_fn *done)
+                  uint64_t offset, operation_file_fn *done)
 {
-    operation->file = (struct operation_file){.text_base64 = text_base64, .done = done};
+    operation->file = (struct operation_file){
+        .text_base64 = text_base64, .offset = offset, .done = done};
     operation_ask_agent(operation, "guest-file-open",
                         json_pack("{s:s, s:s}", "path", path, "mode",
                                   text_base64 != NULL ? "w" : "r"),
@@ -91,13 +111,19 @@ static void begin(struct operation *operation, const char *path, const char *tex
 
 void operation_read_file(struct operation *operation, const char *path, operation_file_fn *done)
 {
-    begin(operation, path, NULL, done);
+    begin(operation, path, NULL, 0, done);
+}
+
+void operation_read_file_at(struct operation *operation, const char *path, uint64_t offset,
+                            operation_file_fn *done)
+{
+    begin(operation, path, NULL, offset, done);
 }
 
 void operation_write_file(struct operation *operation, const char *path, const char *text_base64,
                           operation_file_fn *done)
 {
-    begin(operation, path, text_base64, done);
+    begin(operation, path, text_base64, 0, done);
 }
 
 static bool has_all(const struct operation *operation, const char *const *commands)

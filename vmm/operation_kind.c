@@ -16,6 +16,13 @@ bool operation_expects_ost(const struct operation *operation)
     return operation->kind->has_ost && operation->before->has_ost;
 }
 
+bool operation_guest_decides(const struct operation *operation)
+{
+    const struct operation_kind *kind = operation->kind;
+
+    return kind->guest_decides && (kind->needs_guest == NULL || kind->needs_guest(operation));
+}
+
 /* Which of the agent's commands is not there or not allowed, NULL when all are. */
 static const char *lacking_command(const struct operation *operation)
 {
@@ -66,7 +73,7 @@ int operation_set_goal(struct operation *operation, struct error *error)
     if (wanted != RUNG_ONLINE || operation->kind->look_inside == NULL ||
         check_agent(operation, &lacking) == 0)
         return 0;
-    if (!operation->kind->guest_decides) {
+    if (!operation_guest_decides(operation)) {
         operation->result.missing = NULL;
         operation->blind = lacking;
         return 0;

@@ -12,6 +12,8 @@
 #define OPERATION_STEPS_MAX 6
 #define OPERATION_ASK_AGAIN_MS 2000 /* between two requests of a guest that may have forgotten */
 
+struct operation;
+
 /* One QMP command, and the one that takes it back (NULL: nothing to take back). */
 struct operation_step {
     const char *command;
@@ -19,6 +21,10 @@ struct operation_step {
     const char *undo_command;
     json_t *undo_arguments;
     char makes[OPERATION_ID_MAX]; /* what stands when undoing fails */
+
+    /* The guest has a say in when it can be taken: whether an answer to the kind's realized_query
+     * shows that it can. NULL: at once. */
+    bool (*is_due)(const struct operation *operation, const json_t *answer);
 };
 
 /* What must go after the device has gone: a memory backend or a block node. `list` is the question
@@ -34,14 +40,13 @@ struct operation_cleanup {
 
 #define OPERATION_CLEANUPS_MAX 2
 
-struct operation;
-
 struct operation_kind {
     const char *name;
     enum verdict top; /* the word for the highest rung: VERDICT_ONLINE, _REMOVED or _DONE */
     bool removes;
     bool guest_decides; /* the highest rung needs the guest's own word; else QEMU's inventory is
                            enough, and the guest is only looked into where there is an agent */
+    bool (*needs_guest)(const struct operation *operation); /* narrows guest_decides; may be NULL */
     unsigned parts;  /* enum inventory_part: what plan() reads */
     bool has_ost;    /* the guest answers by _OST where the machine relays it */
     enum ledger_slot_type ost_type;
@@ -74,7 +79,8 @@ struct operation_kind {
      * of the operation_…() below. NULL: the guest has nothing to say. */
     void (*look_inside)(struct operation *operation);
 
-    const char *refusal_fix; /* what to do when the guest refuses */
+    const char *refusal_fix; /* what to do when the guest refuses, or lets no step be taken */
+    const char *hesitation;  /* what the guest did when a step never became due */
 
     /* Adds advice to QEMU's refusal, where there is any. */
     void (*advise)(struct error *error);
@@ -83,12 +89,13 @@ struct operation_kind {
 enum operation_state {
     OPERATION_NEW,
     OPERATION_SENT, /* prepared, and a step is on its way */
+    OPERATION_AWAITING_STEP, /* the next one is not due yet */
     OPERATION_AWAITING_GUEST,
     OPERATION_ROLLING_BACK,
     OPERATION_ENDED
 };
 
-#define OPERATION_FILE_MAX 256
+#define OPERATION_FILE_MAX 2048
 
 /* error is NULL, or why it could not be read or written; what was read is in operation->file. */
 typedef void operation_file_fn(struct operation *operation, const struct error *error);
@@ -97,6 +104,7 @@ typedef void operation_file_fn(struct operation *operation, const struct error *
 struct operation_file {
     int64_t handle;
     const char *text_base64; /* to be written; NULL: to be read */
+    uint64_t offset;
     unsigned char bytes[OPERATION_FILE_MAX];
     size_t size;
     struct error failure;
@@ -136,6 +144,7 @@ struct operation {
     bool unrecorded;     /* the record does not have this request */
     bool all_is_news;    /* also what the guest said before now counts as its answer */
     bool late;           /* undoing a step that QEMU had not answered in time */
+    bool hesitated;      /* undoing because the guest let the next step not be taken in time */
     bool last_look;      /* the deadline has come */
     bool busy_before;    /* with an earlier request to eject it, whose answer comes first */
     bool heard;          /* the guest said that it is at work on it (_OST "in progress") */
@@ -149,11 +158,12 @@ struct operation {
 
     /* The kind's own. */
     unsigned vcpus_count;
-    uint64_t addr, bytes; /* of a DIMM */
+    uint64_t addr, bytes; /* the range of a memory device; the bytes also of a disk */
+    bool size_reached;    /* of a virtio-mem: as large as it shall be */
     unsigned lun;
     char serial[INVENTORY_SERIAL_MAX];
-    char path[INVENTORY_PATH_MAX];       /* QOM, of what is to go */
-    char guest_name[64];                 /* of a disk that is to go, "" when unknown */
+    char path[INVENTORY_PATH_MAX];       /* QOM, of a vCPU or of what is to go or to change */
+    char guest_name[64];                 /* of a disk that is to, "" when unknown */
     unsigned failures;                   /* of putting it online, in a row */
     double first_failure_ms;
     bool looked_again;
@@ -161,17 +171,25 @@ struct operation {
     size_t candidate_count;
     size_t candidate;
     struct operation_file file;
-    uint64_t block; /* of a DIMM that is put online block by block */
+    uint64_t block; /* that is put online as movable memory; then, whose zone is looked at */
+    char node[32];            /* of the medium */
+    unsigned matches, match;  /* guest drives that have its contents, and the last of them */
+    struct qapi_limits limits;
 };
 
-/* Asks; the answer comes to `answer` with ERROR_REJECTED at the worst. Other failures of the
- * agent are the engine's business. arguments are taken over. */
+/* Asks; the answer comes to `answer` with ERROR_REJECTED at the worst. Other failures are the
+ * engine's business. arguments are taken over. */
+void operation_ask_qmp(struct operation *operation, const char *command, json_t *arguments,
+                        operation_answer_fn *answer);
 void operation_ask_agent(struct operation *operation, const char *command, json_t *arguments,
                          operation_answer_fn *answer);
 
-/* A small file of the guest, read or written through its agent (operation_file.c). The first
- * OPERATION_FILE_MAX bytes are read; text is given as base64, and borrowed until done. */
+/* A small file of the guest, read or written through its agent (operation_file.c). At most
+ * OPERATION_FILE_MAX bytes are read, from the offset on (which takes guest-file-seek) or the
+ * beginning; text is given as base64, and borrowed until done. */
 void operation_read_file(struct operation *operation, const char *path, operation_file_fn *done);
+void operation_read_file_at(struct operation *operation, const char *path, uint64_t offset,
+                            operation_file_fn *done);
 void operation_write_file(struct operation *operation, const char *path, const char *text_base64,
                           operation_file_fn *done);
 bool operation_can_read_files(const struct operation *operation);
@@ -192,6 +210,9 @@ void operation_online_failed(struct operation *operation, const struct error *er
 
 /* The guest will answer by _OST: the kind has one, and this machine relays it. */
 bool operation_expects_ost(const struct operation *operation);
+
+/* The highest rung needs the guest's own word. */
+bool operation_guest_decides(const struct operation *operation);
 
 /* How high this VM can prove, why no higher (result.missing), and so the goal. Returns 0, or -1
  * with ERROR_BLOCKED saying what is lacking when more was asked for. */
@@ -231,6 +252,13 @@ void operation_finish_standing(struct operation *operation, enum verdict verdict
 void operation_finish_failed(struct operation *operation, const struct error *error);
 void operation_finish_pending(struct operation *operation, const struct error *error);
 
+/* Sends the next step. */
+void operation_send_step(struct operation *operation);
+
+/* Waits until the next step is due (operation_await.c), and sends it; or undoes what was done when
+ * that is not before the deadline. The timer leads back to it. */
+void operation_await_step(struct operation *operation);
+
 /* Undoes the steps that were taken (operation_undo.c): after QEMU's refusal or an interruption, and
  * when QEMU had not answered the last of them in time. */
 void operation_roll_back(struct operation *operation, const struct error *error);
@@ -267,5 +295,13 @@ extern const struct operation_kind disk_add_kind;
 extern const struct operation_kind cpu_remove_kind;
 extern const struct operation_kind dimm_remove_kind;
 extern const struct operation_kind disk_remove_kind;
+extern const struct operation_kind virtio_mem_add_kind;
+extern const struct operation_kind virtio_mem_resize_kind;
+extern const struct operation_kind backend_remove_kind;
+extern const struct operation_kind node_remove_kind;
+extern const struct operation_kind disk_resize_kind;
+extern const struct operation_kind disk_throttle_kind;
+extern const struct operation_kind cdrom_insert_kind;
+extern const struct operation_kind cdrom_eject_kind;
 
 #endif

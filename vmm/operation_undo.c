@@ -28,13 +28,18 @@ static void on_undone(void *user, const struct reply *reply)
     undo_next(operation);
 }
 
-static enum verdict verdict_of_undone(const struct operation *operation)
+static enum verdict verdict_of_undone(struct operation *operation)
 {
     if (operation->interrupted)
         return VERDICT_INTERRUPTED;
+    if (operation->hesitated)
+        return VERDICT_PENDING;
     if (!operation->late)
         return VERDICT_REJECTED;
-    return operation->result.left_count > 0 ? VERDICT_PENDING : VERDICT_ERROR;
+    if (operation->result.left_count == 0)
+        return VERDICT_ERROR;
+    operation->result.awaiting = rung_name(RUNG_ACCEPTED);
+    return VERDICT_PENDING;
 }
 
 static void undo_next(struct operation *operation)
@@ -82,7 +87,6 @@ void operation_roll_back_late(struct operation *operation, const struct error *e
         return;
     }
     operation->late = true;
-    operation->result.awaiting = rung_name(RUNG_ACCEPTED);
     operation->steps_done++;
     operation_roll_back(operation, error);
 }

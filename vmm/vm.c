@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "qmp/field.h"
 
 TAILQ_HEAD(vm_timer_list, vm_timer);
 
@@ -19,12 +20,17 @@ struct vm {
     struct record *record; /* made when it is first asked for */
 };
 
+/* A port that the guest closes may be the agent's, which has ended then without a word on its
+ * socket. Which port is which is not told; being asked twice does an agent no harm. */
 static void take_event(void *user, const struct qmp_event *event)
 {
     struct vm *vm = user;
 
     if (event != NULL && strcmp(event->name, "ACPI_DEVICE_OST") == 0)
         (void)ledger_take_event(&vm->ledger, event->data, event->monotonic_ms);
+    else if (event != NULL && strcmp(event->name, "VSERPORT_CHANGE") == 0 && vm->agent != NULL &&
+             !field_bool(event->data, "open", true))
+        agent_ask_again(vm->agent);
 }
 
 static int no_fd(const struct pump *pump)
@@ -93,6 +99,7 @@ struct vm *vm_new(const struct vm_options *options, struct error *error)
     vm->timer_pump.ops = &timer_pump_ops;
     vm->qmp = qmp_client_new(&qmp_options, error);
     if (vm->qmp == NULL) {
+        free(vm->runtime_dir);
         free(vm);
         return NULL;
     }

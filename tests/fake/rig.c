@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "qmp/blocking.h"
+#include "qmp/field.h"
 
 #define PATIENCE_MS 60000
 #define RECORD "run" /* in fake_dir() */
@@ -146,6 +147,7 @@ static void keep(struct rig *rig, const struct operation_result *result)
         rig->verdicts[rig->results] = result->verdict;
         (void)snprintf(rig->ids[rig->results], sizeof(rig->ids[0]), "%s", result->id);
     }
+    (void)snprintf(rig->note, sizeof(rig->note), "%s", field_string(result->details, "note", ""));
     rig->results++;
 }
 

@@ -23,6 +23,7 @@ struct rig {
     unsigned results;
     enum verdict verdicts[RIG_RESULTS_MAX]; /* of a batch's operations */
     char ids[RIG_RESULTS_MAX][64];
+    char note[160]; /* of the last one */
     struct batch_result batch_result;
     unsigned stages; /* how often a stage was told */
     unsigned bad_stages; /* told twice, or below one that was told before */
@@ -31,6 +32,7 @@ struct rig {
 
 /* Connects a vm to sim, which is taken over. Without an agent its socket is not even given. */
 void rig_open(struct rig *rig, struct sim *sim, bool with_agent);
+
 void rig_close(struct rig *rig);
 
 /* The same with an agent and a record of what stands, empty at first; rig_close() removes it. */

@@ -214,6 +214,7 @@ static void take(struct sim *sim, enum sim_side side, json_t *message)
         server_send_json(side == SIM_QMP ? &sim->qmp : &sim->agent, reply);
     if (sim->qmp.wake_ms == CLOCK_NEVER_MS)
         tell_more(sim);
+    sim_virtio_mem_work(sim);
 }
 
 static void greet(void *user)
@@ -298,10 +299,12 @@ struct sim *sim_new(void)
         .eject = {{3, 0x84}, {3, 0}},
         .eject_count = 2,
         .tells_serials = true,
-        .block_bytes = 128 * SIM_MIB};
+        .block_bytes = 128 * SIM_MIB,
+        .files = sim_texts_new()};
     for (i = 0; i < 2; i++) {
         sim->guest.vcpus[sim->guest.vcpu_count++] = (struct sim_vcpu){i, true};
-        sim->guest.blocks[sim->guest.block_count++] = (struct sim_block){.index = i, .online = true};
+        sim->guest.blocks[sim->guest.block_count++] =
+            (struct sim_block){.index = i, .online = true};
     }
     return sim;
 }
@@ -322,6 +325,7 @@ void sim_end(struct sim *sim)
 {
     sim_die(sim);
     json_decref(sim->objects);
+    json_decref(sim->guest.files);
     json_decref(sim->types);
     json_decref(sim->disabled);
     json_decref(sim->record[SIM_QMP]);
@@ -370,7 +374,8 @@ unsigned sim_changes(const struct sim *sim)
 {
     static const char *const changing[] = {
         "device_add",   "device_del", "object-add",      "object-del",
-        "blockdev-add", "qom-set",    "blockdev-del",
+        "blockdev-add", "qom-set",    "blockdev-del",    "blockdev-open-tray",
+        "block_resize", "block_set_io_throttle",
     };
     unsigned count = 0, i;
 

@@ -18,8 +18,13 @@
 #define SIM_CPUS_MAX 32
 #define SIM_DIMMS_MAX 32
 #define SIM_NODES_MAX 32
+#define SIM_CDROMS_MAX 4
+#define SIM_FILE_MAX 65536
 #define SIM_BLOCKS_MAX 512
+#define SIM_PORTS_MAX 16
+#define SIM_VIRTIO_MEMS_MAX 4
 #define SIM_FAULTS_MAX 16
+#define SIM_FILES_MAX 16
 #define SIM_OST_MAX 4
 #define SIM_MIB (UINT64_C(1) << 20)
 #define SIM_GIB (UINT64_C(1) << 30)
@@ -43,13 +48,38 @@ struct sim_dimm {
     unsigned slot, node;
 };
 
+struct sim_virtio_mem {
+    char id[64], backend[64];
+    uint64_t addr, max_bytes, block_bytes;
+    uint64_t requested_bytes, bytes; /* what QEMU asks for, what the guest has taken */
+    unsigned node;
+};
+
+/* A CD-ROM drive. */
+struct sim_cdrom {
+    char id[64], node[64]; /* node: the medium's, "" without one */
+    bool tray_open;
+    bool locked; /* by the guest */
+};
+
 /* A block node, and the scsi-hd that uses it, if any. */
 struct sim_disk {
     char node[64], file[512], driver[16];
     bool read_only;
+    uint64_t bytes;
+    uint64_t limits[6]; /* of block_set_io_throttle, in the order of its documentation */
     char id[64], bus[64], serial[64]; /* id is "" while no device uses it */
     unsigned scsi_id, lun;
     bool seen; /* by the guest */
+};
+
+/* A PCI port or bridge and the bus behind it. */
+struct sim_port {
+    const char *type;
+    char path[128], bus[64];
+    const char *handler; /* the bus's hotplug-handler: ACPI; "": it takes nothing */
+    bool off;            /* a port with hotplug=off */
+    unsigned devices;
 };
 
 struct sim_vcpu {
@@ -66,9 +96,10 @@ struct sim_block {
 /* The guest's file that its agent has open: a disk's VPD page, or an attribute of a block. */
 struct sim_file {
     int64_t handle; /* 0: none is open */
-    unsigned disk;
+    unsigned char bytes[SIM_FILE_MAX];
+    size_t size, at;
     uint64_t block;
-    char attribute[16]; /* of the block: "state" or "valid_zones"; "": it is a disk's page */
+    char attribute[16]; /* of a memory block: "state" or "valid_zones"; "": another file */
     char written[64];   /* and not flushed yet */
 };
 
@@ -90,13 +121,19 @@ struct sim_guest {
     bool set_does_nothing; /* guest-set-… claims success */
     bool tells_serials;    /* guest-get-disks */
     bool has_vpd;          /* /sys/block/…/device/vpd_pg80 can be read */
+    uint64_t virtio_mem_kept_bytes;    /* what it can't give back of a virtio-mem */
+    uint64_t virtio_mem_offline_bytes; /* with so much offline it takes no more; 0: no limit */
     const char *block_response; /* of guest-set-memory-blocks, NULL: "success" */
     struct sim_vcpu vcpus[SIM_CPUS_MAX];
     unsigned vcpu_count;
     uint64_t block_bytes;
     struct sim_block blocks[SIM_BLOCKS_MAX];
     unsigned block_count;
+    bool opens_trays;    /* that it has locked, when QEMU asks it to */
+    bool has_no_drives;  /* /dev/sr0, for lack of a driver */
     struct sim_file file;
+    json_t *files; /* path -> text, or null: it is not there; beside those above */
+    const char *open_texts[SIM_FILES_MAX]; /* of those that are open */
 };
 
 enum sim_action {
@@ -140,11 +177,19 @@ struct sim {
     struct sim_dimm dimms[SIM_DIMMS_MAX];
     unsigned dimm_count;
     struct sim_ost dimm_ost[SIM_DIMMS_MAX];
-    json_t *objects;   /* id -> object-add's arguments */
+    json_t *objects;   /* id -> object-add's arguments; the machine's own pc.ram goes without */
+    uint64_t balloon_bytes; /* what it leaves; 0: there is none */
+    char numa_backend[64]; /* of a NUMA node: in use without a device */
     struct sim_disk disks[SIM_NODES_MAX];
     unsigned disk_count;
     unsigned scsi_count; /* virtio-scsi-pci "scsi0", "scsi1", … */
     json_t *types;     /* QOM path -> type, of devices that a test makes up */
+    struct sim_virtio_mem virtio_mems[SIM_VIRTIO_MEMS_MAX];
+    unsigned virtio_mem_count;
+    struct sim_port ports[SIM_PORTS_MAX];
+    unsigned port_count;
+    struct sim_cdrom cdroms[SIM_CDROMS_MAX]; /* on another bus */
+    unsigned cdrom_count;
     struct sim_guest guest;
     json_t *disabled;  /* agent commands: name -> true */
 
@@ -178,11 +223,28 @@ void sim_end(struct sim *sim);
 void sim_fault(struct sim *sim, struct sim_fault fault);
 void sim_disable(struct sim *sim, const char *agent_command);
 
-/* Adds a vCPU, a DIMM or a disk that is there from the beginning, and that the guest has online.
- * The vCPU goes into the first slot behind those that are taken. */
+/* Adds a vCPU, a DIMM, a disk or a CD-ROM drive (file: what is in it, or NULL) that is there from
+ * the beginning, and that the guest has online. The vCPU goes into the first slot behind those
+ * that are taken. */
 void sim_put_cpu(struct sim *sim, const char *id);
 void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes);
 void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun);
+void sim_put_cdrom(struct sim *sim, const char *id, const char *file);
+
+/* Adds a virtio-mem that is there from the beginning, still empty. */
+struct sim_virtio_mem *sim_put_virtio_mem(struct sim *sim, const char *id, uint64_t addr,
+                                          uint64_t max_bytes);
+
+/* Adds a PCI port or bridge by its QOM path, with a free bus behind it. */
+struct sim_port *sim_put_port(struct sim *sim, const char *type, const char *path,
+                              const char *bus);
+
+/* Adds a memory backend or a block node that nobody uses. */
+void sim_leave_backend(struct sim *sim, const char *id);
+void sim_leave_node(struct sim *sim, const char *name);
+
+/* How many of the guest's files are open. */
+unsigned sim_files_open(const struct sim *sim);
 
 /* Closes both connections and listens no more. */
 void sim_die(struct sim *sim);
@@ -199,5 +261,8 @@ unsigned sim_changes(const struct sim *sim);
 
 struct sim_dimm *sim_find_dimm(struct sim *sim, const char *id);
 struct sim_disk *sim_find_disk(struct sim *sim, const char *id);
+struct sim_virtio_mem *sim_find_virtio_mem(struct sim *sim, const char *id);
+struct sim_disk *sim_find_node(struct sim *sim, const char *node);
+struct sim_cdrom *sim_find_cdrom(struct sim *sim, const char *id);
 
 #endif

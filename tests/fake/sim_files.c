@@ -20,76 +20,122 @@ static struct sim_block *find_block(struct sim *sim, uint64_t index)
     return NULL;
 }
 
-/* Which file the path names; anything but the two kinds below fails the test. */
-static void read_path(const char *path, struct sim_file *ret)
+/* A page 0x80: 00 80 00 length serial. */
+static bool put_page(struct sim *sim, unsigned disk, struct sim_file *file)
 {
+    const char *serial = disk < sim->disk_count ? sim->disks[disk].serial : "";
+    size_t length = strlen(serial);
+
+    if (!sim->guest.has_vpd || disk >= sim->disk_count)
+        return false;
+    memcpy(file->bytes, (const unsigned char[]){0x00, 0x80, 0x00, (unsigned char)length}, 4);
+    memcpy(file->bytes + 4, serial, length);
+    file->size = 4 + length;
+    return true;
+}
+
+static bool put_medium(struct sim *sim, unsigned drive, struct sim_file *file)
+{
+    const struct sim_disk *node =
+        drive < sim->cdrom_count ? sim_find_node(sim, sim->cdroms[drive].node) : NULL;
+    FILE *medium = node != NULL && !sim->guest.has_no_drives ? fopen(node->file, "re") : NULL;
+
+    if (medium == NULL)
+        return false;
+    file->size = fread(file->bytes, 1, SIM_FILE_MAX, medium);
+    fclose(medium);
+    return true;
+}
+
+/* Zones as Linux lists them: of a block that is online the one that it is in, else those that it
+ * may go to, the preferred first. */
+static bool put_block(struct sim *sim, struct sim_file *file)
+{
+    const struct sim_block *block = find_block(sim, file->block);
+
+    if (block == NULL)
+        return false;
+    file->size = (size_t)snprintf((char *)file->bytes, SIM_FILE_MAX, "%s\n",
+                                  !block->online   ? "Normal Movable"
+                                  : block->movable ? "Movable"
+                                                   : "Normal");
+    return true;
+}
+
+static bool ends_here(const char *path, int used)
+{
+    return used > 0 && path[used] == '\0';
+}
+
+/* Whether the guest has the file that the path names. Anything but these kinds fails the test. */
+static bool put_file(struct sim *sim, const char *path, struct sim_file *file)
+{
+    unsigned drive;
     char letter;
     int used = 0;
 
-    *ret = (struct sim_file){.handle = HANDLE};
-    if (sscanf(path, "/sys/block/sd%c/device/vpd_pg80%n", &letter, &used) == 1 && used > 0 &&
-        path[used] == '\0') {
-        ret->disk = (unsigned)(letter - 'a');
-        return;
+    if (sscanf(path, "/sys/block/sd%c/device/vpd_pg80%n", &letter, &used) == 1 &&
+        ends_here(path, used))
+        return put_page(sim, (unsigned)(letter - 'a'), file);
+    used = 0;
+    if (sscanf(path, "/sys/block/sd%c/size%n", &letter, &used) == 1 && ends_here(path, used) &&
+        (unsigned)(letter - 'a') < sim->disk_count) {
+        file->size = (size_t)snprintf((char *)file->bytes, SIM_FILE_MAX, "%llu\n",
+                                      (unsigned long long)sim->disks[letter - 'a'].bytes / 512);
+        return true;
     }
-    if (sscanf(path, "/sys/devices/system/memory/memory%" SCNu64 "/%15s", &ret->block,
-               ret->attribute) != 2 ||
-        (strcmp(ret->attribute, "state") != 0 && strcmp(ret->attribute, "valid_zones") != 0))
-        fake_fail("vmplug opens %s in the guest", path);
+    if (sscanf(path, "/dev/sr%u%n", &drive, &used) == 1 && ends_here(path, used))
+        return put_medium(sim, drive, file);
+    if (sscanf(path, "/sys/devices/system/memory/memory%" SCNu64 "/%15s", &file->block,
+               file->attribute) == 2 &&
+        (strcmp(file->attribute, "state") == 0 || strcmp(file->attribute, "valid_zones") == 0))
+        return put_block(sim, file);
+    fake_fail("vmplug opens %s in the guest", path);
 }
 
 static json_t *open_file(struct sim *sim, const json_t *arguments)
 {
     const char *path = json_string_value(json_object_get(arguments, "path"));
     const char *mode = json_string_value(json_object_get(arguments, "mode"));
-    struct sim_file file;
-    bool exists;
+    struct sim_file *file = &sim->guest.file;
 
     sim_check_arguments("guest-file-open", arguments, "path mode");
-    read_path(path, &file);
-    exists = file.attribute[0] != '\0' ? find_block(sim, file.block) != NULL
-                                       : sim->guest.has_vpd && file.disk < sim->disk_count;
-    if (!exists)
+    if (file->handle != 0)
+        fake_fail("vmplug left a file open in the guest");
+    *file = (struct sim_file){0};
+    if (!put_file(sim, path, file))
         return sim_error("GenericError", "failed to open file '%s' (mode: '%s'): No such file or "
                          "directory", path, mode);
-    if ((strcmp(mode, "w") == 0) != (strcmp(file.attribute, "state") == 0))
+    if ((strcmp(mode, "w") == 0) != (strcmp(file->attribute, "state") == 0))
         fake_fail("vmplug opens %s with mode %s", path, mode);
-    if (sim->guest.file.handle != 0)
-        fake_fail("vmplug left a file open in the guest");
-    sim->guest.file = file;
+    file->handle = HANDLE;
     return sim_return(json_integer(HANDLE));
 }
 
-/* Page 0x80: 00 80 00 length serial. Zones as Linux lists them: of a block that is online the one
- * that it is in, else those that it may go to, the preferred first. */
-static size_t content(struct sim *sim, unsigned char *bytes, size_t size)
+static json_t *seek_file(struct sim *sim, const json_t *arguments)
 {
-    const struct sim_file *file = &sim->guest.file;
-    const struct sim_block *block = find_block(sim, file->block);
-    const char *serial;
+    struct sim_file *file = &sim->guest.file;
 
-    if (file->attribute[0] != '\0') {
-        (void)snprintf((char *)bytes, size, "%s\n",
-                       block == NULL || !block->online ? "Normal Movable"
-                       : block->movable                ? "Movable"
-                                                       : "Normal");
-        return strlen((char *)bytes);
-    }
-    serial = sim->disks[file->disk].serial;
-    bytes[1] = 0x80;
-    bytes[3] = (unsigned char)strlen(serial);
-    memcpy(bytes + 4, serial, strlen(serial));
-    return 4 + strlen(serial);
+    sim_check_arguments("guest-file-seek", arguments, "handle offset whence");
+    file->at = (size_t)json_integer_value(json_object_get(arguments, "offset"));
+    return sim_return(json_pack("{s:I, s:b}", "position", (json_int_t)file->at, "eof", 0));
 }
 
-static json_t *read_file(struct sim *sim)
+static json_t *read_file(struct sim *sim, const json_t *arguments)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned char bytes[256] = {0};
-    size_t size = content(sim, bytes, sizeof(bytes) - 3), i;
-    char text[512], *at = text;
+    struct sim_file *file = &sim->guest.file;
+    size_t count = (size_t)json_integer_value(json_object_get(arguments, "count"));
+    size_t left = file->at < file->size ? file->size - file->at : 0;
+    size_t size = count < left ? count : left, i;
+    unsigned char bytes[4096 + 2] = {0};
+    char text[8192], *at = text;
     unsigned bits;
 
+    if (size > 4096)
+        fake_fail("vmplug reads a lot at once");
+    memcpy(bytes, file->bytes + file->at, size);
+    file->at += size;
     for (i = 0; i < size; i += 3) {
         bits = (unsigned)(bytes[i] << 16 | bytes[i + 1] << 8 | bytes[i + 2]);
         *at++ = digits[bits >> 18];
@@ -99,7 +145,7 @@ static json_t *read_file(struct sim *sim)
     }
     *at = '\0';
     return sim_return(json_pack("{s:I, s:s, s:b}", "count", (json_int_t)size, "buf-b64", text,
-                                "eof", 1));
+                                "eof", size < count));
 }
 
 static json_t *write_file(struct sim *sim, const json_t *arguments)
@@ -137,6 +183,10 @@ static json_t *close_file(struct sim *sim)
 
 json_t *sim_file_do(struct sim *sim, const char *command, const json_t *arguments)
 {
+    json_t *answer = sim_text_do(sim, command, arguments);
+
+    if (answer != NULL)
+        return answer;
     if (strcmp(command, "guest-file-open") == 0)
         return open_file(sim, arguments);
     if (strncmp(command, "guest-file-", strlen("guest-file-")) != 0)
@@ -145,7 +195,9 @@ json_t *sim_file_do(struct sim *sim, const char *command, const json_t *argument
         json_integer_value(json_object_get(arguments, "handle")) != sim->guest.file.handle)
         fake_fail("vmplug's %s is of a file that is not open", command);
     if (strcmp(command, "guest-file-read") == 0)
-        return read_file(sim);
+        return read_file(sim, arguments);
+    if (strcmp(command, "guest-file-seek") == 0)
+        return seek_file(sim, arguments);
     if (strcmp(command, "guest-file-write") == 0)
         return write_file(sim, arguments);
     if (strcmp(command, "guest-file-flush") == 0)

@@ -14,9 +14,11 @@ static const char *const agent_commands[] = {
     "guest-get-memory-block-info",
     "guest-set-memory-blocks",
     "guest-get-disks",
+    "guest-get-osinfo",
     "guest-get-fsinfo",
     "guest-file-open",
     "guest-file-read",
+    "guest-file-seek",
     "guest-file-write",
     "guest-file-flush",
     "guest-file-close",
@@ -36,7 +38,8 @@ static void show_dimm(struct sim *sim, const struct sim_dimm *dimm)
          index < (dimm->addr + dimm->bytes) / guest->block_bytes; index++) {
         if (guest->block_count == SIM_BLOCKS_MAX)
             fake_fail("too many memory blocks");
-        guest->blocks[guest->block_count++] = (struct sim_block){.index = index, .online = guest->onlines};
+        guest->blocks[guest->block_count++] =
+            (struct sim_block){.index = index, .online = guest->onlines};
     }
 }
 
@@ -179,6 +182,9 @@ json_t *sim_agent_do(struct sim *sim, const char *command, const json_t *argumen
         return sim_error("CommandNotFound", "Command %s has been disabled", command);
     if (strcmp(command, "guest-info") == 0)
         return get_info(sim);
+    if (strcmp(command, "guest-get-osinfo") == 0)
+        return sim_return(json_pack("{s:s, s:s}", "kernel-release", "6.1.0-13-amd64", "id",
+                                    "debian"));
     if (strcmp(command, "guest-get-vcpus") == 0)
         return get_vcpus(sim);
     if (strcmp(command, "guest-set-vcpus") == 0)

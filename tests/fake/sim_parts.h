@@ -24,8 +24,41 @@ void sim_guest_shows(struct sim *sim, bool is_cpu, unsigned slot);
 json_t *sim_device_del(struct sim *sim, const char *id);
 void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot);
 
+/* Backends and block nodes (sim_objects.c). */
+json_t *sim_get_container(const struct sim *sim, const char *path);
+json_t *sim_objects_do(const struct sim *sim, const char *command); /* NULL: another's command */
+json_t *sim_object_del(struct sim *sim, const char *id);
+
+/* What the guest's kernel shows as text (sim_texts.c); NULL: the file is none of these. */
+json_t *sim_texts_new(void);
+json_t *sim_text_do(struct sim *sim, const char *command, const json_t *arguments);
+
 /* The guest is asked to give something back: the last of its answers decides. */
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
+
+/* qom-list and qom-get of PCI ports and buses. sim_pci_list() adds to what is known of the path,
+ * and says whether it is a port's or a bus's; sim_pci_get() is NULL for what is neither. */
+bool sim_pci_list(const struct sim *sim, const char *path, json_t *list);
+json_t *sim_pci_get(const struct sim *sim, const char *path, const char *property);
+
+struct sim_port *sim_find_port(struct sim *sim, const char *bus);
+
+/* virtio-mem: QEMU's side of it, and the guest's time to do something. */
+json_t *sim_virtio_mem_add(struct sim *sim, const json_t *arguments, uint64_t free_addr);
+void sim_virtio_mem_list(const struct sim *sim, json_t *devices);
+uint64_t sim_virtio_mem_bytes(const struct sim *sim);
+uint64_t sim_virtio_mem_end(const struct sim *sim);
+json_t *sim_qom_set(struct sim *sim, const json_t *arguments);
+void sim_virtio_mem_work(struct sim *sim);
+
+/* The commands on drives and their media; NULL when it is none of them. */
+json_t *sim_media_do(struct sim *sim, const char *command, const json_t *arguments);
+
+/* Appends the CD-ROM drives to the rows of query-block. */
+void sim_list_cdroms(struct sim *sim, json_t *rows);
+
+/* What a row of query-block says of the node in a drive. */
+json_t *sim_inserted(const struct sim_disk *node);
 
 /* The guest refuses, on a board that tells so by sim->unplug_error. */
 void sim_refuse_by_event(struct sim *sim);

@@ -44,7 +44,7 @@ struct sim_disk *sim_find_disk(struct sim *sim, const char *id)
     return NULL;
 }
 
-static struct sim_disk *find_node(struct sim *sim, const char *node)
+struct sim_disk *sim_find_node(struct sim *sim, const char *node)
 {
     unsigned i;
 
@@ -63,7 +63,8 @@ static bool device_exists(struct sim *sim, const char *id)
         if (strcmp(sim->cpus[i].id, id) == 0)
             return true;
     }
-    return sim_find_dimm(sim, id) != NULL || sim_find_disk(sim, id) != NULL;
+    return sim_find_dimm(sim, id) != NULL || sim_find_disk(sim, id) != NULL ||
+           sim_find_virtio_mem(sim, id) != NULL || sim_find_cdrom(sim, id) != NULL;
 }
 
 /* ---- what is there from the beginning ---- */
@@ -99,7 +100,8 @@ void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned 
 {
     struct sim_disk *disk = &sim->disks[sim->disk_count++];
 
-    *disk = (struct sim_disk){.driver = "raw", .file = "disk.raw", .bus = "scsi0.0", .lun = lun};
+    *disk = (struct sim_disk){.driver = "raw", .file = "disk.raw", .bus = "scsi0.0", .lun = lun,
+                              .bytes = 64 * SIM_MIB};
     copy(disk->id, sizeof(disk->id), id);
     (void)snprintf(disk->node, sizeof(disk->node), "%.50s-node", id);
     copy(disk->serial, sizeof(disk->serial), serial);
@@ -136,7 +138,7 @@ static json_t *query_cpus(const struct sim *sim, bool fast)
 
 static uint64_t plugged_bytes(const struct sim *sim)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = sim_virtio_mem_bytes(sim);
     unsigned i;
 
     for (i = 0; i < sim->dimm_count; i++)
@@ -160,10 +162,11 @@ static json_t *query_memory_devices(const struct sim *sim)
                             (json_int_t)dimm->bytes, "slot", (int)dimm->slot, "node",
                             (int)dimm->node, "memdev", path, "hotplugged", 1, "hotpluggable", 1));
     }
+    sim_virtio_mem_list(sim, list);
     return sim_return(list);
 }
 
-static json_t *query_block(const struct sim *sim)
+static json_t *query_block(struct sim *sim)
 {
     json_t *list = json_array();
     const struct sim_disk *disk;
@@ -173,13 +176,11 @@ static json_t *query_block(const struct sim *sim)
         disk = &sim->disks[i];
         if (disk->id[0] == '\0')
             continue;
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:{s:s, s:s, s:s, s:b, s:{s:s, s:I}}}",
-                            "device", "", "qdev", disk->id, "type", "unknown", "removable", 0,
-                            "locked", 0, "inserted", "file", disk->file, "drv", disk->driver,
-                            "node-name", disk->node, "ro", disk->read_only, "image", "filename",
-                            disk->file, "virtual-size", (json_int_t)(64 * SIM_MIB)));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "device", "",
+                                              "qdev", disk->id, "type", "unknown", "removable", 0,
+                                              "locked", 0, "inserted", sim_inserted(disk)));
     }
+    sim_list_cdroms(sim, list);
     return sim_return(list);
 }
 
@@ -256,10 +257,14 @@ static void list_peripherals(const struct sim *sim, json_t *list)
     }
     for (i = 0; i < sim->dimm_count; i++)
         add_row(list, sim->dimms[i].id, "child<pc-dimm>");
+    for (i = 0; i < sim->virtio_mem_count; i++)
+        add_row(list, sim->virtio_mems[i].id, "child<virtio-mem-pci>");
     for (i = 0; i < sim->disk_count; i++) {
         if (sim->disks[i].id[0] != '\0')
             add_row(list, sim->disks[i].id, "child<scsi-hd>");
     }
+    for (i = 0; i < sim->cdrom_count; i++)
+        add_row(list, sim->cdroms[i].id, "child<ide-cd>");
 }
 
 /* An HBA has a bus, "scsi0.0", and that has the disks on it. */
@@ -283,17 +288,20 @@ static void list_hba(const struct sim *sim, json_t *list, const char *path, cons
 static json_t *qom_list(const struct sim *sim, const char *path)
 {
     json_t *list = json_array(), *value;
+    bool is_pci = sim_pci_list(sim, path, list);
     const char *key, *behind;
 
     add_row(list, "type", "string");
     if (strcmp(path, "/machine/peripheral") == 0) {
         list_peripherals(sim, list);
     } else if (strcmp(path, "/objects") == 0) {
+        add_row(list, "pc.ram", "child<memory-backend-ram>");
+        add_row(list, "tls0", "child<tls-creds-x509>");
         json_object_foreach(sim->objects, key, value)
             add_row(list, key, "child<memory-backend-ram>");
     } else if (is_hba(sim, path, &behind)) {
         list_hba(sim, list, path, behind);
-    } else if (strcmp(path, "/machine/peripheral-anon") != 0) {
+    } else if (strcmp(path, "/machine/peripheral-anon") != 0 && !is_pci) {
         json_decref(list);
         return sim_error("DeviceNotFound", "Device '%s' not found", path);
     }
@@ -303,15 +311,22 @@ static json_t *qom_list(const struct sim *sim, const char *path)
 static json_t *qom_get(const struct sim *sim, const char *path, const char *property)
 {
     const json_t *type = json_object_get(sim->types, path);
+    json_t *of_pci = sim_pci_get(sim, path, property);
     const struct sim_disk *disk;
     const char *behind;
     char text[128];
     unsigned index;
 
+    if (of_pci != NULL)
+        return of_pci;
     if (type != NULL && strcmp(property, "type") == 0)
         return sim_return(json_string(json_string_value(type)));
     if (strcmp(path, "/machine") == 0 && strcmp(property, "type") == 0)
         return sim_return(json_string("pc-q35-7.2-machine"));
+    if (strcmp(path, "/machine") == 0 && strcmp(property, "memory-backend") == 0)
+        return sim_return(json_string("/objects/pc.ram"));
+    if (strcmp(property, "container") == 0)
+        return sim_get_container(sim, path);
     if (strcmp(path, "/machine") == 0 && strcmp(property, "memory") == 0)
         return sim_return(json_pack("{s:I, s:I, s:I}", "size", (json_int_t)sim->base_bytes,
                                     "max-size", (json_int_t)sim->max_bytes, "slots",
@@ -351,20 +366,6 @@ static json_t *object_add(struct sim *sim, const json_t *arguments)
     return sim_return(json_object());
 }
 
-static json_t *object_del(struct sim *sim, const char *id)
-{
-    unsigned i;
-
-    if (json_object_get(sim->objects, id) == NULL)
-        return sim_error("GenericError", "object '%s' not found", id);
-    for (i = 0; i < sim->dimm_count; i++) {
-        if (strcmp(sim->dimms[i].backend, id) == 0)
-            return sim_error("GenericError", "object '%s' is in use, can not be deleted", id);
-    }
-    json_object_del(sim->objects, id);
-    return sim_return(json_object());
-}
-
 static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
 {
     const char *node = text_of(arguments, "node-name");
@@ -372,12 +373,16 @@ static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
     struct sim_disk *disk = &sim->disks[sim->disk_count];
 
     sim_check_arguments("blockdev-add", arguments, "driver node-name file read-only");
-    sim_check_arguments("blockdev-add file", file, "driver filename");
-    if (find_node(sim, node) != NULL)
+    if (strcmp(text_of(file, "driver"), "nbd") == 0)
+        sim_check_arguments("blockdev-add file", file, "driver server export open-timeout");
+    else
+        sim_check_arguments("blockdev-add file", file, "driver filename");
+    if (sim_find_node(sim, node) != NULL)
         return sim_error("GenericError", "Duplicate nodes with node-name='%s'", node);
     if (strlen(node) > 31)
         return sim_error("GenericError", "Node name too long");
-    *disk = (struct sim_disk){.read_only = json_is_true(json_object_get(arguments, "read-only"))};
+    *disk = (struct sim_disk){.read_only = json_is_true(json_object_get(arguments, "read-only")),
+                              .bytes = 64 * SIM_MIB};
     copy(disk->node, sizeof(disk->node), node);
     copy(disk->driver, sizeof(disk->driver), text_of(arguments, "driver"));
     copy(disk->file, sizeof(disk->file), text_of(file, "filename"));
@@ -387,11 +392,16 @@ static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
 
 static json_t *blockdev_del(struct sim *sim, const char *node)
 {
-    struct sim_disk *disk = find_node(sim, node);
+    struct sim_disk *disk = sim_find_node(sim, node);
+    bool in_use;
+    unsigned i;
 
     if (disk == NULL)
         return sim_error("GenericError", "Failed to find node with node-name='%s'", node);
-    if (disk->id[0] != '\0')
+    in_use = disk->id[0] != '\0';
+    for (i = 0; i < sim->cdrom_count; i++)
+        in_use = in_use || strcmp(sim->cdroms[i].node, node) == 0;
+    if (in_use)
         return sim_error("GenericError", "Node %s is in use", node);
     *disk = sim->disks[--sim->disk_count];
     return sim_return(json_object());
@@ -418,9 +428,10 @@ static json_t *add_cpu(struct sim *sim, const json_t *arguments)
 
 static uint64_t behind_last(const struct sim *sim)
 {
-    uint64_t end = SIM_DIMM_BASE;
+    uint64_t end = sim_virtio_mem_end(sim);
     unsigned i;
 
+    end = end > SIM_DIMM_BASE ? end : SIM_DIMM_BASE;
     for (i = 0; i < sim->dimm_count; i++) {
         if (sim->dimms[i].addr + sim->dimms[i].bytes > end)
             end = sim->dimms[i].addr + sim->dimms[i].bytes;
@@ -457,7 +468,7 @@ static json_t *add_dimm(struct sim *sim, const json_t *arguments)
 
 static json_t *add_disk(struct sim *sim, const json_t *arguments)
 {
-    struct sim_disk *disk = find_node(sim, text_of(arguments, "drive"));
+    struct sim_disk *disk = sim_find_node(sim, text_of(arguments, "drive"));
     unsigned lun = (unsigned)json_integer_value(json_object_get(arguments, "lun"));
     unsigned scsi_id = (unsigned)json_integer_value(json_object_get(arguments, "scsi-id"));
     const char *bus = text_of(arguments, "bus");
@@ -493,6 +504,8 @@ static json_t *device_add(struct sim *sim, const json_t *arguments)
         return add_cpu(sim, arguments);
     if (strcmp(driver, "pc-dimm") == 0)
         return add_dimm(sim, arguments);
+    if (strcmp(driver, "virtio-mem-pci") == 0)
+        return sim_virtio_mem_add(sim, arguments, behind_last(sim));
     if (strcmp(driver, "scsi-hd") == 0)
         return add_disk(sim, arguments);
     return sim_error("GenericError", "'%s' is not a valid device model name", driver);
@@ -522,6 +535,10 @@ static json_t *constant(const char *command)
 
 static json_t *query(struct sim *sim, const char *command, const json_t *arguments)
 {
+    json_t *answer = sim_objects_do(sim, command);
+
+    if (answer != NULL)
+        return answer;
     if (strcmp(command, "query-hotpluggable-cpus") == 0)
         return sim->has_cpus
                    ? query_cpus(sim, false)
@@ -559,18 +576,22 @@ json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments
 {
     json_t *answer = query(sim, command, arguments);
 
+    if (answer == NULL)
+        answer = sim_media_do(sim, command, arguments);
     if (answer != NULL)
         return answer;
     if (strcmp(command, "object-add") == 0)
         return object_add(sim, arguments);
     if (strcmp(command, "object-del") == 0)
-        return object_del(sim, text_of(arguments, "id"));
+        return sim_object_del(sim, text_of(arguments, "id"));
     if (strcmp(command, "blockdev-add") == 0)
         return blockdev_add(sim, arguments);
     if (strcmp(command, "blockdev-del") == 0)
         return blockdev_del(sim, text_of(arguments, "node-name"));
     if (strcmp(command, "device_add") == 0)
         return device_add(sim, arguments);
+    if (strcmp(command, "qom-set") == 0)
+        return sim_qom_set(sim, arguments);
     if (strcmp(command, "device_del") == 0)
         return sim_device_del(sim, text_of(arguments, "id"));
     fake_fail("vmplug sent %s, which this QEMU does not know", command);

@@ -116,6 +116,8 @@ json_t *sim_device_del(struct sim *sim, const char *id)
     if (disk != NULL) { /* SCSI does not ask the guest */
         disk->id[0] = '\0';
         say_deleted(sim, id, "");
+    } else if (sim_find_virtio_mem(sim, id) != NULL) {
+        return sim_error("GenericError", "virtio based memory devices cannot be unplugged.");
     } else if (dimm != NULL) {
         sim_eject(sim, false, dimm->slot);
     } else if (find_cpu(sim, id, &slot)) {

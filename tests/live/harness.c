@@ -142,18 +142,29 @@ static void parse_lines(struct harness_run *result)
     }
 }
 
-static struct harness_run run_vmplug(const char *const *before, const char *const *arguments)
+/* The command, then `before` (may be NULL), then the arguments. */
+static void build_command(const char *argv[HARNESS_ARGUMENTS_MAX], const char *const *before,
+                          const char *const *arguments)
 {
-    const char *argv[HARNESS_ARGUMENTS_MAX] = {environment("VMPLUG", "./vmplug")};
-    struct harness_run result;
-    size_t count = 1;
+    size_t count = 0;
 
+    (void)harness_dir(); /* where it keeps its records */
+    argv[count++] = environment("VMPLUG", "./vmplug");
     for (; before != NULL && *before != NULL; before++)
         argv[count++] = *before;
     for (; *arguments != NULL; arguments++) {
         assert_true(count < HARNESS_ARGUMENTS_MAX - 1);
         argv[count++] = *arguments;
     }
+    argv[count] = NULL;
+}
+
+static struct harness_run run_vmplug(const char *const *before, const char *const *arguments)
+{
+    const char *argv[HARNESS_ARGUMENTS_MAX];
+    struct harness_run result;
+
+    build_command(argv, before, arguments);
     result = run(argv);
     parse_lines(&result);
     return result;
@@ -173,20 +184,71 @@ struct harness_run harness_vmplug_json(const struct harness_vm *vm, const char *
     return run_vmplug(before, arguments);
 }
 
-pid_t harness_spawn(const char *const *arguments, int *ret_out_fd)
+static pid_t start_vmplug(const char *const *before, const char *const *arguments, int *ret_out_fd)
 {
-    const char *argv[HARNESS_ARGUMENTS_MAX] = {environment("VMPLUG", "./vmplug")};
-    size_t count = 1;
+    const char *argv[HARNESS_ARGUMENTS_MAX];
     int out[2];
     pid_t pid;
 
-    for (; *arguments != NULL; arguments++)
-        argv[count++] = *arguments;
+    build_command(argv, before, arguments);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     pid = spawn(argv, out[1], -1);
     close(out[1]);
     *ret_out_fd = out[0];
     return pid;
+}
+
+pid_t harness_spawn(const char *const *arguments, int *ret_out_fd)
+{
+    return start_vmplug(NULL, arguments, ret_out_fd);
+}
+
+/* The trace goes to the same pipe as the results, whole lines both. */
+struct harness_watch harness_watch(const struct harness_vm *vm, const char *const *arguments)
+{
+    const char *before[] = {"--json", "--trace", "/dev/stdout", "--qmp", vm->qmp, "--agent",
+                            vm->agent, NULL};
+    struct harness_watch watch;
+    int out;
+
+    if (vm->agent[0] == '\0')
+        before[5] = NULL;
+    watch.pid = start_vmplug(before, arguments, &out);
+    watch.out = fdopen(out, "r");
+    assert_non_null(watch.out);
+    return watch;
+}
+
+void harness_watch_until(struct harness_watch *watch, const char *const *words)
+{
+    AUTO_FREE char *line = NULL;
+    const char *const *word;
+    size_t size = 0;
+
+    do {
+        if (getline(&line, &size, watch->out) < 0)
+            fail_msg("vmplug ended before '%s'", words[0]);
+        for (word = words; *word != NULL && strstr(line, *word) != NULL; word++)
+            ;
+    } while (*word != NULL);
+}
+
+struct harness_run harness_watch_end(struct harness_watch *watch)
+{
+    struct harness_run result = {.lines = json_array()};
+    AUTO_FREE char *line = NULL;
+    size_t size = 0;
+    json_t *object;
+
+    while (getline(&line, &size, watch->out) >= 0) {
+        object = codec_parse(line, NULL);
+        if (object != NULL && json_object_get(object, "channel") == NULL)
+            (void)json_array_append(result.lines, object);
+        json_decref(object);
+    }
+    fclose(watch->out);
+    result.status = harness_await(watch->pid);
+    return result;
 }
 
 void harness_run_free(struct harness_run *result)
@@ -248,6 +310,7 @@ const char *harness_dir(void)
         (void)snprintf(private_dir, sizeof(private_dir), "/tmp/vmplug-live-XXXXXX");
         assert_non_null(mkdtemp(private_dir));
         (void)atexit(remove_dir);
+        assert_int_equal(setenv("XDG_RUNTIME_DIR", private_dir, 1), 0);
     }
     return private_dir;
 }
@@ -264,6 +327,12 @@ const char *harness_image(const char *name, const char *format, const char *size
     return path;
 }
 
+static void skip_all(const char *why)
+{
+    fprintf(stderr, "%s\n", why);
+    exit(getenv("CI") != NULL ? 1 : SKIPPED);
+}
+
 void harness_need_tools(void)
 {
     struct harness_run have =
@@ -272,10 +341,20 @@ void harness_need_tools(void)
     int status = have.status;
 
     harness_run_free(&have);
-    if (status == 0)
-        return;
-    fprintf(stderr, "QEMU or another tool is missing: run scripts/setup\n");
-    exit(getenv("CI") != NULL ? 1 : SKIPPED);
+    if (status != 0)
+        skip_all("QEMU or another tool is missing: run scripts/setup");
+}
+
+const char *harness_newer_qemu(void)
+{
+    struct harness_run fetched = run(HARNESS_ARGUMENTS(script("fetch-qemu")));
+    char *path = STEAL(fetched.out);
+
+    if (fetched.status != 0)
+        skip_all(fetched.err);
+    harness_run_free(&fetched);
+    path[strcspn(path, "\n")] = '\0';
+    return path; /* for as long as the program runs */
 }
 
 /* ---- virtual machines ---- */
@@ -411,6 +490,31 @@ json_t *harness_qmp(const struct harness_vm *vm, const char *command, json_t *ar
     return value;
 }
 
+static int compare_lines(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+/* One line an element, sorted: QEMU's own order is that of a hash table. */
+static void append_sorted(struct buffer *text, const json_t *array)
+{
+    size_t count = json_array_size(array), i;
+    char **lines = calloc(count + 1, sizeof(*lines));
+
+    assert_non_null(lines);
+    for (i = 0; i < count; i++) {
+        lines[i] = codec_dump(json_array_get(array, i), 0);
+        assert_non_null(lines[i]);
+    }
+    qsort(lines, count, sizeof(*lines), compare_lines);
+    for (i = 0; i < count; i++) {
+        assert_int_equal(buffer_append(text, lines[i], strlen(lines[i])), 0);
+        assert_int_equal(buffer_append(text, "\n", 1), 0);
+        free(lines[i]);
+    }
+    free(lines);
+}
+
 char *harness_snapshot(const struct harness_vm *vm)
 {
     static const struct {
@@ -430,7 +534,7 @@ char *harness_snapshot(const struct harness_vm *vm)
         arguments =
             questions[i].path != NULL ? json_pack("{s:s}", "path", questions[i].path) : NULL;
         value = blocking_qmp(client, questions[i].command, arguments, COMMAND_MS, NULL);
-        assert_int_equal(value != NULL ? codec_append(&text, value) : 0, 0);
+        append_sorted(&text, value);
         assert_int_equal(buffer_append(&text, "\n", 1), 0);
         json_decref(value);
     }

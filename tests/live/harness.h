@@ -5,13 +5,14 @@
  * that goes wrong here fails the test that asked.
  *
  * Environment: VMPLUG (the command), VMPLUG_SCRIPTS (the folder scripts/), VMPLUG_QEMU (default
- * qemu-system-x86_64).
+ * qemu-system-x86_64). Every vmplug keeps its records in the private directory, not in the user's.
  */
 #ifndef TESTS_LIVE_HARNESS_H
 #define TESTS_LIVE_HARNESS_H
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define HARNESS_ARGUMENTS_MAX 64
@@ -36,6 +37,10 @@ struct harness_run {
 /* Ends the test program with 77 (skipped), or fails it under CI, when the tools are missing. */
 void harness_need_tools(void);
 
+/* The QEMU that scripts/fetch-qemu has unpacked, one that survives the removal of vCPUs under
+ * emulation: for run-guest's --qemu. Skips like harness_need_tools() where it can't be had. */
+const char *harness_newer_qemu(void);
+
 /* A private directory for images and the like, removed at exit. */
 const char *harness_dir(void);
 
@@ -58,6 +63,21 @@ struct harness_run harness_vmplug_json(const struct harness_vm *vm, const char *
 /* Starts it and does not wait; harness_await() does. */
 pid_t harness_spawn(const char *const *arguments, int *ret_out_fd);
 int harness_await(pid_t pid);
+
+/* A vmplug that is looked at while it works: every message that it sends or receives is a line. */
+struct harness_watch {
+    pid_t pid;
+    FILE *out;
+};
+
+/* Starts `vmplug ARGUMENTS…` for this VM, as harness_vmplug_json() does, and does not wait. */
+struct harness_watch harness_watch(const struct harness_vm *vm, const char *const *arguments);
+
+/* Returns when a line has all of the words (NULL-ended) in it. */
+void harness_watch_until(struct harness_watch *watch, const char *const *words);
+
+/* Waits for its end. Only status and lines are set, without the messages. */
+struct harness_run harness_watch_end(struct harness_watch *watch);
 
 /* What the guest itself says to a shell command on its serial console, without the last newline;
  * the caller frees. */

@@ -291,6 +291,37 @@ static void test_awakes(void **state)
     end(agent);
 }
 
+/* The agent has taken a command and dies; its successor is asked the same. */
+static void test_asks_the_successor(void **state)
+{
+    struct agent *agent = begin();
+    struct outcome outcomes[2] = {{0}};
+
+    (void)state;
+    agent_ask_again(agent); /* nothing was asked yet */
+    (void)submit(agent, "guest-ping", &outcomes[0]);
+    (void)submit(agent, "guest-info", &outcomes[1]);
+    say_sync(hear_sync());
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
+    wire_say(&wire, "{\"retu");
+    agent_ask_again(agent);
+    say_sync(hear_sync());
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
+    wire_say(&wire, "{\"return\": 5}\n");
+    assert_value(&outcomes[0], 5);
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-info\"}\n");
+
+    /* Nobody waits for it any more: it is not asked again, and blocks nobody. */
+    agent_cancel(agent, 2);
+    agent_ask_again(agent);
+    assert_string_equal(wire_hear(&wire), "");
+    (void)submit(agent, "guest-ping", &outcomes[0]);
+    say_sync(hear_sync());
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
+    assert_int_equal(outcomes[1].count, 0);
+    end(agent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_resync_does_not_pile_up),
         cmocka_unit_test(test_never_answers),
         cmocka_unit_test(test_awakes),
+        cmocka_unit_test(test_asks_the_successor),
     };
 
     return cmocka_run_group_tests_name("guest agent, synchronising", tests, NULL, NULL);

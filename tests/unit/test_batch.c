@@ -318,6 +318,76 @@ static void test_set_memory_counts_what_is_plugged(void **state)
     rig_close(&rig);
 }
 
+static void test_set_memory_near_a_virtio_mem(void **state)
+{
+    static const struct {
+        uint64_t target; /* from 512 MiB */
+        const char *fix;
+    } cases[] = {
+        {513 * SIM_MIB, "ask for 512 MiB or 514 MiB"},
+        {511 * SIM_MIB, "ask for 510 MiB or 512 MiB"},
+        {100 * SIM_MIB, "ask for 256 MiB"},
+        {767 * SIM_MIB, "ask for 766 MiB or 768 MiB"},
+        {769 * SIM_MIB, "ask for 768 MiB or 896 MiB"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        const struct batch_request request = memory(cases[i].target);
+        struct sim *sim = sim_new();
+        struct sim_virtio_mem *device = sim_put_virtio_mem(sim, "v", SIM_DIMM_BASE, 512 * SIM_MIB);
+
+        device->bytes = device->requested_bytes = 256 * SIM_MIB;
+        (void)run(sim, true, &request);
+        assert_result(VERDICT_BLOCKED, 0, 0, true);
+        if (strcmp(rig.batch_result.error.fix, cases[i].fix) != 0)
+            fail_msg("%s", rig.batch_result.error.fix);
+        rig_close(&rig);
+    }
+}
+
+/* What a virtio-mem can make up for alone, it does, and no DIMM comes or goes. */
+static void test_set_memory_by_virtio_mem(void **state)
+{
+    static const struct {
+        uint64_t target; /* from 768 MiB */
+        enum verdict verdict;
+        uint64_t asked, bytes;
+        unsigned dimms;
+        const char *note;
+    } cases[] = {
+        {768 * SIM_MIB, VERDICT_DONE, 0, 256 * SIM_MIB, 1, NULL},
+        {1024 * SIM_MIB, VERDICT_DONE, 1, 512 * SIM_MIB, 1, "no DIMM is added"},
+        {1152 * SIM_MIB, VERDICT_ONLINE, 1, 256 * SIM_MIB, 2, "no virtio-mem can"},
+        {770 * SIM_MIB, VERDICT_DONE, 1, 258 * SIM_MIB, 1, "no DIMM is added"},
+        {512 * SIM_MIB, VERDICT_DONE, 1, 0, 1, "no DIMM is taken back"},
+        {769 * SIM_MIB, VERDICT_BLOCKED, 0, 256 * SIM_MIB, 1, NULL},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        const struct batch_request request = memory(cases[i].target);
+        struct sim *sim = sim_new();
+        struct sim_virtio_mem *device;
+
+        sim_put_dimm(sim, "a", SIM_DIMM_BASE, 256 * SIM_MIB);
+        device = sim_put_virtio_mem(sim, "v", SIM_DIMM_BASE + SIM_GIB, 512 * SIM_MIB);
+        device->bytes = device->requested_bytes = 256 * SIM_MIB;
+        sim->guest.blocks[sim->guest.block_count++] =
+            (struct sim_block){.index = 40, .online = true};
+        sim->guest.blocks[sim->guest.block_count++] =
+            (struct sim_block){.index = 41, .online = true};
+        (void)run(sim, true, &request);
+        assert_result(cases[i].verdict, cases[i].asked, cases[i].asked, true);
+        assert_true(device->bytes == cases[i].bytes);
+        assert_int_equal(sim->dimm_count, cases[i].dimms);
+        assert_true(cases[i].note == NULL || strstr(rig.note, cases[i].note) != NULL);
+        rig_close(&rig);
+    }
+}
+
 static void test_set_memory_in_the_dark(void **state)
 {
     const struct batch_request request = memory(SIM_GIB);
@@ -502,6 +572,8 @@ int main(void)
         cmocka_unit_test(test_dry_run_all_or_nothing),
         cmocka_unit_test(test_set_memory),
         cmocka_unit_test(test_set_memory_counts_what_is_plugged),
+        cmocka_unit_test(test_set_memory_by_virtio_mem),
+        cmocka_unit_test(test_set_memory_near_a_virtio_mem),
         cmocka_unit_test(test_set_memory_in_the_dark),
         cmocka_unit_test(test_no_session),
         cmocka_unit_test(test_interrupted_at_each_step),

@@ -212,7 +212,9 @@ static void test_memory(void **state)
     struct inventory_memory_device devices[] = {
         {.id = "vmplug-mem-0", .kind = "dimm", .bytes = 256 << 20, .slot = 0, .addr = 0x100000000,
          .hotpluggable = true},
-        {.kind = "virtio-mem", .bytes = 1 << 30, .slot = -1, .node = 1, .addr = 0x200000000},
+        {.kind = "virtio-mem", .bytes = 1 << 30, .reserved_bytes = 1 << 30,
+         .requested_bytes = 4 << 20, .block_bytes = 2 << 20, .slot = -1, .node = 1,
+         .addr = 0x200000000},
     };
     struct qga_memory_block blocks[] = {
         {.index = 0, .online = true}, {.index = 32, .online = true}, {.index = 33}};
@@ -232,7 +234,9 @@ static void test_memory(void **state)
                 "{\"id\":\"vmplug-mem-0\",\"kind\":\"dimm\",\"bytes\":268435456,\"slot\":0,"
                 "\"node\":0,\"addr\":4294967296,\"removable\":true,\"online_bytes\":134217728},"
                 "{\"id\":null,\"kind\":\"virtio-mem\",\"bytes\":1073741824,\"slot\":null,"
-                "\"node\":1,\"addr\":8589934592,\"removable\":false,\"online_bytes\":0}]}");
+                "\"node\":1,\"addr\":8589934592,\"removable\":false,\"online_bytes\":0,"
+                "\"requested_bytes\":4194304,\"max_bytes\":1073741824,"
+                "\"block_bytes\":2097152}]}");
 }
 
 static void test_disks(void **state)

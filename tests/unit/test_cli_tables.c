@@ -23,9 +23,10 @@
 #define WORDS_MAX 32
 
 static const struct command_group *const groups[] = {
-    &cmd_status_group,  &cmd_cpu_group,      &cmd_memory_group, &cmd_disk_group,
-    &cmd_wait_group,    &cmd_events_group,   &cmd_raw_group,    &cmd_help_group,
-    &cmd_version_group, &cmd_generate_group, NULL,
+    &cmd_status_group,   &cmd_cpu_group,   &cmd_memory_group, &cmd_disk_group,
+    &cmd_cdrom_group,    &cmd_wait_group,  &cmd_doctor_group, &cmd_audit_group,
+    &cmd_events_group,   &cmd_raw_group,   &cmd_help_group,   &cmd_version_group,
+    &cmd_generate_group, NULL,
 };
 
 typedef void visit_fn(const struct command *command, void *user);
@@ -368,7 +369,7 @@ static void test_refusals(void **state)
     assert_refusal("cpu", "frobnicate", "cpu frobnicate: there is no such subcommand",
                    "vmplug cpu takes list, add, set, remove");
     assert_refusal("disk", NULL, "disk: say what to do with it",
-                   "one of list, add, remove, or see vmplug help disk");
+                   "one of list, add, remove, resize, throttle, or see vmplug help disk");
     assert_refusal("x\033[2J\n", NULL, "x?[2J?: there is no such subcommand", "see vmplug help");
     /* What is hidden is not suggested. */
     assert_refusal("generat", NULL, "generat: there is no such subcommand", "see vmplug help");

@@ -14,7 +14,7 @@
 #include "tests/fake/rig.h"
 #include "vmm/inventory.h"
 
-#define ALL_PARTS 0x3ffu
+#define ALL_PARTS 0x1ffffu
 
 static struct rig rig;
 

@@ -224,7 +224,8 @@ static void test_no_node_of_ones_own(void **state)
 
 /* ---- disks that the guest uses ---- */
 
-#define MOUNTED(name, disk) "[{'name':'" name "','mountpoint':'/data','type':'ext4','disk':[" disk "]}]"
+#define MOUNTED(name, disk) \
+    "[{'name':'" name "','mountpoint':'/data','type':'ext4','disk':[" disk "]}]"
 #define DISK(dev) \
     "{'bus-type':'scsi','bus':0,'target':0,'unit':0,'dev':'" dev "'," \
     "'pci-controller':{'domain':0,'bus':0,'slot':0,'function':0}}"

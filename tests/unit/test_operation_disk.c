@@ -495,6 +495,9 @@ static void test_advice(void **state)
     } cases[] = {
         {"Failed to get \"write\" lock", "--read-only"},
         {"Could not open 'x': Permission denied", "the user that QEMU runs as"},
+        {"Could not open image: Permission denied", "--read-only"},
+        {"Failed to connect to 'h:1': Connection refused", "whether the server runs"},
+        {"Connection attempt cancelled by timeout", "whether the server runs"},
         {"Image is not in qcow2 format", ""},
     };
     size_t i;

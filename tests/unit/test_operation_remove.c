@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Taking a vCPU, a DIMM or a disk back: what is asked of QEMU, what counts as gone, and what forbids
- * it. The guest's own words about it are in test_operation_eject.c. */
+/* Taking a vCPU, a DIMM or a disk back: what is asked of QEMU, and what counts as gone. What
+ * forbids it is in test_operation_remove_blocked.c; the guest's words are in
+ * test_operation_eject.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -166,109 +167,6 @@ static void test_added_again_at_once(void **state)
             (void)rig_operate(&rig, &addition);
             assert_verdict(VERDICT_ONLINE);
         }
-        rig_close(&rig);
-    }
-}
-
-/* ---- what forbids it ---- */
-
-static void test_blocked(void **state)
-{
-    static const struct {
-        enum operation_type type;
-        const char *id, *why;
-    } cases[] = {
-        {OPERATION_CPU_REMOVE, "0", "can't go"},
-        {OPERATION_CPU_REMOVE, "3", "slot 3 has no vCPU"},
-        {OPERATION_CPU_REMOVE, "4", "there is no vCPU '4'"},
-        {OPERATION_CPU_REMOVE, "nobody", "there is no vCPU 'nobody'"},
-        {OPERATION_CPU_REMOVE, "", "there is no vCPU ''"},
-        {OPERATION_CPU_REMOVE, "02", "there is no vCPU '02'"},
-        {OPERATION_CPU_REMOVE, "m", "there is no vCPU 'm'"},
-        {OPERATION_DIMM_REMOVE, "nobody", "there is no memory device 'nobody'"},
-        {OPERATION_DIMM_REMOVE, "", "there is no memory device ''"},
-        {OPERATION_DIMM_REMOVE, "c", "there is no memory device 'c'"},
-        {OPERATION_DISK_REMOVE, "nobody", "there is no disk 'nobody'"},
-        {OPERATION_DISK_REMOVE, "", "there is no disk ''"},
-        {OPERATION_DISK_REMOVE, "scsi0", "there is no disk 'scsi0'"}, /* a device, but no disk */
-    };
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < COUNT_OF(cases); i++) {
-        struct sim *sim = new_sim();
-
-        (void)remove_id(sim, cases[i].type, cases[i].id);
-        assert_verdict(VERDICT_BLOCKED);
-        if (strstr(rig.result->error.why, cases[i].why) == NULL)
-            fail_msg("'%s', not '%s'", rig.result->error.why, cases[i].why);
-        assert_true(rig.result->error.fix[0] != '\0');
-        assert_int_equal(sim_changes(sim), 0);
-        assert_recorded(cases[i].id, false);
-        rig_close(&rig);
-    }
-}
-
-static void test_memory_that_cannot_go(void **state)
-{
-    static const struct {
-        const char *rows, *why;
-    } cases[] = {
-        {"[{'type':'virtio-mem','data':{'id':'m','memaddr':4294967296,'size':0,'max-size':1,"
-         "'requested-size':0,'block-size':1,'node':0,'memdev':'/objects/x'}}]",
-         "gives memory back without going away"},
-        {"[{'type':'dimm','data':{'id':'m','addr':4294967296,'size':268435456,'slot':0,'node':0,"
-         "'memdev':'/objects/x','hotplugged':false,'hotpluggable':false}}]", "can't be unplugged"},
-        {"[{'type':'virtio-pmem','data':{'id':'m','memaddr':4294967296,'size':4096,"
-         "'memdev':'/objects/x'}}]", "can't be unplugged"},
-    };
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < COUNT_OF(cases); i++) {
-        struct sim *sim = new_sim();
-
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-memory-devices",
-                                          .action = SIM_ANSWER, .text = cases[i].rows});
-        (void)remove_id(sim, OPERATION_DIMM_REMOVE, "m");
-        assert_verdict(VERDICT_BLOCKED);
-        assert_non_null(strstr(rig.result->error.why, cases[i].why));
-        assert_int_equal(sim_changes(sim), 0);
-        rig_close(&rig);
-    }
-}
-
-static void test_machine_that_cannot(void **state)
-{
-    struct sim *sim = new_sim();
-
-    (void)state;
-    sim->has_cpus = false;
-    (void)remove_id(sim, OPERATION_CPU_REMOVE, "c");
-    assert_verdict(VERDICT_BLOCKED);
-    assert_non_null(strstr(rig.result->error.why, "is not enabled"));
-    assert_int_equal(sim_changes(sim), 0);
-    rig_close(&rig);
-}
-
-static void test_migrating(void **state)
-{
-    unsigned kind;
-
-    (void)state;
-    for (kind = 0; kind < KINDS; kind++) {
-        struct operation_request request = request_of(kind);
-        struct sim *sim = new_sim();
-
-        sim->migrating = true;
-        rig_open_recorded(&rig, sim, true);
-        (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_BLOCKED);
-        assert_non_null(strstr(rig.result->error.why, "migration"));
-        assert_int_equal(sim_changes(sim), 0);
-        request.force = true; /* QEMU will say */
-        (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_REMOVED);
         rig_close(&rig);
     }
 }
@@ -549,10 +447,6 @@ int main(void)
         cmocka_unit_test(test_removed),
         cmocka_unit_test(test_how_vcpus_are_named),
         cmocka_unit_test(test_added_again_at_once),
-        cmocka_unit_test(test_blocked),
-        cmocka_unit_test(test_memory_that_cannot_go),
-        cmocka_unit_test(test_machine_that_cannot),
-        cmocka_unit_test(test_migrating),
         cmocka_unit_test(test_rejected),
         cmocka_unit_test(test_device_not_found),
         cmocka_unit_test(test_device_not_found_but_there),

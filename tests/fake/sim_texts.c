@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Texts that the simulated guest's kernel shows; several may be open at once. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/fake/sim_parts.h"
+
+#define FIRST_HANDLE 2000
+
+/* What Debian's kernel shows. */
+json_t *sim_texts_new(void)
+{
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:n}", "/proc/meminfo",
+        "MemTotal:         245880 kB\nMemFree:          177832 kB\nMemAvailable:     177376 kB\n",
+        "/sys/devices/system/memory/auto_online_blocks", "offline\n",
+        "/sys/devices/system/memory/memory0/removable", "1\n",
+        "/sys/devices/system/cpu/hotplug/states", "  0: offline\n",
+        "/sys/firmware/acpi/hotplug/processor/enabled", "1\n",
+        "/sys/firmware/acpi/hotplug/memory/enabled", "1\n",
+        "/sys/module/acpiphp/parameters/disable", "N\n",
+        "/sys/module/pciehp/parameters/pciehp_poll_mode", "N\n", "/sys/module/virtio_mem/refcnt",
+        "0\n",
+        "/boot/config-6.1.0-13-amd64");
+}
+
+static json_t *open_text(struct sim *sim, const char *path, const char *text)
+{
+    unsigned i;
+
+    if (text == NULL)
+        return sim_error("GenericError", "failed to open file '%s' (mode: 'r'): No such file or "
+                         "directory", path);
+    for (i = 0; i < SIM_FILES_MAX && sim->guest.open_texts[i] != NULL; i++)
+        ;
+    if (i == SIM_FILES_MAX)
+        fake_fail("vmplug has too many files open in the guest");
+    sim->guest.open_texts[i] = text;
+    return sim_return(json_integer((json_int_t)i + FIRST_HANDLE));
+}
+
+static json_t *read_text(const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t size = strlen(text), i;
+    char *encoded = malloc(size * 4 / 3 + 5), *at = encoded;
+    unsigned bits;
+    json_t *reply;
+
+    for (i = 0; i < size; i += 3) {
+        bits = (unsigned)bytes[i] << 16;
+        bits |= i + 1 < size ? (unsigned)bytes[i + 1] << 8 : 0;
+        bits |= i + 2 < size ? (unsigned)bytes[i + 2] : 0;
+        *at++ = digits[bits >> 18];
+        *at++ = digits[bits >> 12 & 63];
+        *at++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
+        *at++ = i + 2 < size ? digits[bits & 63] : '=';
+    }
+    *at = '\0';
+    reply = sim_return(json_pack("{s:I, s:s, s:b}", "count", (json_int_t)size, "buf-b64", encoded,
+                                 "eof", 1));
+    free(encoded);
+    return reply;
+}
+
+json_t *sim_text_do(struct sim *sim, const char *command, const json_t *arguments)
+{
+    json_int_t index = json_integer_value(json_object_get(arguments, "handle")) - FIRST_HANDLE;
+    const char *path = json_string_value(json_object_get(arguments, "path"));
+    const json_t *text = path != NULL ? json_object_get(sim->guest.files, path) : NULL;
+
+    if (strcmp(command, "guest-file-open") == 0)
+        return text != NULL ? open_text(sim, path, json_string_value(text)) : NULL;
+    if (index < 0 || index >= SIM_FILES_MAX || sim->guest.open_texts[index] == NULL)
+        return NULL;
+    if (strcmp(command, "guest-file-read") == 0)
+        return read_text(sim->guest.open_texts[index]);
+    if (strcmp(command, "guest-file-close") != 0)
+        fake_fail("vmplug's %s is of a file that it only reads", command);
+    sim->guest.open_texts[index] = NULL;
+    return sim_return(json_object());
+}
+
+unsigned sim_files_open(const struct sim *sim)
+{
+    unsigned count = sim->guest.file.handle != 0 ? 1 : 0, i;
+
+    for (i = 0; i < SIM_FILES_MAX; i++)
+        count += sim->guest.open_texts[i] != NULL ? 1 : 0;
+    return count;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the guest's kernel tells of itself in files, read through its agent: its configuration, and
+ * what shows in sysfs where that is not readable.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/text.h"
+#include "qmp/field.h"
+#include "vmm/inventory_parts.h"
+
+#define FILE_MAX (1 << 20)
+
+static const char *const paths[] = {
+    [INVENTORY_FILE_CONFIG] = "", /* known when the release is */
+    [INVENTORY_FILE_MEMINFO] = "/proc/meminfo",
+    [INVENTORY_FILE_ONLINING] = "/sys/devices/system/memory/auto_online_blocks",
+    [INVENTORY_FILE_REMOVABLE] = "/sys/devices/system/memory/memory0/removable",
+    [INVENTORY_FILE_CPU_STATES] = "/sys/devices/system/cpu/hotplug/states",
+    [INVENTORY_FILE_ACPI_CPU] = "/sys/firmware/acpi/hotplug/processor/enabled",
+    [INVENTORY_FILE_ACPI_MEMORY] = "/sys/firmware/acpi/hotplug/memory/enabled",
+    [INVENTORY_FILE_ACPIPHP] = "/sys/module/acpiphp/parameters/disable",
+    [INVENTORY_FILE_PCIEHP] = "/sys/module/pciehp/parameters/pciehp_poll_mode",
+    [INVENTORY_FILE_VIRTIO_MEM] = "/sys/module/virtio_mem/refcnt",
+};
+
+static void take_content(void *user, void *item, const json_t *value, const struct error *error)
+{
+    const char *text = field_string(value, "buf-b64", NULL);
+    struct inventory_file *file = item;
+    size_t size = 0;
+
+    (void)user;
+    if (error != NULL || text == NULL || file->text != NULL)
+        return;
+    file->text = malloc(strlen(text) + 1);
+    if (file->text == NULL)
+        return;
+    file->known = base64_decode(text, (unsigned char *)file->text, strlen(text), &size);
+    file->text[size] = '\0';
+}
+
+static void take_nothing(void *user, void *item, const json_t *value, const struct error *error)
+{
+    (void)user;
+    (void)item;
+    (void)value;
+    (void)error;
+}
+
+static void take_handle(void *user, void *item, const json_t *value, const struct error *error)
+{
+    const struct inventory_question *question = user;
+    struct inventory_file *file = item;
+
+    if (error != NULL && error->code == ERROR_REJECTED)
+        file->known = strstr(error->why, "No such file or directory") != NULL;
+    if (!json_is_integer(value))
+        return;
+    gather_ask(question->gather, PEER_AGENT, "guest-file-read",
+               json_pack("{s:I, s:i}", "handle", json_integer_value(value), "count", FILE_MAX),
+               take_content, file);
+    gather_ask(question->gather, PEER_AGENT, "guest-file-close",
+               json_pack("{s:I}", "handle", json_integer_value(value)), take_nothing, NULL);
+}
+
+static void ask_file(const struct inventory_question *question, enum inventory_file_name name,
+                     const char *path)
+{
+    if (inventory_agent_has(question->inventory, "guest-file-open") &&
+        inventory_agent_has(question->inventory, "guest-file-read"))
+        gather_ask(question->gather, PEER_AGENT, "guest-file-open",
+                   json_pack("{s:s, s:s}", "path", path, "mode", "r"), take_handle,
+                   &question->inventory->guest.files[name]);
+}
+
+/* It becomes part of a path. */
+static bool is_release(const char *text)
+{
+    size_t i;
+
+    for (i = 0; text[i] != '\0'; i++) {
+        if (!isalnum((unsigned char)text[i]) && strchr(".-_+~", text[i]) == NULL)
+            return false;
+    }
+    return i > 0;
+}
+
+static void take_osinfo(void *user, void *item, const json_t *value, const struct error *error)
+{
+    const struct inventory_question *question = user;
+    struct inventory_guest *guest = &question->inventory->guest;
+    const char *release = field_string(value, "kernel-release", "");
+    char path[sizeof(guest->kernel) + sizeof("/boot/config-")];
+
+    (void)item;
+    (void)error;
+    if (!is_release(release))
+        return;
+    text_copy(guest->kernel, sizeof(guest->kernel), release);
+    (void)snprintf(path, sizeof(path), "/boot/config-%s", guest->kernel);
+    ask_file(question, INVENTORY_FILE_CONFIG, path);
+}
+
+void inventory_kernel_ask(const struct inventory_question *question)
+{
+    unsigned name;
+
+    if (inventory_agent_has(question->inventory, "guest-get-osinfo"))
+        gather_ask(question->gather, PEER_AGENT, "guest-get-osinfo", NULL, take_osinfo, NULL);
+    for (name = INVENTORY_FILE_CONFIG + 1; name < INVENTORY_FILES_; name++)
+        ask_file(question, (enum inventory_file_name)name, paths[name]);
+}
