@@ -64,6 +64,19 @@ void operation_stop_waiting(struct operation *operation)
     vm_timer_stop(operation->vm, &operation->timer);
 }
 
+/* A change knows nothing of how a removal of the same device stands, only of its own request. */
+static void drop_record(struct operation *operation)
+{
+    struct record *record = vm_record(operation->vm);
+    AUTO_JSON json_t *entry = NULL;
+
+    if (operation->kind->top == VERDICT_DONE)
+        entry = record_find(record, operation->result.id);
+    if (entry == NULL ||
+        strcmp(field_string(entry, "operation", ""), operation->kind->name) == 0)
+        record_drop(record, operation->result.id);
+}
+
 /* A request that stands is kept in the record until somebody has seen its end. */
 static void update_record(struct operation *operation, enum verdict verdict)
 {
@@ -80,7 +93,7 @@ static void update_record(struct operation *operation, enum verdict verdict)
     if (stands && !operation->kind->removes) /* a removal was entered before it was asked for */
         operation_record(operation);
     else if (!stands)
-        record_drop(vm_record(operation->vm), operation->result.id);
+        drop_record(operation);
 }
 
 void operation_finish(struct operation *operation, enum verdict verdict, const struct error *error)

@@ -119,6 +119,31 @@ static void test_asked_before(void **state)
     }
 }
 
+/* A change of a disk whose removal is pending does not make that forgotten. */
+static void test_changed_meanwhile(void **state)
+{
+    struct operation_request request = {
+        .type = OPERATION_DISK_REMOVE, .id = "d", .timeout_ms = rig_soon_ms()};
+    struct sim *sim = sim_new();
+    AUTO_JSON json_t *entry = NULL;
+
+    (void)state;
+    sim_put_disk(sim, "d", "SERIAL", 0);
+    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del",
+                                      .action = SIM_ANSWER, .text = "{}"});
+    rig_open_recorded(&rig, sim, true);
+    (void)rig_operate(&rig, &request);
+    assert_verdict(VERDICT_PENDING);
+    request = (struct operation_request){.type = OPERATION_DISK_THROTTLE, .id = "d",
+                                         .timeout_ms = 5000,
+                                         .limits = {.iops_set = true, .iops = 10}};
+    (void)rig_operate(&rig, &request);
+    assert_verdict(VERDICT_DONE);
+    entry = rig_recorded(&rig, "d");
+    assert_non_null(entry);
+    rig_close(&rig);
+}
+
 /* Another vmplug was stopped while it wrote the record: that is not waited for, but said. */
 static void test_record_is_held(void **state)
 {
@@ -151,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_vcpu_that_the_guest_never_showed),
         cmocka_unit_test(test_long_ids),
         cmocka_unit_test(test_asked_before),
+        cmocka_unit_test(test_changed_meanwhile),
         cmocka_unit_test(test_record_is_held),
     };
 
