@@ -20,7 +20,7 @@
 
 #define ENTRIES_MAX 65536
 #define LOCK ".lock"
-#define LOCK_PATIENCE_MS 50
+#define LOCK_PATIENCE_MS 1000
 
 struct record {
     char directory[PATH_MAX - NAME_MAX];
