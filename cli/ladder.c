@@ -155,6 +155,7 @@ void ladder_stage(struct ladder *ladder, const struct operation_result *so_far,
     print_head(ladder, so_far);
     ladder->reached[stage->rung] = true;
     ladder->expects_ost = so_far->expects_ost;
+    ladder->top = so_far->top;
     if (so_far->top != VERDICT_REMOVED || stage->has_ost)
         describe_stage(stage, so_far->details, text);
     output_print(ladder->out, "  %-12s %6.1f ms%s%s\n",
@@ -164,15 +165,15 @@ void ladder_stage(struct ladder *ladder, const struct operation_result *so_far,
 }
 
 /* The next rung, of those that there are, above those reached. */
-static enum rung awaited(const struct ladder *ladder)
+static const char *awaited(const struct ladder *ladder)
 {
     if (!ladder->reached[RUNG_ACCEPTED])
-        return RUNG_ACCEPTED;
+        return rung_name(RUNG_ACCEPTED);
     if (!ladder->reached[RUNG_REALIZED])
-        return RUNG_REALIZED;
+        return rung_name(RUNG_REALIZED);
     if (!ladder->reached[RUNG_ACKNOWLEDGED] && ladder->expects_ost)
-        return RUNG_ACKNOWLEDGED;
-    return RUNG_ONLINE;
+        return rung_name(RUNG_ACKNOWLEDGED);
+    return verdict_name(ladder->top);
 }
 
 void ladder_tick(struct ladder *ladder)
@@ -181,7 +182,7 @@ void ladder_tick(struct ladder *ladder)
         return;
     output_erase_line(ladder->out);
     output_style(ladder->out, OUTPUT_DIM);
-    output_print(ladder->out, "  %-12s %6.1f s ...", rung_name(awaited(ladder)),
+    output_print(ladder->out, "  %-12s %6.1f s ...", awaited(ladder),
                  (clock_now_ms() - ladder->started_ms) / 1e3);
     output_style(ladder->out, OUTPUT_PLAIN);
     ladder->drawn = true;
@@ -284,7 +285,9 @@ static void print_success(struct ladder *ladder, const struct operation_result *
                      result->id, result->missing, remedy(result->missing));
         break;
     case VERDICT_REMOVED:
-        output_print(ladder->out, "%s is gone, from QEMU and from the guest", result->id);
+        output_print(ladder->out, "%s is gone, from QEMU%s", result->id,
+                     result->guest_unseen ? "; nobody could look into the guest"
+                                          : " and from the guest");
         break;
     case VERDICT_DONE:
         print_done(ladder, result);

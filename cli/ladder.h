@@ -18,6 +18,7 @@ struct ladder {
     bool drawn;      /* the live line is on the screen */
     bool ended;
     bool expects_ost; /* there is a rung "acknowledged" */
+    enum verdict top; /* what the highest rung is called */
     bool reached[RUNGS_];
 };
 

@@ -43,6 +43,36 @@ static int check(const struct operation *operation, const struct inventory_disk 
                      "the guest uses '%s', its %s, for %s", id, guest_name, use);
 }
 
+/* Another disk that has the same block node, which then stays; NULL: none. */
+static const struct inventory_disk *find_sharer(const struct inventory_disks *disks,
+                                                const struct inventory_disk *disk)
+{
+    size_t i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        if (&disks->disks[i] != disk && strcmp(disks->disks[i].node, disk->node) == 0)
+            return &disks->disks[i];
+    }
+    return NULL;
+}
+
+/* The block node goes with the disk, unless QEMU named it, and so takes it away itself. */
+static void plan_node(struct operation *operation, const struct inventory_disk *disk)
+{
+    const struct inventory_disk *sharer = find_sharer(&operation->before->disks, disk);
+    char text[160];
+
+    if (disk->node[0] == '\0' || disk->node[0] == '#')
+        return;
+    if (sharer == NULL) {
+        operation_clean_node(operation, disk->node);
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "the block node '%.31s' stays: '%.63s' has it, too",
+                   disk->node, sharer->id);
+    operation_detail(operation, "note", json_string(text));
+}
+
 static int plan(struct operation *operation, struct error *error)
 {
     const struct inventory *before = operation->before;
@@ -61,8 +91,7 @@ static int plan(struct operation *operation, struct error *error)
     }
     if (disk->file[0] != '\0')
         operation_detail(operation, "file", json_string(disk->file));
-    if (disk->node[0] != '\0' && disk->node[0] != '#') /* QEMU's own names go with the device */
-        operation_clean_node(operation, disk->node);
+    plan_node(operation, disk);
     operation_add_step(operation, "device_del", json_pack("{s:s}", "id", disk->id), NULL, NULL, "");
     return 0;
 }
@@ -106,7 +135,8 @@ static void on_disks(struct operation *operation, const json_t *value, const str
 
 static void look_inside(struct operation *operation)
 {
-    if (operation->guest_name[0] == '\0')
+    operation->result.guest_unseen = operation->guest_name[0] == '\0';
+    if (operation->result.guest_unseen)
         operation_confirmed(operation); /* what the guest called it was not known */
     else
         operation_ask_agent(operation, "guest-get-disks", NULL, on_disks);

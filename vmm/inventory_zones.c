@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/clock.h"
 #include "qmp/field.h"
 #include "vmm/inventory_parts.h"
 
@@ -44,7 +45,7 @@ static void take_closed(void *user, void *item, const json_t *value, const struc
 
 static void take_handle(void *user, void *item, const json_t *value, const struct error *error)
 {
-    const struct inventory_question *question = user;
+    struct inventory_question *question = user;
     int64_t handle = json_integer_value(value);
 
     if (error != NULL || !json_is_integer(value)) {
@@ -74,20 +75,29 @@ static void ask_next(const struct inventory_question *question)
                json_pack("{s:s, s:s}", "path", path, "mode", "r"), take_handle, zone);
 }
 
-static void list_zones(struct inventory *inventory, size_t device)
+static bool is_online(const struct inventory_guest *guest, uint64_t block)
 {
-    struct inventory_memory *memory = &inventory->memory;
-    const struct inventory_guest *guest = &inventory->guest;
-    uint64_t first = memory->devices[device].addr / guest->block_bytes;
-    uint64_t end =
-        (memory->devices[device].addr + memory->devices[device].bytes) / guest->block_bytes;
     size_t i;
 
-    for (i = 0; i < guest->block_count && memory->zone_count < ZONES_MAX; i++) {
-        if (guest->blocks[i].online && guest->blocks[i].index >= first &&
-            guest->blocks[i].index < end)
+    for (i = 0; i < guest->block_count; i++) {
+        if (guest->blocks[i].index == block)
+            return guest->blocks[i].online;
+    }
+    return false;
+}
+
+static void list_zones(struct inventory *inventory, size_t index)
+{
+    struct inventory_memory *memory = &inventory->memory;
+    const struct inventory_memory_device *device = &memory->devices[index];
+    uint64_t block_bytes = inventory->guest.block_bytes, block;
+
+    for (block = device->addr / block_bytes;
+         block < (device->addr + device->bytes) / block_bytes && memory->zone_count < ZONES_MAX;
+         block++) {
+        if (is_online(&inventory->guest, block))
             memory->zones[memory->zone_count++] =
-                (struct inventory_zone){.device = device, .block = guest->blocks[i].index};
+                (struct inventory_zone){.device = index, .block = block};
     }
 }
 
@@ -111,6 +121,7 @@ bool inventory_can_give_back(const struct inventory *inventory, size_t device, b
     const struct inventory_memory *memory = &inventory->memory;
     bool elastic = strcmp(memory->devices[device].kind, "virtio-mem") == 0;
     const struct inventory_zone *zone;
+    uint64_t online = 0;
     size_t known = 0, i;
 
     *ret_can = memory->devices[device].hotpluggable;
@@ -128,8 +139,13 @@ bool inventory_can_give_back(const struct inventory *inventory, size_t device, b
         if (!zone->movable)
             return true;
     }
+    /* One that is not known might be the one that can't go. */
+    if (!inventory_bytes_online(inventory, memory->devices[device].addr,
+                                memory->devices[device].bytes, &online) ||
+        known < online / inventory->guest.block_bytes)
+        known = 0;
     (void)snprintf(reason, size, "%s",
                    known > 0 ? "the guest has all of it as movable memory"
-                             : "the guest did not tell in which zones it has it");
+                             : "the guest did not tell in which zones it has all of it");
     return known > 0;
 }

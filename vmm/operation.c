@@ -64,6 +64,19 @@ void operation_stop_waiting(struct operation *operation)
     vm_timer_stop(operation->vm, &operation->timer);
 }
 
+/* A change knows nothing of how a removal of the same device stands, only of its own request. */
+static void drop_record(struct operation *operation)
+{
+    struct record *record = vm_record(operation->vm);
+    AUTO_JSON json_t *entry = NULL;
+
+    if (operation->kind->top == VERDICT_DONE)
+        entry = record_find(record, operation->result.id);
+    if (entry == NULL ||
+        strcmp(field_string(entry, "operation", ""), operation->kind->name) == 0)
+        record_drop(record, operation->result.id);
+}
+
 /* A request that stands is kept in the record until somebody has seen its end. */
 static void update_record(struct operation *operation, enum verdict verdict)
 {
@@ -80,7 +93,7 @@ static void update_record(struct operation *operation, enum verdict verdict)
     if (stands && !operation->kind->removes) /* a removal was entered before it was asked for */
         operation_record(operation);
     else if (!stands)
-        record_drop(vm_record(operation->vm), operation->result.id);
+        drop_record(operation);
 }
 
 void operation_finish(struct operation *operation, enum verdict verdict, const struct error *error)
@@ -174,8 +187,9 @@ void operation_finish_pending(struct operation *operation, const struct error *e
     (void)error_set(&timeout, ERROR_TIMEOUT, "", "%s was not %s within %.3g s%s, and the request "
                     "stands", operation->result.id, awaited, operation->request.timeout_ms / 1e3,
                     reached);
-    error_advise(&timeout, "take it up again with vmplug wait %s, or give it more time with "
-                           "--timeout", operation->result.id);
+    if (!operation->unrecorded)
+        error_advise(&timeout, "take it up again with vmplug wait %s, or give it more time with "
+                               "--timeout", operation->result.id);
     operation_finish_standing(operation, VERDICT_PENDING, error != NULL ? error : &timeout);
 }
 
@@ -292,8 +306,22 @@ static int plan(struct operation *operation, struct error *error)
     return 0;
 }
 
+/* The guest is at work on an earlier ejection. One more request does not merge with that any more:
+ * the guest takes it up when it has answered the other. */
+static bool is_ejecting(struct operation *operation)
+{
+    const struct ledger_entry *last;
+
+    if (!operation->kind->removes || operation->request.resume || !operation_expects_ost(operation))
+        return false;
+    last = ledger_news(vm_ledger(operation->vm), operation->kind->ost_type, operation->slot, 0);
+    return last != NULL && ost_kind(last->source) == OST_EJECTION &&
+           ost_outcome(last->source, last->status) == OST_IN_PROGRESS;
+}
+
 static void begin(struct operation *operation)
 {
+    operation->busy_before = is_ejecting(operation);
     operation->mark = operation->all_is_news ? 0 : ledger_mark(vm_ledger(operation->vm));
     if (operation->kind->removes && operation->request.resume)
         operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
@@ -305,6 +333,8 @@ static void begin(struct operation *operation)
     }
     if (operation->kind->removes)
         operation_record(operation); /* beforehand: we may be killed at any moment */
+    else if (operation->kind->top == VERDICT_ONLINE)
+        record_drop(vm_record(operation->vm), operation->result.id); /* of an earlier bearer */
     operation_send_step(operation);
 }
 

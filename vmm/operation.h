@@ -105,6 +105,7 @@ struct operation_result {
     struct operation_stage stages[RUNGS_];
     size_t stage_count;
     json_t *details;     /* what was made and where: slot, addr, lun, logical_ids, guest_name … */
+    bool guest_unseen;   /* with VERDICT_REMOVED: nobody could look whether the guest let it go */
     bool expects_ost;    /* the guest will answer by _OST: there is a rung "acknowledged" */
     const char *missing; /* "agent", "agent-command", "ost", "disk-identity", or NULL */
     const char *awaiting; /* with VERDICT_PENDING: "accepted", "realized", "acknowledged",

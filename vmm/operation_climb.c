@@ -80,6 +80,7 @@ static bool check_ledger(struct operation *operation)
     operation->heard = true;
     switch (ost_outcome(news->source, news->status)) {
     case OST_IN_PROGRESS:
+        operation->busy_before = false; /* this is ours */
         return true;
     case OST_SUCCESS:
         if (operation->reached[RUNG_REALIZED]) /* else QEMU is asked first */
@@ -90,6 +91,8 @@ static bool check_ledger(struct operation *operation)
     }
     if (operation->kind->removes && operation->reached[RUNG_REALIZED])
         return true; /* whatever it says: it is gone */
+    if (operation->busy_before)
+        return true; /* this is the answer to the earlier request */
     operation->result.has_ost = true;
     operation->result.ost_source = news->source;
     operation->result.ost_status = news->status;
@@ -247,7 +250,7 @@ void operation_look_later(struct operation *operation)
 
 /* A reset loses the signal but not the request: QEMU would carry it out at the next device_add of
  * the same kind, unheard of. So the guest is asked again, ever and again, until it has shown that
- * it heard. A repetition is merged with what it repeats. */
+ * it heard: until then a repetition is merged with what it repeats. */
 static void on_asked_again(struct operation *operation, const json_t *value,
                            const struct error *error)
 {
@@ -307,6 +310,7 @@ static void look_into_guest(struct operation *operation)
 {
     bool blind = operation->blind.code != ERROR_NONE || operation->kind->look_inside == NULL;
 
+    operation->result.guest_unseen = blind;
     if (blind && !operation_guest_decides(operation))
         operation_confirmed(operation);
     else if (blind)
@@ -354,6 +358,19 @@ static void look_a_last_time(struct operation *operation)
     ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_last_look);
 }
 
+/* The device, or of one that has gone from QEMU what was still to go after it. */
+static void leave_what_stands(struct operation *operation)
+{
+    size_t i;
+
+    if (!operation->kind->removes || !operation->reached[RUNG_REALIZED]) {
+        operation_add_left(operation, operation->result.id);
+        return;
+    }
+    for (i = operation->cleanups_done; i < operation->cleanup_count; i++)
+        operation_add_left(operation, operation->cleanups[i].name);
+}
+
 void operation_on_timer(void *user)
 {
     struct operation *operation = user;
@@ -366,7 +383,7 @@ void operation_on_timer(void *user)
     }
     if (operation->interrupted) {
         if (operation->state == OPERATION_AWAITING_GUEST) {
-            operation_add_left(operation, operation->result.id);
+            leave_what_stands(operation);
             error_advise(&operation->result.error,
                          "%s was asked for and stands: take it up again with vmplug wait %s",
                          operation->kind->name, operation->result.id);

@@ -141,10 +141,12 @@ struct operation {
     double pause_ms; /* until the next look */
     bool interrupted;
     bool realized_once;
+    bool unrecorded;     /* the record does not have this request */
     bool all_is_news;    /* also what the guest said before now counts as its answer */
     bool late;           /* undoing a step that QEMU had not answered in time */
     bool hesitated;      /* undoing because the guest let the next step not be taken in time */
     bool last_look;      /* the deadline has come */
+    bool busy_before;    /* with an earlier request to eject it, whose answer comes first */
     bool heard;          /* the guest said that it is at work on it (_OST "in progress") */
     double ask_again_ms; /* when a removal that the guest may not know of any more is asked again */
     struct error blind; /* why the guest can't be looked into (any more); ERROR_NONE: it can */

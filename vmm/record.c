@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 
 #define ENTRIES_MAX 65536
 #define LOCK ".lock"
+#define LOCK_PATIENCE_MS 1000
 
 struct record {
     char directory[PATH_MAX - NAME_MAX];
@@ -92,10 +95,12 @@ static bool is_ours_alone(const char *directory)
            status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/* Takes the directory's lock, which lasts until the descriptor is closed. */
+/* Takes the directory's lock, which lasts until the descriptor is closed. It is never held for
+ * long, unless its holder was stopped, and that must not hold us up, too. */
 static int lock(const struct record *record, bool make)
 {
     char path[PATH_MAX];
+    double until_ms = clock_now_ms() + LOCK_PATIENCE_MS;
     AUTO_FD int fd = -1;
 
     if (make)
@@ -104,9 +109,10 @@ static int lock(const struct record *record, bool make)
         return -1;
     (void)snprintf(path, sizeof(path), "%s/" LOCK, record->directory);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    while (fd >= 0 && flock(fd, LOCK_EX) < 0) {
-        if (errno != EINTR)
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || clock_now_ms() >= until_ms)
             return -1;
+        (void)poll(NULL, 0, 1);
     }
     return steal_fd(&fd);
 }

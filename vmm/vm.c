@@ -96,8 +96,6 @@ struct vm *vm_new(const struct vm_options *options, struct error *error)
         return NULL;
     }
     TAILQ_INIT(&vm->timers);
-    if (options->runtime_dir != NULL)
-        vm->runtime_dir = strdup(options->runtime_dir);
     vm->timer_pump.ops = &timer_pump_ops;
     vm->qmp = qmp_client_new(&qmp_options, error);
     if (vm->qmp == NULL) {
@@ -110,6 +108,8 @@ struct vm *vm_new(const struct vm_options *options, struct error *error)
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
         return NULL;
     }
+    if (options->runtime_dir != NULL)
+        vm->runtime_dir = strdup(options->runtime_dir);
     if (options->agent_path != NULL)
         vm->agent = agent_new(&agent_options, &vm->agent_failure);
     return vm;

@@ -233,6 +233,39 @@ static void test_set_cpus_in_cores(void **state)
     rig_close(&rig);
 }
 
+/* What was removed is not brought back, and nothing else is tried. */
+static void test_set_cpus_down_all_or_nothing(void **state)
+{
+    struct batch_request request = cpus(BATCH_CPUS, 2);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->kvm = true;
+    sim_put_cpu(sim, "a");
+    sim_put_cpu(sim, "b");
+    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
+                                      .action = SIM_REJECT, .text = "no"});
+    request.atomic = true;
+    (void)run(sim, true, &request);
+    assert_result(VERDICT_PARTIAL, 2, 1, true);
+    assert_int_equal(rig.results, 2);
+    assert_int_equal(rig.batch_result.error.code, ERROR_REJECTED);
+    rig_close(&rig);
+}
+
+static void test_dry_run_all_or_nothing(void **state)
+{
+    struct batch_request request = cpus(BATCH_COUNT, 3); /* there is room for two */
+
+    (void)state;
+    request.atomic = request.each.dry_run = true;
+    (void)run(sim_new(), true, &request);
+    assert_result(VERDICT_PARTIAL, 3, 2, true);
+    assert_int_equal(rig.results, 3);
+    assert_int_equal(sim_changes(rig.sim), 0);
+    rig_close(&rig);
+}
+
 /* ---- exactly so much memory ---- */
 
 static void test_set_memory(void **state)
@@ -535,6 +568,8 @@ int main(void)
         cmocka_unit_test(test_least_proved_speaks),
         cmocka_unit_test(test_set_cpus),
         cmocka_unit_test(test_set_cpus_in_cores),
+        cmocka_unit_test(test_set_cpus_down_all_or_nothing),
+        cmocka_unit_test(test_dry_run_all_or_nothing),
         cmocka_unit_test(test_set_memory),
         cmocka_unit_test(test_set_memory_counts_what_is_plugged),
         cmocka_unit_test(test_set_memory_by_virtio_mem),

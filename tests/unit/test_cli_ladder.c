@@ -142,6 +142,8 @@ static void test_verdicts(void **state)
          "rejected: QEMU refused x; still in QEMU: x, x-backend (1.0 ms)\n"},
         {{.verdict = VERDICT_REMOVED, .top = VERDICT_REMOVED},
          "removed: x is gone, from QEMU and from the guest (1.0 ms)\n"},
+        {{.verdict = VERDICT_REMOVED, .top = VERDICT_REMOVED, .guest_unseen = true},
+         "removed: x is gone, from QEMU; nobody could look into the guest (1.0 ms)\n"},
         {{.verdict = VERDICT_REFUSED, .top = VERDICT_REMOVED},
          "refused: the guest keeps x (1.0 ms)\n"},
         {{.verdict = VERDICT_REFUSED, .left = {"x"}, .left_count = 1},
@@ -245,12 +247,15 @@ static void test_awaited_rung(void **state)
         {OPERATION_CPU_ADD, false, "\r\033[K  online          1.5 s ..."},
         {OPERATION_DIMM_ADD, true, "\r\033[K  acknowledged    1.5 s ..."},
         {OPERATION_DIMM_ADD, false, "\r\033[K  online          1.5 s ..."},
+        {OPERATION_DISK_REMOVE, false, "\r\033[K  removed         1.5 s ..."},
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
-        struct operation_result result = {.expects_ost = cases[i].expects_ost};
+        struct operation_result result = {
+            .expects_ost = cases[i].expects_ost,
+            .top = cases[i].type == OPERATION_DISK_REMOVE ? VERDICT_REMOVED : VERDICT_ONLINE};
         struct page page;
 
         open_page(&page, cases[i].type);

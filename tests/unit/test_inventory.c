@@ -499,6 +499,47 @@ static void test_hostile_guest_lists(void **state)
     }
 }
 
+/* Of memory with a block whose zone is not known nothing good is said. One file is open at a time,
+ * which the sim sees to. */
+static void test_zones(void **state)
+{
+    static const struct {
+        bool movable[2];
+        unsigned read; /* of the two blocks; then the agent refuses */
+        bool known, can;
+        const char *reason;
+    } cases[] = {
+        {{true, true}, 2, true, true, "all of it as movable"},
+        {{true, false}, 2, true, false, "block 33 is not movable"},
+        {{true, false}, 1, false, false, "did not tell in which zones"},
+        {{false, true}, 1, true, false, "block 32 is not movable"},
+        {{true, true}, 0, false, false, "did not tell in which zones"},
+    };
+    struct inventory *inventory;
+    char reason[128];
+    size_t i;
+    bool can;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        struct sim *sim = sim_new();
+
+        sim_put_dimm(sim, "m", SIM_DIMM_BASE, 256 * SIM_MIB);
+        sim->guest.blocks[2].movable = cases[i].movable[0];
+        sim->guest.blocks[3].movable = cases[i].movable[1];
+        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-open",
+                                          .skip = cases[i].read, .action = SIM_REJECT,
+                                          .text = "too many open files"});
+        inventory = fetch(sim, true,
+                          INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_ZONES);
+        assert_int_equal(inventory_can_give_back(inventory, 0, &can, reason, sizeof(reason)),
+                         cases[i].known);
+        assert_true(!cases[i].known || can == cases[i].can);
+        assert_non_null(strstr(reason, cases[i].reason));
+        end(inventory);
+    }
+}
+
 static void test_cancel(void **state)
 {
     struct inventory_fetch *pending;
@@ -547,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_rejections_leave_gaps),
         cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_hostile_guest_lists),
+        cmocka_unit_test(test_zones),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_no_parts),
     };

@@ -188,6 +188,28 @@ static void test_nobody_knows(void **state)
     }
 }
 
+/* Two disks may have one block node, if neither writes: it stays with the second. */
+static void test_node_of_two(void **state)
+{
+    static const char *const answers[] = {
+        "[{'device':'','qdev':'d','inserted':{'node-name':'n'}},"
+        "{'device':'','qdev':'e','inserted':{'node-name':'n'}}]",
+        "[{'device':'','qdev':'e','inserted':{'node-name':'n'}}]"};
+    struct sim *sim = new_sim();
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(answers); i++)
+        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-block",
+                                          .times = i == 0 ? 1 : 0, .action = SIM_ANSWER,
+                                          .text = answers[i]});
+    assert_int_equal(run(sim, 1, false, 5000)->verdict, VERDICT_REMOVED);
+    assert_int_equal(sim_count(sim, SIM_QMP, "blockdev-del"), 0);
+    assert_non_null(strstr(json_string_value(json_object_get(rig.result->details, "note")),
+                           "'e' has it, too"));
+    rig_close(&rig);
+}
+
 /* Nodes that QEMU named itself go with their device. */
 static void test_no_node_of_ones_own(void **state)
 {
@@ -332,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_in_use_and_waiting_for_less),
         cmocka_unit_test(test_deleted_by_somebody_else),
         cmocka_unit_test(test_nobody_knows),
+        cmocka_unit_test(test_node_of_two),
         cmocka_unit_test(test_no_node_of_ones_own),
         cmocka_unit_test(test_in_use_by_the_guest),
         cmocka_unit_test(test_swapped_to),

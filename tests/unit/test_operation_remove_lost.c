@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "qmp/codec.h"
 #include "tests/fake/rig.h"
+#include "tests/fake/sim_parts.h"
 
 #define KINDS 3
 #define STEPS_MAX 60
@@ -138,11 +139,22 @@ static void see_through(unsigned kind)
     assert_false(anything_stands(rig.sim, kind) || is_recorded(kind));
 }
 
+/* What stands is named, and what is known to have gone is not. */
+static void check_left(unsigned kind)
+{
+    static const char *const after_device[KINDS] = {"", "m-memory", "d-node"};
+
+    if (strstr(rig_stages(&rig), "realized") == NULL)
+        assert_string_equal(rig_left(&rig), ids[kind]);
+    else if (anything_stands(rig.sim, kind) || rig.result->left_count > 0)
+        assert_string_equal(rig_left(&rig), after_device[kind]);
+}
+
 static void check_interrupted(unsigned kind)
 {
     assert_int_equal(rig.result->error.code, ERROR_CANCELLED);
     if (sim_count(rig.sim, SIM_QMP, "device_del") > 0) {
-        assert_string_equal(rig_left(&rig), ids[kind]);
+        check_left(kind);
         assert_non_null(strstr(rig.result->error.fix, "vmplug wait"));
     } else {
         assert_int_equal(rig.result->left_count, 0);
@@ -213,12 +225,49 @@ static void test_freed_at_each_step(void **state)
     }
 }
 
+static void free_at_addition(void *user, struct sim *sim, enum sim_side side, const char *command)
+{
+    (void)user;
+    (void)sim;
+    (void)side;
+    if (strcmp(command, "device_add") == 0) {
+        operation_free(STEAL(rig.operation));
+        rig.ends = 1;
+    }
+}
+
+/* The guest gave it back when nobody looked, and its id was used again: the old request is none for
+ * the new device. */
+static void test_id_used_again(void **state)
+{
+    const struct operation_request addition = {
+        .type = OPERATION_CPU_ADD, .id = "c", .timeout_ms = 5000};
+    struct operation_request request = request_of(0);
+    struct sim *sim = new_sim();
+
+    (void)state;
+    sim->guest.ignores_eject = true;
+    request.timeout_ms = rig_soon_ms();
+    rig_open_recorded(&rig, sim, true);
+    assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_PENDING);
+    assert_true(is_recorded(0));
+    sim_unplug(sim, true, 2);
+    rig_reopen(&rig);
+    sim->on_command = free_at_addition;
+    rig_start(&rig, &addition);
+    (void)rig_await(&rig);
+    assert_true(sim->cpus[2].present);
+    assert_false(is_recorded(0));
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_qemu_goes_at_each_step),
         cmocka_unit_test(test_interrupted_at_each_step),
         cmocka_unit_test(test_freed_at_each_step),
+        cmocka_unit_test(test_id_used_again),
     };
 
     return cmocka_run_group_tests_name("operation, removal lost and interrupted", tests, NULL,
