@@ -12,6 +12,7 @@
  * times as large as all there is takes a sixteenth of it. */
 #define PIECE_FACTOR 4
 #define PIECES_MAX 64
+#define SUMS_MAX (UINT64_C(1) << 22) /* 8 TiB in the smallest units there are, 2 MiB */
 
 void batch_plan_apply(const struct batch_item *item, struct operation_request *request)
 {
@@ -239,53 +240,143 @@ static bool can_go(const struct inventory_memory_device *device)
     return device->slot >= 0 && device->hotpluggable && device->id[0] != '\0' && device->bytes > 0;
 }
 
-/* The newest of those that are not marked yet: each goes behind the others in address space. */
-static struct inventory_memory_device *newest(const struct inventory_memory *memory,
-                                              const bool *marked)
+static void reverse(struct batch_item *items, size_t count)
 {
-    struct inventory_memory_device *found = NULL, *device;
+    struct batch_item item;
     size_t i;
 
-    for (i = 0; i < memory->device_count; i++) {
-        device = &memory->devices[i];
-        if (!marked[i] && can_go(device) && (found == NULL || device->addr > found->addr))
-            found = device;
+    for (i = 0; i < count / 2; i++) {
+        item = items[i];
+        items[i] = items[count - 1 - i];
+        items[count - 1 - i] = item;
     }
-    return found;
+}
+
+static int compare_newest_first(const void *a, const void *b)
+{
+    const struct inventory_memory_device *const *first = a, *const *second = b;
+
+    /* Each goes behind the others in address space. */
+    return ((*first)->addr < (*second)->addr) - ((*first)->addr > (*second)->addr);
+}
+
+static uint64_t greatest_common_divisor(uint64_t a, uint64_t b)
+{
+    uint64_t rest;
+
+    while (b != 0) {
+        rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* The devices that can go, newest first, and which sums of their sizes there are. */
+struct sums {
+    const struct inventory_memory_device **devices;
+    size_t device_count;
+    uint64_t unit_bytes; /* of which all sizes are multiples */
+    uint64_t units;      /* of all together */
+    uint16_t *last;      /* for each sum, 1 + the device that completes it; 0: no such sum */
+};
+
+static void sums_free(struct sums *sums)
+{
+    free(sums->devices);
+    free(sums->last);
+}
+
+/* A sum is completed by the newest devices that make it. */
+static void add_up(struct sums *sums)
+{
+    uint64_t units, sum;
+    size_t i;
+
+    for (i = 0; i < sums->device_count; i++) {
+        units = sums->devices[i]->bytes / sums->unit_bytes;
+        for (sum = sums->units; sum >= units; sum--) {
+            if (sums->last[sum] == 0 && (sum == units || sums->last[sum - units] != 0))
+                sums->last[sum] = (uint16_t)(i + 1);
+        }
+    }
+}
+
+static int sums_make(struct sums *sums, const struct inventory_memory *memory, struct error *error)
+{
+    uint64_t bytes = 0;
+    size_t i;
+
+    *sums = (struct sums){0};
+    sums->devices = calloc(memory->device_count + 1, sizeof(*sums->devices));
+    for (i = 0; sums->devices != NULL && i < memory->device_count && i < UINT16_MAX; i++) {
+        if (!can_go(&memory->devices[i]))
+            continue;
+        sums->devices[sums->device_count++] = &memory->devices[i];
+        sums->unit_bytes = greatest_common_divisor(sums->unit_bytes, memory->devices[i].bytes);
+        bytes += memory->devices[i].bytes;
+    }
+    if (sums->device_count > 0)
+        sums->units = bytes / sums->unit_bytes;
+    if (sums->units <= SUMS_MAX)
+        sums->last = calloc(sums->units + 1, sizeof(*sums->last));
+    if (sums->last == NULL) {
+        sums_free(sums);
+        return error_set(error, ERROR_SYSTEM, "remove DIMMs by their ids",
+                         "there are too many sizes of DIMMs to choose from");
+    }
+    qsort(sums->devices, sums->device_count, sizeof(*sums->devices), compare_newest_first);
+    add_up(sums);
+    return 0;
+}
+
+/* Which totals next to the one wanted can be reached by taking something away. */
+static int miss(const struct sums *sums, const struct inventory_memory *memory, uint64_t total,
+                uint64_t target, struct error *error)
+{
+    uint64_t below = 0, above = total, reached, sum;
+
+    for (sum = 1; sum <= sums->units; sum++) {
+        reached = total - sum * sums->unit_bytes;
+        if (sums->last[sum] != 0 && reached > target && reached < above)
+            above = reached;
+        if (sums->last[sum] != 0 && reached < target && reached > below)
+            below = reached;
+    }
+    return cannot_reach(memory, total, target, below, above, "whole DIMMs that can go", error);
 }
 
 static int remove_memory(const struct inventory_memory *memory, uint64_t total, uint64_t target,
                          struct batch_item **ret_items, size_t *ret_count, struct error *error)
 {
-    bool *marked = calloc(memory->device_count + 1, sizeof(*marked));
-    struct inventory_memory_device *device;
-    uint64_t reached = total, smallest = 0;
+    const struct inventory_memory_device *device;
     struct batch_item *item;
+    struct sums sums;
+    uint64_t sum;
 
     *ret_count = 0;
-    if (marked == NULL || make_items(memory->device_count, ret_items, error) < 0) {
-        free(marked);
-        return error_set(error, ERROR_SYSTEM, "", "out of memory");
+    if (sums_make(&sums, memory, error) < 0)
+        return -1;
+    sum = sums.unit_bytes != 0 ? (total - target) / sums.unit_bytes : 0;
+    if (sum == 0 || sum > sums.units || sum * sums.unit_bytes != total - target ||
+        sums.last[sum] == 0) {
+        (void)miss(&sums, memory, total, target, error);
+        sums_free(&sums);
+        return -1;
     }
-    while (reached > target && (device = newest(memory, marked)) != NULL) {
-        marked[device - memory->devices] = true;
-        if (device->bytes > reached - target) { /* too large; an older one may do */
-            if (smallest == 0 || device->bytes < smallest)
-                smallest = device->bytes;
-            continue;
-        }
-        reached -= device->bytes;
+    if (make_items(sums.device_count, ret_items, error) < 0) {
+        sums_free(&sums);
+        return -1;
+    }
+    for (; sum > 0; sum -= device->bytes / sums.unit_bytes) {
+        device = sums.devices[sums.last[sum] - 1];
         item = &(*ret_items)[(*ret_count)++];
         item->type = OPERATION_DIMM_REMOVE;
         (void)snprintf(item->id, sizeof(item->id), "%.63s", device->id);
     }
-    free(marked);
-    if (reached == target)
-        return 0;
-    free(*ret_items);
-    *ret_items = NULL;
-    return cannot_reach(memory, total, target, smallest != 0 ? reached - smallest : 0, reached,
-                        "whole DIMMs that can go", error);
+    reverse(*ret_items, *ret_count); /* the last device that completed it is the oldest */
+    sums_free(&sums);
+    return 0;
 }
 
 int batch_plan_memory(const struct inventory *inventory, uint64_t target_bytes,

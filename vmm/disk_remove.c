@@ -56,6 +56,15 @@ static const struct inventory_disk *find_sharer(const struct inventory_disks *di
     return NULL;
 }
 
+/* Whether the guest uses it is known where its agent tells, and where it is sure which of the
+ * guest's disks it is. */
+static void note_unseen_use(struct operation *operation, const char *guest_name)
+{
+    if (guest_name == NULL || !inventory_agent_has(operation->before, "guest-get-fsinfo"))
+        operation_detail(operation, "note",
+                         json_string("whether the guest had it mounted could not be seen"));
+}
+
 /* The block node goes with the disk, unless QEMU named it, and so takes it away itself. */
 static void plan_node(struct operation *operation, const struct inventory_disk *disk)
 {
@@ -91,6 +100,7 @@ static int plan(struct operation *operation, struct error *error)
     }
     if (disk->file[0] != '\0')
         operation_detail(operation, "file", json_string(disk->file));
+    note_unseen_use(operation, guest_name);
     plan_node(operation, disk);
     operation_add_step(operation, "device_del", json_pack("{s:s}", "id", disk->id), NULL, NULL, "");
     return 0;

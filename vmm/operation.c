@@ -272,7 +272,8 @@ void operation_send_step(struct operation *operation)
  * answered is carried out then. */
 static void note_pending_removal(struct operation *operation)
 {
-    AUTO_JSON json_t *entries = record_list(vm_record(operation->vm));
+    AUTO_JSON json_t *record = record_list(vm_record(operation->vm));
+    AUTO_JSON json_t *entries = inventory_pending(operation->before, record);
     size_t noun = strcspn(operation->kind->name, "-") + 1, i;
     char text[OPERATION_ID_MAX + 96];
     const char *name;
@@ -281,6 +282,7 @@ static void note_pending_removal(struct operation *operation)
     json_array_foreach(entries, i, entry) {
         name = field_string(entry, "operation", "");
         if (!operation->kind->has_ost || operation->kind->removes ||
+            !field_bool(entry, "present", false) ||
             strncmp(name, operation->kind->name, noun) != 0 || strcmp(name + noun, "remove") != 0)
             continue;
         (void)snprintf(text, sizeof(text), "the guest may now also give back '%.63s', for which it "

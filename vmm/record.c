@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,12 @@
 #include "qmp/field.h"
 
 #define ENTRIES_MAX 65536
-#define LOCK ".lock"
+#define NEW ".new"
 #define LOCK_PATIENCE_MS 1000
 
 struct record {
-    char directory[PATH_MAX - NAME_MAX];
-    char path[PATH_MAX];
+    char directory[PATH_MAX];
+    char name[64]; /* of the file in it */
 };
 
 const char *record_default_directory(char *text, size_t size)
@@ -75,8 +76,7 @@ struct record *record_new(const char *directory, pid_t pid)
         return NULL;
     }
     (void)snprintf(record->directory, sizeof(record->directory), "%s", directory);
-    (void)snprintf(record->path, sizeof(record->path), "%s/%ld-%llu.json", directory, (long)pid,
-                   time);
+    (void)snprintf(record->name, sizeof(record->name), "%ld-%llu.json", (long)pid, time);
     return record;
 }
 
@@ -87,28 +87,29 @@ void record_free(struct record *record)
 
 /* ---- the file ---- */
 
-static bool is_ours_alone(const char *directory)
+/* The directory, if it is ours alone; -1 when it is not there or not so. Everything goes through
+ * this descriptor: another user who may rename the directory can't put another one in its place. */
+static int open_directory(const struct record *record)
 {
+    AUTO_FD int fd = open(record->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     struct stat status;
 
-    return lstat(directory, &status) == 0 && S_ISDIR(status.st_mode) &&
-           status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+    if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() ||
+        (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return -1;
+    return steal_fd(&fd);
 }
 
-/* Takes the directory's lock, which lasts until the descriptor is closed. It is never held for
- * long, unless its holder was stopped, and that must not hold us up, too. */
+/* The same with its lock, which lasts until the descriptor is closed. It is never held for long,
+ * unless its holder was stopped, and that must not hold us up, too. */
 static int lock(const struct record *record, bool make)
 {
-    char path[PATH_MAX];
     double until_ms = clock_now_ms() + LOCK_PATIENCE_MS;
     AUTO_FD int fd = -1;
 
     if (make)
         (void)mkdir(record->directory, 0700);
-    if (!is_ours_alone(record->directory))
-        return -1;
-    (void)snprintf(path, sizeof(path), "%s/" LOCK, record->directory);
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = open_directory(record);
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK || clock_now_ms() >= until_ms)
             return -1;
@@ -118,11 +119,12 @@ static int lock(const struct record *record, bool make)
 }
 
 /* What cannot be read counts as empty: QEMU's inventory has the last word anyway. */
-static json_t *load(const struct record *record)
+static json_t *load(const struct record *record, int directory)
 {
-    json_t *content = is_ours_alone(record->directory)
-                          ? json_load_file(record->path, JSON_REJECT_DUPLICATES, NULL)
-                          : NULL;
+    AUTO_FD int fd = directory >= 0
+                         ? openat(directory, record->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+                         : -1;
+    json_t *content = fd >= 0 ? json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
     if (!json_is_object(content)) {
         json_decref(content);
@@ -133,38 +135,50 @@ static json_t *load(const struct record *record)
     return content;
 }
 
-/* Records of processes that are no more. */
-static void sweep(const char *directory)
+/* Another process has this number now, or none: not merely one that can't be looked at. */
+static bool is_over(pid_t pid, unsigned long long time)
 {
-    DIR *entries = opendir(directory);
+    unsigned long long now = start_time(pid);
+
+    return now != 0 ? now != time : kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+/* Records of processes that are no more. */
+static void sweep(int directory)
+{
+    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
     unsigned long long time;
     struct dirent *entry;
+    int length;
     long pid;
 
     while (entries != NULL && (entry = readdir(entries)) != NULL) {
-        if (sscanf(entry->d_name, "%ld-%llu.json", &pid, &time) == 2 &&
-            start_time((pid_t)pid) != time)
-            (void)unlinkat(dirfd(entries), entry->d_name, 0);
+        length = 0;
+        if (sscanf(entry->d_name, "%ld-%llu.json%n", &pid, &time, &length) == 2 && length > 0 &&
+            entry->d_name[length] == '\0' && is_over((pid_t)pid, time))
+            (void)unlinkat(directory, entry->d_name, 0);
     }
     if (entries != NULL)
         (void)closedir(entries);
+    else if (fd >= 0)
+        close(fd);
 }
 
 /* Whole or not at all, whatever happens meanwhile. */
-static bool store(const struct record *record, const json_t *content)
+static bool store(const struct record *record, int directory, const json_t *content)
 {
     AUTO_FREE char *text = codec_dump(content, 0);
-    char path[PATH_MAX];
     AUTO_FD int fd = -1;
     size_t length;
 
-    sweep(record->directory);
-    (void)snprintf(path, sizeof(path), "%s/.new", record->directory);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    sweep(directory);
+    fd = openat(directory, NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (text == NULL || fd < 0)
         return false;
     length = strlen(text);
-    return write(fd, text, length) == (ssize_t)length && rename(path, record->path) == 0;
+    return write(fd, text, length) == (ssize_t)length &&
+           renameat(directory, NEW, directory, record->name) == 0;
 }
 
 /* ---- entries ---- */
@@ -197,12 +211,12 @@ bool record_put(struct record *record, json_t *entry)
 
     if (locked < 0)
         return false;
-    content = load(record);
+    content = load(record, locked);
     entries = field_array(content, "pending");
     (void)take_out(entries, field_string(owned, "id", ""));
     if (json_array_size(entries) >= ENTRIES_MAX || json_array_append(entries, owned) < 0)
         return false;
-    return store(record, content);
+    return store(record, locked, content);
 }
 
 void record_drop(struct record *record, const char *id)
@@ -210,23 +224,25 @@ void record_drop(struct record *record, const char *id)
     AUTO_JSON json_t *content = NULL;
     AUTO_FD int locked = -1;
 
-    if (record == NULL || access(record->path, F_OK) < 0)
+    if (record == NULL)
         return;
     locked = lock(record, false);
     if (locked < 0)
         return;
-    content = load(record);
+    content = load(record, locked);
     if (take_out(field_array(content, "pending"), id) > 0)
-        (void)store(record, content);
+        (void)store(record, locked, content);
 }
 
 json_t *record_list(struct record *record)
 {
     AUTO_JSON json_t *content = NULL;
+    AUTO_FD int directory = -1;
 
     if (record == NULL)
         return json_array();
-    content = load(record);
+    directory = open_directory(record);
+    content = load(record, directory);
     return json_incref(field_array(content, "pending"));
 }
 
@@ -256,7 +272,8 @@ bool record_has(struct record *record, const char *id, const char *suffix)
 
 unsigned record_vcpus_removed(struct record *record)
 {
-    AUTO_JSON json_t *content = record != NULL ? load(record) : NULL;
+    AUTO_FD int directory = record != NULL ? open_directory(record) : -1;
+    AUTO_JSON json_t *content = record != NULL ? load(record, directory) : NULL;
     unsigned count = 0;
 
     (void)field_unsigned(content, "vcpus_removed", &count);
@@ -285,10 +302,10 @@ void record_count_vcpu_removed(struct record *record, const char *id)
 
     if (locked < 0)
         return;
-    content = load(record);
+    content = load(record, locked);
     if (is_counted(field_array(content, "pending"), id))
         return;
     (void)field_unsigned(content, "vcpus_removed", &count);
     (void)json_object_set_new(content, "vcpus_removed", json_integer((json_int_t)count + 1));
-    (void)store(record, content);
+    (void)store(record, locked, content);
 }

@@ -161,10 +161,11 @@ static void test_memory_downwards(void **state)
         {1024, VERDICT_REMOVED, 1, "c", ""},
         {512, VERDICT_REMOVED, 2, "c b", ""},
         {256, VERDICT_REMOVED, 3, "c b a", ""},
-        {768, VERDICT_REMOVED, 2, "c a", ""}, /* the newest that fit: b is too large */
-        {1000, VERDICT_BLOCKED, 0, "", "ask for 768 MiB or 1 GiB"},
+        {768, VERDICT_REMOVED, 2, "c a", ""}, /* the newest that make it up: b is too large */
+        {896, VERDICT_REMOVED, 1, "a", ""},
+        {1000, VERDICT_BLOCKED, 0, "", "ask for 896 MiB or 1 GiB"},
         {1100, VERDICT_BLOCKED, 0, "", "ask for 1 GiB or 1152 MiB"},
-        {400, VERDICT_BLOCKED, 0, "", "ask for 256 MiB or 512 MiB"},
+        {400, VERDICT_BLOCKED, 0, "", "ask for 384 MiB or 512 MiB"},
         {255, VERDICT_BLOCKED, 0, "", "ask for 256 MiB"},
         {0, VERDICT_BLOCKED, 0, "", "ask for 256 MiB"},
     };
