@@ -59,7 +59,8 @@ static const struct {
      "QEMU has it. What would prove the guest's side is lacking, and named in missing: agent, "
      "agent-command (the agent may not be asked that), ost, or disk-identity."},
     {VERDICT_REJECTED, "QEMU refused. Nothing is left behind."},
-    {VERDICT_REFUSED, "The guest refused. left names what stays in QEMU."},
+    {VERDICT_REFUSED, "The guest refused. What it refused to take is taken back, for which it has "
+                      "ten seconds beyond the deadline; left names what stays in QEMU."},
     {VERDICT_PENDING,
      "The time of --timeout is over and the request still stands. awaiting names the rung."},
     {VERDICT_BLOCKED, "A ceiling or a prerequisite forbids it. Nothing was sent."},

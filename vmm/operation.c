@@ -81,6 +81,7 @@ static void drop_record(struct operation *operation)
 static void update_record(struct operation *operation, enum verdict verdict)
 {
     bool stands = (verdict == VERDICT_PENDING && !operation->hesitated) ||
+                  (verdict == VERDICT_REJECTED && operation->was_recorded) ||
                   (verdict == VERDICT_INTERRUPTED &&
                    operation->state == OPERATION_AWAITING_GUEST);
 

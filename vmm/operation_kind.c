@@ -245,6 +245,8 @@ void operation_record(struct operation *operation)
                               json_boolean(operation->reached[RUNG_ACKNOWLEDGED]));
     (void)json_object_set_new(entry, "movable", json_boolean(operation->request.dimm.movable));
     remember_ost(operation, entry);
+    operation->was_recorded =
+        record_has(vm_record(operation->vm), operation->result.id, "-remove");
     operation->unrecorded = !record_put(vm_record(operation->vm), entry);
     if (operation->unrecorded && vm_record(operation->vm) != NULL)
         operation_detail(operation, "note",

@@ -141,6 +141,7 @@ struct operation {
     double pause_ms; /* until the next look */
     bool interrupted;
     bool realized_once;
+    bool was_recorded;   /* an earlier removal of the same device stands */
     bool unrecorded;     /* the record does not have this request */
     bool all_is_news;    /* also what the guest said before now counts as its answer */
     bool late;           /* undoing a step that QEMU had not answered in time */

@@ -144,6 +144,29 @@ static void test_changed_meanwhile(void **state)
     rig_close(&rig);
 }
 
+/* That QEMU rejects asking again does not end what was asked before. */
+static void test_rejected_the_second_time(void **state)
+{
+    const struct operation_request request = {
+        .type = OPERATION_DIMM_REMOVE, .id = "m", .timeout_ms = rig_soon_ms()};
+    AUTO_JSON json_t *entry = NULL;
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim_put_dimm(sim, "m", SIM_DIMM_BASE, 256 * SIM_MIB);
+    sim->guest.ignores_eject = true;
+    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
+                                      .action = SIM_REJECT, .text = "not now"});
+    rig_open_recorded(&rig, sim, true);
+    (void)rig_operate(&rig, &request);
+    assert_verdict(VERDICT_PENDING);
+    (void)rig_operate(&rig, &request);
+    assert_verdict(VERDICT_REJECTED);
+    entry = rig_recorded(&rig, "m");
+    assert_non_null(entry);
+    rig_close(&rig);
+}
+
 /* Another vmplug was stopped while it wrote the record: that is not waited for, but said. */
 static void test_record_is_held(void **state)
 {
@@ -177,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_long_ids),
         cmocka_unit_test(test_asked_before),
         cmocka_unit_test(test_changed_meanwhile),
+        cmocka_unit_test(test_rejected_the_second_time),
         cmocka_unit_test(test_record_is_held),
     };
 
