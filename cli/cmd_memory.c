@@ -224,9 +224,9 @@ static const struct command commands[] = {
         .operands_max = 1,
         .summary = "add or remove memory until there is SIZE in all",
         .help = "Counts the base memory in. A virtio-mem that can make up for the difference alone "
-                "is resized. Else what is lacking is added in DIMMs, none more than four "
-                "times as large as all the memory before it, since the guest keeps its books on "
-                "new memory in the old. What is too much is taken back in whole DIMMs, newest "
+                "is resized. Else what is lacking is added in DIMMs, each as large as the guest's "
+                "free memory can bear: it keeps its books on new memory in the old, a byte for "
+                "64. What is too much is taken back in whole DIMMs, newest "
                 "first. A size that can't be reached so is blocked, and the nearest below and "
                 "above are named. With SIZE there already, nothing is done, which is a success.",
         .examples = set_examples,

@@ -284,7 +284,8 @@ static int list_items(struct batch *batch, struct error *error)
 static int fetch_inventory(struct batch *batch, struct error *error)
 {
     unsigned parts = batch->request.goal == BATCH_CPUS ? INVENTORY_CPUS
-                                                       : INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY;
+                                                       : INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY |
+                                                             INVENTORY_GUEST_MEMINFO;
     double timeout_ms = batch->request.each.timeout_ms;
 
     batch->fetch = inventory_fetch(batch->vm, parts, timeout_ms,

@@ -8,9 +8,11 @@
 
 #include "base/size.h"
 
-/* The structures for new memory (64 bytes for each page of 4 KiB) come from the old: a piece four
- * times as large as all there is takes a sixteenth of it. */
-#define PIECE_FACTOR 4
+/* The structures for new memory, 64 bytes for each page of 4 KiB, come from the old. They may take
+ * a quarter of what the guest has available; when it does not tell, a sixteenth of all it has. */
+#define COST 64 /* bytes of new memory for each byte of old */
+#define AVAILABLE_SHARE 4
+#define TOTAL_SHARE 16
 #define PIECES_MAX 64
 #define SUMS_MAX (UINT64_C(1) << 22) /* 8 TiB in the smallest units there are, 2 MiB */
 
@@ -159,7 +161,8 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
     const struct inventory_memory *memory = &inventory->memory;
     uint64_t block = inventory->guest.block_bytes != 0 ? inventory->guest.block_bytes
                                                        : INVENTORY_SMALLEST_BLOCK_BYTES;
-    uint64_t start = total, missing = target - total, piece, reachable;
+    uint64_t start = total, missing = target - total, available = 0, piece, reachable;
+    bool known = inventory_guest_available(inventory, &available);
     unsigned slots = 0;
     size_t i;
 
@@ -174,13 +177,14 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
     if (make_items(PIECES_MAX, ret_items, error) < 0)
         return -1;
     for (i = 0; missing > 0 && i < PIECES_MAX; i++) {
-        piece = total * PIECE_FACTOR / block * block;
+        piece = (known ? available / AVAILABLE_SHARE : total / TOTAL_SHARE) * COST / block * block;
         if (piece == 0 || piece > missing || i + 1 == slots || i + 1 == PIECES_MAX)
             piece = missing;
         (*ret_items)[i] = (struct batch_item){
             .type = OPERATION_DIMM_ADD, .bytes = piece, .nth = (unsigned)i,
             .nth_bytes = target - start - missing};
         total += piece;
+        available += piece - piece / COST;
         missing -= piece;
     }
     *ret_count = i;

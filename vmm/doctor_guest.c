@@ -311,29 +311,17 @@ static void examine_plugged(struct doctor *doctor, const struct inventory *inven
                             : reading_fix(&inventory->guest));
 }
 
-static bool read_available(const struct inventory_file *meminfo, uint64_t *ret_bytes)
-{
-    static const char key[] = "MemAvailable:";
-    const char *found = meminfo->known && meminfo->text != NULL ? strstr(meminfo->text, key) : NULL;
-    uint64_t kib;
-
-    if (found == NULL || sscanf(found + strlen(key), "%" SCNu64 " kB", &kib) != 1 ||
-        kib > UINT64_MAX / 1024)
-        return false;
-    *ret_bytes = kib * 1024;
-    return true;
-}
-
 /* The structures for new memory come from the old. */
-static void examine_free_memory(struct doctor *doctor, const struct inventory_guest *guest)
+static void examine_free_memory(struct doctor *doctor, const struct inventory *inventory)
 {
+    const struct inventory_guest *guest = &inventory->guest;
     uint64_t block = guest->block_bytes != 0 ? guest->block_bytes : INVENTORY_SMALLEST_BLOCK_BYTES;
     uint64_t cost = block / PAGE_BYTES * PAGE_STRUCT_BYTES, available = 0;
     char have[SIZE_TEXT_MAX], bears[SIZE_TEXT_MAX];
     struct doctor_check *check =
         doctor_add(doctor, "guest-free-memory", DOCTOR_UNKNOWN, DOCTOR_BIT(DOCTOR_MEMORY_ADD));
 
-    if (read_available(&guest->files[INVENTORY_FILE_MEMINFO], &available)) {
+    if (inventory_guest_available(inventory, &available)) {
         check->result = available >= cost ? DOCTOR_YES : DOCTOR_NO;
         available = available / SIZE_MIB * SIZE_MIB;
         doctor_reason(check, "the guest has %s available, enough to keep account of %s of new "
@@ -354,5 +342,5 @@ void doctor_examine_guest(struct doctor *doctor, const struct inventory *invento
     examine_block(doctor, &inventory->guest);
     examine_onlining(doctor, &inventory->guest);
     examine_plugged(doctor, inventory);
-    examine_free_memory(doctor, &inventory->guest);
+    examine_free_memory(doctor, inventory);
 }

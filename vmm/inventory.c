@@ -153,7 +153,8 @@ static void ask_all(const struct inventory_question *question, struct vm *vm)
 
     /* The agent is asked first: its answers take longest, and both sides work at once. */
     if (parts & (INVENTORY_AGENT | INVENTORY_GUEST_CPUS | INVENTORY_GUEST_MEMORY |
-                 INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS | INVENTORY_GUEST_KERNEL))
+                 INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS | INVENTORY_GUEST_KERNEL |
+                 INVENTORY_GUEST_MEMINFO))
         inventory_guest_ask(question, vm);
     if (parts & INVENTORY_OSPM)
         gather_ask(question->gather, PEER_QMP, "query-acpi-ospm-status", NULL, take_rows, vm);

@@ -48,6 +48,7 @@ enum inventory_part {
                                          with INVENTORY_MEMORY, whose devices use some */
     INVENTORY_GUEST_KERNEL = 1 << 15, /* guest-get-osinfo, and files of the guest */
     INVENTORY_BALLOON = 1 << 16,      /* query-balloon */
+    INVENTORY_GUEST_MEMINFO = 1 << 17, /* of INVENTORY_GUEST_KERNEL how much memory is available */
 };
 
 struct inventory_machine {
@@ -304,6 +305,10 @@ const char *inventory_guest_disk_name(const struct inventory *inventory,
 /* Is this the guest's disk of that serial? udev's ID_SERIAL, which the agent gives, has vendor and
  * model before a scsi-hd's own. */
 bool inventory_disk_has_serial(const struct qga_disk *disk, const char *serial);
+
+/* Memory that the guest could use without swapping (Linux' MemAvailable). False when it did not
+ * tell. */
+bool inventory_guest_available(const struct inventory *inventory, uint64_t *ret_bytes);
 
 /* vCPUs that the guest has online, or -1 when it was not asked or did not say. */
 int inventory_cpus_online(const struct inventory *inventory);

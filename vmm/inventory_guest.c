@@ -83,6 +83,8 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
     ask_if_enabled(question, INVENTORY_GUEST_DISKS, "guest-get-disks", take_disks);
     if (question->inventory->parts & INVENTORY_GUEST_KERNEL)
         inventory_kernel_ask(question);
+    else if (question->inventory->parts & INVENTORY_GUEST_MEMINFO)
+        inventory_meminfo_ask(question);
     ask_if_enabled(question, INVENTORY_GUEST_MOUNTS, "guest-get-fsinfo", take_filesystems);
     inventory_swaps_ask(question);
 }

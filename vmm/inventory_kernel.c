@@ -4,6 +4,7 @@
  * what shows in sysfs where that is not readable.
  */
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,4 +115,23 @@ void inventory_kernel_ask(const struct inventory_question *question)
         gather_ask(question->gather, PEER_AGENT, "guest-get-osinfo", NULL, take_osinfo, NULL);
     for (name = INVENTORY_FILE_CONFIG + 1; name < INVENTORY_FILES_; name++)
         ask_file(question, (enum inventory_file_name)name, paths[name]);
+}
+
+void inventory_meminfo_ask(const struct inventory_question *question)
+{
+    ask_file(question, INVENTORY_FILE_MEMINFO, paths[INVENTORY_FILE_MEMINFO]);
+}
+
+bool inventory_guest_available(const struct inventory *inventory, uint64_t *ret_bytes)
+{
+    static const char key[] = "MemAvailable:";
+    const struct inventory_file *meminfo = &inventory->guest.files[INVENTORY_FILE_MEMINFO];
+    const char *found = meminfo->known && meminfo->text != NULL ? strstr(meminfo->text, key) : NULL;
+    uint64_t kib;
+
+    if (found == NULL || sscanf(found + strlen(key), "%" SCNu64 " kB", &kib) != 1 ||
+        kib > UINT64_MAX / 1024)
+        return false;
+    *ret_bytes = kib * 1024;
+    return true;
 }

@@ -21,6 +21,7 @@ void inventory_disks_ask(const struct inventory_question *question);
 void inventory_pci_ask(const struct inventory_question *question);
 void inventory_objects_ask(const struct inventory_question *question);
 void inventory_balloon_ask(const struct inventory_question *question);
+void inventory_meminfo_ask(const struct inventory_question *question);
 void inventory_kernel_ask(const struct inventory_question *question);
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm);
 

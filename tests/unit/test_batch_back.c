@@ -149,6 +149,24 @@ static struct sim *sim_with_dimms(void)
     return sim; /* 256 + 256 + 512 + 128 = 1152 MiB */
 }
 
+/* New memory is accounted for in old: a guest that has little to spare gets a small piece first. */
+static void test_set_memory_in_bearable_pieces(void **state)
+{
+    const struct batch_request request = {
+        .goal = BATCH_MEMORY, .target = SIM_GIB,
+        .each = {.type = OPERATION_DIMM_ADD, .timeout_ms = 5000}};
+    struct sim *sim = sim_new();
+
+    (void)state;
+    json_object_set_new(sim->guest.files, "/proc/meminfo",
+                        json_string("MemTotal: 245880 kB\nMemAvailable:     8192 kB\n"));
+    run(sim, &request);
+    assert_result(VERDICT_ONLINE, 2, 2);
+    assert_true(sim->dimms[0].bytes == 128 * SIM_MIB); /* a quarter of 8 MiB, times 64 */
+    assert_true(sim->dimms[1].bytes == 640 * SIM_MIB);
+    rig_close(&rig);
+}
+
 static void test_memory_downwards(void **state)
 {
     static const struct {
@@ -519,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_cpus_downwards),
         cmocka_unit_test(test_cpus_that_cannot_be_reached),
         cmocka_unit_test(test_cpus_partly),
+        cmocka_unit_test(test_set_memory_in_bearable_pieces),
         cmocka_unit_test(test_memory_downwards),
         cmocka_unit_test(test_memory_that_stays),
         cmocka_unit_test(test_removals),
