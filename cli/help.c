@@ -100,8 +100,8 @@ void help_overview(struct output *out, const struct command_group *const *groups
     }
     output_print(out, "usage: vmplug [OPTION]... SUBCOMMAND [OPERAND]...\n\n");
     wrap(out, 0, 0,
-         "Adds vCPUs, memory and disks to a QEMU that is running, over QMP, and proves that the "
-         "guest has them.");
+         "Adds vCPUs, memory and disks to a QEMU that is running, over QMP, and takes them back, "
+         "and proves that the guest has them or has let them go.");
     for (; *groups != NULL; groups++) {
         if ((*groups)->hidden)
             continue;

@@ -12,8 +12,9 @@
 #define MANUAL_DATE "2026-11-21" /* of the release */
 
 static const char description[] =
-    "vmplug adds vCPUs, memory and disks to a QEMU that is already running, straight over its QMP "
-    "socket, and proves that the guest has them. It needs no libvirt. With the guest agent's "
+    "vmplug adds vCPUs, memory and disks to a QEMU that is already running, and takes them back, "
+    "straight over its QMP socket, and proves that the guest has them or has let them go. It needs "
+    "no libvirt. With the guest agent's "
     "socket it also puts the new device online in the guest, and believes nothing but the guest's "
     "own view of it.\n\n"
     "Options may stand before or after the subcommand, and may be shortened as long as they are "
@@ -21,7 +22,10 @@ static const char description[] =
 
 static const char ladder[] =
     "An addition climbs a ladder. Each rung has a source of its own, and vmplug says which was "
-    "reached. Events only wake it up: what counts is what QEMU and the guest show when asked.";
+    "reached. Events only wake it up: what counts is what QEMU and the guest show when asked. A "
+    "removal climbs the same ladder: realized is QEMU without the device, acknowledged the guest's "
+    "last word, and removed that the guest shows it no more and that its backend or block node has "
+    "gone, too.";
 
 static const struct {
     enum rung rung;
@@ -273,7 +277,8 @@ void manual_print(struct output *out, const struct command_group *const *groups)
     output_print(out, ".TH VMPLUG 1 %s \"vmplug %s\" \"User Commands\"\n", MANUAL_DATE,
                  PACKAGE_VERSION);
     print_head(out, "NAME");
-    output_print(out, "vmplug \\- add vCPUs, memory and disks to a running QEMU, and prove it\n");
+    output_print(out, "vmplug \\- add vCPUs, memory and disks to a running QEMU, take them back, "
+                      "and prove it\n");
     print_head(out, "SYNOPSIS");
     output_print(out, ".B vmplug\n[\\fIOPTION\\fR]... \\fISUBCOMMAND\\fR [\\fIOPERAND\\fR]...\n");
     print_head(out, "DESCRIPTION");
