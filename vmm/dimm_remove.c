@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "qmp/qapi.h"
+#include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
 
 #define OBJECTS "/objects/"
@@ -27,7 +28,9 @@ static int check(const struct operation *operation, const struct inventory_memor
     if (device->slot < 0 || !device->hotpluggable)
         return error_set(error, ERROR_BLOCKED, "choose a DIMM", "'%s', a %s, can't be unplugged",
                          id, device->kind);
-    return 0;
+    return operation->request.force
+               ? 0
+               : hazard_check_memory_map(operation->vm, operation->before, error);
 }
 
 static int plan(struct operation *operation, struct error *error)
@@ -105,7 +108,7 @@ const struct operation_kind dimm_remove_kind = {
     .name = "memory-remove",
     .top = VERDICT_REMOVED,
     .removes = true,
-    .parts = INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_GUEST_MEMORY,
+    .parts = INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY | HAZARD_PARTS,
     .has_ost = true,
     .ost_type = LEDGER_DIMM,
     .ost_answer = OST_EJECTION,
