@@ -70,6 +70,22 @@ static bool is_gone(struct operation *operation, const json_t *answer)
     return json_is_array(answer);
 }
 
+/* A DIMM that came after it, when nobody looked, may have its address. */
+static bool is_of_another(const struct operation *operation, uint64_t addr)
+{
+    const struct inventory_memory *memory = &operation->before->memory;
+    const struct inventory_memory_device *device;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        device = &memory->devices[i];
+        if (strcmp(device->id, operation->path) != 0 && addr >= device->addr &&
+            addr - device->addr < device->reserved_bytes)
+            return true;
+    }
+    return false;
+}
+
 static void on_blocks(struct operation *operation, const json_t *value, const struct error *error)
 {
     uint64_t block_bytes = operation->before->guest.block_bytes;
@@ -82,7 +98,8 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
     }
     for (i = 0; i < count; i++) {
         if (blocks[i].index >= operation->addr / block_bytes &&
-            blocks[i].index < (operation->addr + operation->bytes) / block_bytes)
+            blocks[i].index < (operation->addr + operation->bytes) / block_bytes &&
+            !is_of_another(operation, blocks[i].index * block_bytes))
             found++;
     }
     free(blocks);
