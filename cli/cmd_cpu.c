@@ -165,8 +165,8 @@ static const struct command commands[] = {
                 "can't go.\n\nWhen the time is over and the guest has not answered, the request "
                 "stands, and the verdict is pending: vmplug status shows it, and vmplug wait "
                 "takes it up again.\n\nUnder emulation (TCG) some QEMUs do not survive this, or "
-                "the next vCPU after it: what would kill this one is blocked, unless there is "
-                "--force.",
+                "the next vCPU after it, or the next DIMM or PCI device that is added or removed: "
+                "what would kill this one is blocked, unless there is --force.",
         .examples = remove_examples,
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

@@ -193,8 +193,8 @@ static const struct command commands[] = {
         .operands = "",
         .summary = "list the disks, where they sit, and their names in the guest",
         .help = "IN GUEST is shown where it is certain: by the disk's serial number, or by its LUN "
-                "where the agent gives no serial numbers, every disk is on virtio-scsi and no two "
-                "have the same LUN.",
+                "where the agent gives no serial numbers, every disk is on virtio-scsi or a "
+                "virtio-blk, and no two have the same LUN.",
         .examples = list_examples,
         .options = OPTIONS_VM,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

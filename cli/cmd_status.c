@@ -50,8 +50,8 @@ static const struct command commands[] = {
             "Requests that the guest has not answered yet are listed as pending, from vmplug's own "
             "record: QEMU does not show them.\n\n"
             "A disk's name inside the guest is shown where it is certain: by its serial number, or "
-            "by its LUN where the agent gives no serial numbers, every disk is on virtio-scsi and "
-            "no two have the same LUN.",
+            "by its LUN where the agent gives no serial numbers, every disk is on virtio-scsi or a "
+            "virtio-blk, and no two have the same LUN.",
         .examples = examples,
         .options = OPTIONS_VM,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

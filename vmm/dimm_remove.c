@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "qmp/qapi.h"
+#include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
 
 #define OBJECTS "/objects/"
@@ -27,7 +28,9 @@ static int check(const struct operation *operation, const struct inventory_memor
     if (device->slot < 0 || !device->hotpluggable)
         return error_set(error, ERROR_BLOCKED, "choose a DIMM", "'%s', a %s, can't be unplugged",
                          id, device->kind);
-    return 0;
+    return operation->request.force
+               ? 0
+               : hazard_check_memory_map(operation->vm, operation->before, error);
 }
 
 static int plan(struct operation *operation, struct error *error)
@@ -67,6 +70,22 @@ static bool is_gone(struct operation *operation, const json_t *answer)
     return json_is_array(answer);
 }
 
+/* A DIMM that came after it, when nobody looked, may have its address. */
+static bool is_of_another(const struct operation *operation, uint64_t addr)
+{
+    const struct inventory_memory *memory = &operation->before->memory;
+    const struct inventory_memory_device *device;
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        device = &memory->devices[i];
+        if (strcmp(device->id, operation->path) != 0 && addr >= device->addr &&
+            addr - device->addr < device->reserved_bytes)
+            return true;
+    }
+    return false;
+}
+
 static void on_blocks(struct operation *operation, const json_t *value, const struct error *error)
 {
     uint64_t block_bytes = operation->before->guest.block_bytes;
@@ -79,7 +98,8 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
     }
     for (i = 0; i < count; i++) {
         if (blocks[i].index >= operation->addr / block_bytes &&
-            blocks[i].index < (operation->addr + operation->bytes) / block_bytes)
+            blocks[i].index < (operation->addr + operation->bytes) / block_bytes &&
+            !is_of_another(operation, blocks[i].index * block_bytes))
             found++;
     }
     free(blocks);
@@ -105,7 +125,7 @@ const struct operation_kind dimm_remove_kind = {
     .name = "memory-remove",
     .top = VERDICT_REMOVED,
     .removes = true,
-    .parts = INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_GUEST_MEMORY,
+    .parts = INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY | HAZARD_PARTS,
     .has_ost = true,
     .ost_type = LEDGER_DIMM,
     .ost_answer = OST_EJECTION,

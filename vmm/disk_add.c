@@ -15,6 +15,7 @@
 #include "qmp/qapi.h"
 #include "vmm/drive.h"
 #include "vmm/image.h"
+#include "vmm/hazard.h"
 #include "vmm/pci_port.h"
 
 #define NODE_NAME_MAX 31 /* QEMU's limit */
@@ -116,6 +117,9 @@ static int choose_port(const struct operation *operation, struct place *place,
     if (operation->request.disk.lun_set)
         return error_set(error, ERROR_INVALID, "leave --lun out, or choose a SCSI --bus",
                          "a virtio-blk disk has no LUN");
+    if (!operation->request.force &&
+        hazard_check_memory_map(operation->vm, operation->before, error) < 0)
+        return -1;
     return pci_port_choose(operation->before, place->bus, error);
 }
 
@@ -389,7 +393,7 @@ const struct operation_kind disk_add_kind = {
     .name = "disk-add",
     .top = VERDICT_ONLINE,
     .guest_decides = true,
-    .parts = INVENTORY_DISKS | INVENTORY_PCI | INVENTORY_GUEST_DISKS,
+    .parts = INVENTORY_DISKS | INVENTORY_PCI | INVENTORY_GUEST_DISKS | HAZARD_PARTS,
     .has_ost = false,
     .agent_commands = agent_commands,
     .has_undo_type = true,

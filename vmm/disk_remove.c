@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "qmp/qapi.h"
+#include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
 
 static const struct inventory_disk *find_disk(const struct inventory_disks *disks, const char *id)
@@ -35,8 +36,13 @@ static int check(const struct operation *operation, const struct inventory_disk 
     if (disk->id[0] == '/')
         return error_set(error, ERROR_BLOCKED, "give disks an id when QEMU is started",
                          "the disk '%s' has no id", id);
+    if (operation->request.force)
+        return 0;
+    if (strcmp(disk->bus, "virtio") == 0 &&
+        hazard_check_memory_map(operation->vm, operation->before, error) < 0)
+        return -1;
     use = guest_name != NULL ? qga_uses_find(&operation->before->guest.uses, guest_name) : NULL;
-    if (use == NULL || operation->request.force)
+    if (use == NULL)
         return 0;
     return error_set(error, ERROR_BLOCKED,
                      "unmount it (or swapoff) in the guest first, or use --force",
@@ -158,7 +164,7 @@ const struct operation_kind disk_remove_kind = {
     .name = "disk-remove",
     .top = VERDICT_REMOVED,
     .removes = true,
-    .parts = INVENTORY_DISKS | INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS,
+    .parts = INVENTORY_DISKS | INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS | HAZARD_PARTS,
     .agent_commands = agent_commands,
     .plan = plan,
     .take_up = operation_take_up_removal,

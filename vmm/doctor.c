@@ -253,10 +253,10 @@ static void examine_pci(struct doctor *doctor, const struct inventory *inventory
 
 /* ---- known defects of this QEMU ---- */
 
-static void add_hazard(struct doctor *doctor, const char *name, enum doctor_can can, int status,
+static void add_hazard(struct doctor *doctor, const char *name, unsigned cans, int status,
                        const struct error *error)
 {
-    struct doctor_check *check = doctor_add(doctor, name, yes_if(status == 0), DOCTOR_BIT(can));
+    struct doctor_check *check = doctor_add(doctor, name, yes_if(status == 0), cans);
 
     doctor_reason(check, "%s", status == 0 ? "no defect of this QEMU is known that it would meet"
                                            : error->why);
@@ -268,15 +268,18 @@ static void examine_hazards(struct doctor *doctor, struct vm *vm,
                             const struct inventory *inventory)
 {
     const char *harm = hazard_after_cpu_remove(inventory);
+    unsigned mapped = DOCTOR_BIT(DOCTOR_MEMORY_ADD) | DOCTOR_BIT(DOCTOR_MEMORY_REMOVE);
     struct error error = ERROR_INIT;
     int status;
 
     status = hazard_check_cpu_add(vm, inventory, &error);
-    add_hazard(doctor, "cpu-add-safe", DOCTOR_CPU_ADD, status, &error);
-    status = hazard_check_dimm_add(vm, inventory, &error);
-    add_hazard(doctor, "memory-add-safe", DOCTOR_MEMORY_ADD, status, &error);
+    add_hazard(doctor, "cpu-add-safe", DOCTOR_BIT(DOCTOR_CPU_ADD), status, &error);
+    if (!has_virtio_mem(&inventory->memory)) /* one that is there is resized, which is safe */
+        mapped |= DOCTOR_BIT(DOCTOR_VIRTIO_MEM);
+    status = hazard_check_memory_map(vm, inventory, &error);
+    add_hazard(doctor, "memory-map-safe", mapped, status, &error);
     status = hazard_check_cpu_remove(inventory, &error);
-    add_hazard(doctor, "cpu-remove-safe", DOCTOR_CPU_REMOVE, status, &error);
+    add_hazard(doctor, "cpu-remove-safe", DOCTOR_BIT(DOCTOR_CPU_REMOVE), status, &error);
     if (status == 0 && harm != NULL)
         doctor_reason(&doctor->checks[doctor->count - 1], "it can be done, but: %s", harm);
 }

@@ -41,10 +41,11 @@ static int check_heap(const struct inventory *inventory, unsigned removed, struc
         return 0;
     return error_set(error, ERROR_BLOCKED, FORCE_FIX,
                      "a vCPU was removed from this QEMU %s, which under emulation (TCG) corrupts "
-                     "its memory: the next vCPU or DIMM would kill it", inventory->machine.qemu);
+                     "its memory: a new vCPU would kill it, and so would a DIMM or PCI device that "
+                     "comes or goes", inventory->machine.qemu);
 }
 
-int hazard_check_dimm_add(struct vm *vm, const struct inventory *inventory, struct error *error)
+int hazard_check_memory_map(struct vm *vm, const struct inventory *inventory, struct error *error)
 {
     if (!is_emulated(inventory))
         return 0;
@@ -87,7 +88,7 @@ const char *hazard_after_cpu_remove(const struct inventory *inventory)
     if (!is_emulated(inventory) || !corrupts_heap(inventory))
         return NULL;
     return "under emulation (TCG) this version of QEMU will not survive the guest's next reset, "
-           "nor another vCPU or DIMM";
+           "nor a new vCPU, nor a DIMM or PCI device that comes or goes";
 }
 
 int hazard_check_cpu_remove(const struct inventory *inventory, struct error *error)

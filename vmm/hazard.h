@@ -3,8 +3,9 @@
  * What would kill this QEMU. Under emulation (TCG) the removal of a vCPU is not clean:
  *
  *   - with thread=single QEMU aborts at the removal itself;
- *   - before 10.0 it leaves a corrupt heap behind, and the next device_add of a vCPU or DIMM dies,
- *     and so does the next reset;
+ *   - before 10.0 it leaves a corrupt heap behind, and QEMU dies of the next vCPU, of the next
+ *     change of the machine's memory map (a DIMM or a PCI device that comes or goes), and of the
+ *     next reset. Disks on virtio-scsi, media and a virtio-mem's size change no map;
  *   - later, a vCPU's translation context is never used again, and the first vCPU beyond maxcpus
  *     contexts aborts.
  *
@@ -16,11 +17,11 @@
 #include "vmm/inventory.h"
 #include "vmm/vm.h"
 
-/* Is it safe to add a vCPU, to add a DIMM, to remove a vCPU? Rests on INVENTORY_ACCEL,
- * INVENTORY_CPUS and INVENTORY_OSPM, and on the vm's record. Returns 0, or -1 with
- * ERROR_BLOCKED. */
+/* Is it safe to add a vCPU, to add or remove a DIMM or a PCI device, to remove a vCPU? Rests on
+ * HAZARD_PARTS, and on the vm's record. Returns 0, or -1 with ERROR_BLOCKED. */
+#define HAZARD_PARTS (INVENTORY_ACCEL | INVENTORY_CPUS | INVENTORY_OSPM)
 int hazard_check_cpu_add(struct vm *vm, const struct inventory *inventory, struct error *error);
-int hazard_check_dimm_add(struct vm *vm, const struct inventory *inventory, struct error *error);
+int hazard_check_memory_map(struct vm *vm, const struct inventory *inventory, struct error *error);
 int hazard_check_cpu_remove(const struct inventory *inventory, struct error *error);
 
 /* What the removal of a vCPU will have done to this QEMU, in a sentence; NULL: no harm. */

@@ -110,6 +110,9 @@ bool inventory_disk_has_serial(const struct qga_disk *disk, const char *serial)
     return length == wanted || disk->serial[length - wanted - 1] == '_';
 }
 
+/* A virtio-blk is told apart by its name in the guest. */
+#define VIRTIO_DISK "/dev/vd"
+
 /* The agent tells a LUN, but neither target nor bus: it identifies a disk only where no other has
  * the same, and where there are no disks of another kind, whose numbers it tells likewise. */
 static bool lun_is_telling(const struct inventory *inventory, const struct inventory_disk *disk)
@@ -120,7 +123,8 @@ static bool lun_is_telling(const struct inventory *inventory, const struct inven
     size_t i;
 
     for (i = 0; i < disks->disk_count; i++) {
-        if (!disks->disks[i].on_scsi && !disks->disks[i].cdrom)
+        if (!disks->disks[i].on_scsi && !disks->disks[i].cdrom &&
+            strcmp(disks->disks[i].bus, "virtio") != 0)
             return false;
     }
     SLIST_FOREACH(device, &disks->scsi_devices, link)
@@ -141,7 +145,9 @@ const char *inventory_guest_disk_name(const struct inventory *inventory,
     for (i = 0; i < guest->disk_count; i++) {
         seen = &guest->disks[i];
         same = seen->serial[0] != '\0' ? inventory_disk_has_serial(seen, disk->serial)
-                                       : by_lun && seen->has_unit && seen->unit == disk->lun;
+                                       : by_lun && seen->has_unit && seen->unit == disk->lun &&
+                                             strncmp(seen->name, VIRTIO_DISK,
+                                                     strlen(VIRTIO_DISK)) != 0;
         if (!same)
             continue;
         name = seen->name;

@@ -80,7 +80,7 @@ int memory_plan_check(const struct operation *operation, bool takes_slot, struct
         text_check_utf8("the path", dimm->backend_path, error) < 0)
         return -1;
     if (!operation->request.force &&
-        hazard_check_dimm_add(operation->vm, operation->before, error) < 0)
+        hazard_check_memory_map(operation->vm, operation->before, error) < 0)
         return -1;
     if (memory_online_check_movable(operation, error) < 0 || check_size(operation, error) < 0)
         return -1;

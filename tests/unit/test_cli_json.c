@@ -274,6 +274,8 @@ static void test_guest_name_by_lun(void **state)
                                      {.id = "b"}};
     struct qga_disk seen[] = {{.name = "/dev/sda", .has_unit = true, .unit = 1},
                               {.name = "/dev/sdb", .has_unit = true, .unit = 1}};
+    const struct qga_disk virtio = {.name = "/dev/vda", .has_unit = true, .unit = 1};
+    const struct qga_disk sdb = seen[1];
     struct inventory_scsi_device device = {.lun = 1}, other = {.lun = 1};
     struct inventory inventory = {
         .disks = {.known = true, .disks = disks, .disk_count = 1},
@@ -288,6 +290,13 @@ static void test_guest_name_by_lun(void **state)
     inventory.guest.disk_count = 1;
     inventory.disks.disk_count = 2; /* one of QEMU's disks is on another kind of bus */
     assert_null(inventory_guest_disk_name(&inventory, &disks[0]));
+    strcpy(disks[1].bus, "virtio"); /* which has a name of its own in the guest */
+    inventory.guest.disk_count = 2;
+    seen[1] = virtio;
+    assert_string_equal(inventory_guest_disk_name(&inventory, &disks[0]), "/dev/sda");
+    seen[1] = sdb;
+    assert_null(inventory_guest_disk_name(&inventory, &disks[0]));
+    inventory.guest.disk_count = 1;
     inventory.disks.disk_count = 1;
     SLIST_INSERT_HEAD(&inventory.disks.scsi_devices, &other, link); /* another target */
     assert_null(inventory_guest_disk_name(&inventory, &disks[0]));

@@ -133,8 +133,9 @@ static void test_defects(void **state)
     (void)state;
     sim->cpus[2].ost = (struct sim_ost){3, 0}; /* one was taken from this emulated QEMU 7.2 */
     examine(sim, true);
-    assert_string_equal(summarise(), "-+-+++--");
+    assert_string_equal(summarise(), "-+--++--");
     assert_check("cpu-add-safe", DOCTOR_NO, "corrupts its memory");
+    assert_check("memory-map-safe", DOCTOR_NO, "corrupts its memory");
     assert_check("cpu-remove-safe", DOCTOR_YES, "but");
 }
 

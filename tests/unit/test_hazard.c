@@ -21,6 +21,8 @@ static const struct operation_request add_dimm = {
     .type = OPERATION_DIMM_ADD, .timeout_ms = 5000, .dimm = {.bytes = 256 * SIM_MIB}};
 static const struct operation_request remove_cpu = {
     .type = OPERATION_CPU_REMOVE, .id = "1", .timeout_ms = 5000};
+static const struct operation_request remove_dimm = {
+    .type = OPERATION_DIMM_REMOVE, .id = "vmplug-mem-0", .timeout_ms = 5000};
 
 static struct sim *new_sim(bool kvm, unsigned major)
 {
@@ -48,7 +50,7 @@ static void assert_operation(const struct operation_request *request, bool force
 
 /* ---- a corrupt heap ---- */
 
-/* Before 10.0 the next vCPU or DIMM after a removal kills it. */
+/* Before 10.0 the next vCPU after a removal kills it, and the next DIMM that comes or goes. */
 static void test_heap(void **state)
 {
     static const unsigned majors[] = {5, 7, 9};
@@ -66,17 +68,42 @@ static void test_heap(void **state)
         changes = sim_changes(rig.sim);
         assert_operation(&add_cpu, false, VERDICT_BLOCKED, "corrupts");
         assert_operation(&add_dimm, false, VERDICT_BLOCKED, "corrupts");
+        assert_operation(&remove_dimm, false, VERDICT_BLOCKED, "corrupts");
         assert_int_equal(sim_changes(rig.sim), changes);
         rig_reopen(&rig); /* another vmplug knows it, too */
         assert_operation(&add_cpu, false, VERDICT_BLOCKED, "corrupts");
         assert_operation(&add_dimm, true, VERDICT_ONLINE, "");
         assert_operation(&add_cpu, true, VERDICT_ONLINE, "");
+        assert_operation(&remove_dimm, true, VERDICT_REMOVED, "");
         assert_operation(&add_dimm, false, VERDICT_BLOCKED, "corrupts"); /* the heap is no better */
         rig_close(&rig);
     }
 }
 
-/* A disk does it no harm. */
+/* A virtio-blk is a PCI device, and the guest maps its registers. */
+static void test_virtio_disk(void **state)
+{
+    const struct operation_request removal = {
+        .type = OPERATION_DISK_REMOVE, .id = "vmplug-disk-0", .timeout_ms = 5000};
+    const struct operation_request request = {
+        .type = OPERATION_DISK_ADD, .timeout_ms = 5000,
+        .disk = {.file = fake_file("d", "", 0), .bus = "virtio"}};
+    struct sim *sim = new_sim(false, 7);
+
+    (void)state;
+    (void)sim_put_port(sim, "pcie-root-port", "/machine/peripheral/port1", "port1");
+    (void)sim_put_port(sim, "pcie-root-port", "/machine/peripheral/port2", "port2");
+    rig_open_recorded(&rig, sim, true);
+    assert_operation(&request, false, VERDICT_ONLINE, "");
+    assert_operation(&remove_cpu, false, VERDICT_REMOVED, "");
+    assert_operation(&request, false, VERDICT_BLOCKED, "corrupts");
+    assert_operation(&removal, false, VERDICT_BLOCKED, "corrupts");
+    assert_operation(&removal, true, VERDICT_REMOVED, "");
+    assert_operation(&request, true, VERDICT_ONLINE, "");
+    rig_close(&rig);
+}
+
+/* Another disk does it no harm. */
 static void test_disk(void **state)
 {
     const struct operation_request request = {
@@ -223,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heap),
+        cmocka_unit_test(test_virtio_disk),
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_emptied_by_others),

@@ -236,6 +236,22 @@ static void test_removed_meanwhile(void **state)
     }
 }
 
+/* It went while nobody looked, and another DIMM has its place: that one's memory is not its. */
+static void test_address_is_taken(void **state)
+{
+    struct sim *sim = sim_with_devices();
+
+    (void)state;
+    make_pending(1, sim);
+    unplug(sim, 1);
+    rig_reopen(&rig);
+    sim_put_dimm(sim, "other", SIM_DIMM_BASE, 256 * SIM_MIB);
+    (void)take_up(removals[1], removed[1]);
+    assert_verdict(VERDICT_REMOVED);
+    assert_false(is_recorded(removed[1]));
+    rig_close(&rig);
+}
+
 /* It refused while nobody looked: QEMU's table has its last word. */
 static void test_refused_meanwhile(void **state)
 {
@@ -437,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_addition_that_is_online),
         cmocka_unit_test(test_addition_refused_later),
         cmocka_unit_test(test_removed_meanwhile),
+        cmocka_unit_test(test_address_is_taken),
         cmocka_unit_test(test_refused_meanwhile),
         cmocka_unit_test(test_removed_at_last),
         cmocka_unit_test(test_no_record),
