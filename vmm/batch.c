@@ -229,6 +229,31 @@ static void begin(struct batch *batch)
     vm_timer_set(batch->vm, &batch->timer, 0);
 }
 
+static int list_items(struct batch *batch, struct error *error);
+
+/* All or nothing, and the ceiling is known: then nothing, at once. */
+static int check_room(const struct batch *batch, const struct inventory *inventory,
+                      struct error *error)
+{
+    const struct inventory_cpus *cpus = &inventory->cpus;
+    uint64_t count = batch->request.count;
+    size_t i, room = 0;
+
+    for (i = 0; i < cpus->slot_count; i++)
+        room += cpus->slots[i].present ? 0 : 1;
+    if (!cpus->hotpluggable || count <= room)
+        return 0; /* the first operation will say what is wrong, if anything */
+    return error_set(error, ERROR_BLOCKED, "ask for fewer, or restart QEMU with a larger maxcpus",
+                     "%" PRIu64 " vCPUs were asked for, and there is room for %zu (maxcpus=%u)",
+                     count, room, cpus->max);
+}
+
+static bool must_check_room(const struct batch_request *request)
+{
+    return request->goal == BATCH_COUNT && request->atomic && request->count > 1 &&
+           request->each.type == OPERATION_CPU_ADD;
+}
+
 static void on_inventory(void *user, struct inventory *inventory, const struct error *failure)
 {
     struct batch *batch = user;
@@ -240,17 +265,21 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
         finish_with_error(batch, failure);
         return;
     }
-    if (batch->request.goal == BATCH_CPUS)
+    if (batch->request.goal == BATCH_COUNT)
+        status = check_room(batch, inventory, &error);
+    else if (batch->request.goal == BATCH_CPUS)
         status = batch_plan_cpus(inventory, batch->request.target, &batch->items,
                                  &batch->item_count, &error);
     else
         status = batch_plan_memory(inventory, batch->request.target, &batch->items,
                                    &batch->item_count, &error);
     inventory_free(inventory);
+    if (status == 0 && batch->request.goal == BATCH_COUNT)
+        status = list_items(batch, &error);
+    else if (status == 0)
+        begin(batch);
     if (status < 0)
         finish_with_error(batch, &error);
-    else
-        begin(batch);
 }
 
 /* So many of the same kind, each perhaps with an id or a file of its own; or a list as it is. */
@@ -283,9 +312,9 @@ static int list_items(struct batch *batch, struct error *error)
 
 static int fetch_inventory(struct batch *batch, struct error *error)
 {
-    unsigned parts = batch->request.goal == BATCH_CPUS ? INVENTORY_CPUS
-                                                       : INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY |
-                                                             INVENTORY_GUEST_MEMINFO;
+    unsigned parts = batch->request.goal == BATCH_MEMORY
+                         ? INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_MEMINFO
+                         : INVENTORY_CPUS;
     double timeout_ms = batch->request.each.timeout_ms;
 
     batch->fetch = inventory_fetch(batch->vm, parts, timeout_ms,
@@ -310,7 +339,8 @@ struct batch *batch_start(struct vm *vm, const struct batch_request *request,
     batch->started_ms = clock_now_ms();
     batch->timer.fired = go_on;
     batch->timer.user = batch;
-    if (request->goal == BATCH_COUNT || request->goal == BATCH_LIST)
+    if ((request->goal == BATCH_COUNT && !must_check_room(request)) ||
+        request->goal == BATCH_LIST)
         status = list_items(batch, error);
     else
         status = fetch_inventory(batch, error);

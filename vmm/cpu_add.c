@@ -72,7 +72,7 @@ static int plan(struct operation *operation, struct error *error)
     if (cpu == NULL)
         return error_set(error, ERROR_BLOCKED,
                          "restart QEMU with a larger -smp …,maxcpus=N",
-                         "all %u vCPUs that this QEMU can have (maxcpus) are there", cpus->max);
+                         "this QEMU has as many vCPUs as it can have (maxcpus=%u)", cpus->max);
     if (!operation->request.force &&
         hazard_check_cpu_add(operation->vm, operation->before, error) < 0)
         return -1;

@@ -22,6 +22,38 @@ static const struct inventory_disk *find_disk(const struct inventory_disks *disk
     return NULL;
 }
 
+/* Is the guest's disk known to be one of QEMU's? */
+static bool is_identified(const struct inventory *before, const char *name)
+{
+    const char *other;
+    size_t i;
+
+    for (i = 0; i < before->disks.disk_count; i++) {
+        other = inventory_guest_disk_name(before, &before->disks.disks[i]);
+        if (other != NULL && strcmp(other, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A disk whose name in the guest is not certain may be any that is not known to be another. */
+static int check_unnamed(const struct inventory *before, const char *id, struct error *error)
+{
+    const char *name, *use;
+    size_t i;
+
+    for (i = 0; i < before->guest.disk_count; i++) {
+        name = before->guest.disks[i].name;
+        use = qga_uses_find(&before->guest.uses, name);
+        if (use == NULL || is_identified(before, name))
+            continue;
+        return error_set(error, ERROR_BLOCKED,
+                         "unmount it (or swapoff) in the guest first, or use --force",
+                         "the guest uses its %.63s for %s, and that may be '%s'", name, use, id);
+    }
+    return 0;
+}
+
 static int check(const struct operation *operation, const struct inventory_disk *disk,
                  const char *guest_name, struct error *error)
 {
@@ -41,7 +73,9 @@ static int check(const struct operation *operation, const struct inventory_disk 
     if (strcmp(disk->bus, "virtio") == 0 &&
         hazard_check_memory_map(operation->vm, operation->before, error) < 0)
         return -1;
-    use = guest_name != NULL ? qga_uses_find(&operation->before->guest.uses, guest_name) : NULL;
+    if (guest_name == NULL)
+        return check_unnamed(operation->before, id, error);
+    use = qga_uses_find(&operation->before->guest.uses, guest_name);
     if (use == NULL)
         return 0;
     return error_set(error, ERROR_BLOCKED,

@@ -79,12 +79,12 @@ int memory_plan_check(const struct operation *operation, bool takes_slot, struct
     if (dimm->backend == BACKEND_FILE &&
         text_check_utf8("the path", dimm->backend_path, error) < 0)
         return -1;
-    if (!operation->request.force &&
-        hazard_check_memory_map(operation->vm, operation->before, error) < 0)
+    if (memory_online_check_movable(operation, error) < 0 || check_size(operation, error) < 0 ||
+        check_room(operation, takes_slot, error) < 0)
         return -1;
-    if (memory_online_check_movable(operation, error) < 0 || check_size(operation, error) < 0)
-        return -1;
-    return check_room(operation, takes_slot, error);
+    return operation->request.force
+               ? 0
+               : hazard_check_memory_map(operation->vm, operation->before, error);
 }
 
 uint64_t memory_plan_choose_address(const struct operation *operation)

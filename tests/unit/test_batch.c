@@ -253,15 +253,21 @@ static void test_set_cpus_down_all_or_nothing(void **state)
     rig_close(&rig);
 }
 
-static void test_dry_run_all_or_nothing(void **state)
+static void test_all_or_nothing_beyond_the_ceiling(void **state)
 {
     struct batch_request request = cpus(BATCH_COUNT, 3); /* there is room for two */
 
     (void)state;
-    request.atomic = request.each.dry_run = true;
-    (void)run(sim_new(), true, &request);
-    assert_result(VERDICT_PARTIAL, 3, 2, true);
-    assert_int_equal(rig.results, 3);
+    request.atomic = true;
+    (void)run(sim_new(), true, &request); /* so nothing is begun */
+    assert_result(VERDICT_BLOCKED, 0, 0, true);
+    assert_int_equal(rig.results, 0);
+    assert_non_null(strstr(rig.batch_result.error.why, "room for 2"));
+    assert_int_equal(sim_changes(rig.sim), 0);
+    request.count = 2;
+    request.each.dry_run = true;
+    (void)rig_batch(&rig, &request);
+    assert_result(VERDICT_DONE, 2, 2, true);
     assert_int_equal(sim_changes(rig.sim), 0);
     rig_close(&rig);
 }
@@ -569,7 +575,7 @@ int main(void)
         cmocka_unit_test(test_set_cpus),
         cmocka_unit_test(test_set_cpus_in_cores),
         cmocka_unit_test(test_set_cpus_down_all_or_nothing),
-        cmocka_unit_test(test_dry_run_all_or_nothing),
+        cmocka_unit_test(test_all_or_nothing_beyond_the_ceiling),
         cmocka_unit_test(test_set_memory),
         cmocka_unit_test(test_set_memory_counts_what_is_plugged),
         cmocka_unit_test(test_set_memory_by_virtio_mem),

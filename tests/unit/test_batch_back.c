@@ -487,11 +487,17 @@ static void test_dry_run_without_room(void **state)
     (void)state;
     request.each.dry_run = true;
     run(new_sim(), &request); /* 2 of 8 */
+    assert_result(VERDICT_BLOCKED, 0, 0);
+    rig_close(&rig);
+
+    request.atomic = false;
+    run(new_sim(), &request);
     assert_result(VERDICT_PARTIAL, 7, 6);
-    assert_int_equal(rig.results, 7); /* nothing was done, and nothing is taken back */
+    assert_int_equal(rig.results, 7);
     assert_int_equal(rig.verdicts[6], VERDICT_BLOCKED);
     rig_close(&rig);
 
+    request.atomic = true; /* nothing was done, and nothing is taken back */
     request.each.type = OPERATION_DIMM_ADD;
     request.count = 9;
     run(new_sim(), &request); /* 8 slots */

@@ -85,7 +85,7 @@ static void test_ceiling(void **state)
     (void)state;
     sim->cpu_count = 2;
     assert_int_equal(add(sim, 5000)->verdict, VERDICT_BLOCKED);
-    assert_non_null(strstr(rig.result->error.why, "all 2 vCPUs"));
+    assert_non_null(strstr(rig.result->error.why, "maxcpus=2"));
     assert_non_null(strstr(rig.result->error.fix, "maxcpus"));
     assert_int_equal(sim_changes(sim), 0);
     assert_string_equal(rig.result->id, "");

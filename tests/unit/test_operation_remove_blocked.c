@@ -103,6 +103,29 @@ static void test_blocked(void **state)
     }
 }
 
+/* Which of the guest's disks it is can't be told: then any that is in use may be it. */
+static void test_disk_that_may_be_mounted(void **state)
+{
+    struct operation_request request = {
+        .type = OPERATION_DISK_REMOVE, .id = "d", .timeout_ms = 5000};
+    struct sim *sim = new_sim();
+
+    (void)state;
+    sim_put_disk(sim, "e", "OTHER", 0); /* at the same LUN of another target */
+    sim->disks[1].scsi_id = 1;
+    sim->guest.tells_serials = false;
+    sim->guest.mounts = "[{'name':'sdb1','mountpoint':'/data','type':'ext4','disk':[]}]";
+    rig_open_recorded(&rig, sim, true);
+    (void)rig_operate(&rig, &request);
+    assert_verdict(VERDICT_BLOCKED);
+    assert_non_null(strstr(rig.result->error.why, "/dev/sdb for /data, and that may be 'd'"));
+    assert_int_equal(sim_changes(sim), 0);
+    request.force = true;
+    (void)rig_operate(&rig, &request);
+    assert_verdict(VERDICT_REMOVED);
+    rig_close(&rig);
+}
+
 static void test_memory_that_cannot_go(void **state)
 {
     static const struct {
@@ -171,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocked),
+        cmocka_unit_test(test_disk_that_may_be_mounted),
         cmocka_unit_test(test_memory_that_cannot_go),
         cmocka_unit_test(test_machine_that_cannot),
         cmocka_unit_test(test_migrating),
