@@ -438,8 +438,8 @@ static void test_nonsense(void **state)
         "{}", "[]", "1", "-1", "true", "null", "'x'", "1.5", "[1]", "[{}]", "[[]]", "[null]",
         "{'a':1}", "['x']", "'\\u0000number:18446744073709551615'",
         "[{'name':1,'type':2,'props':3,'qom-path':4,'data':5,'qdev':6,'inserted':7}]",
-        "[{'name':'x','type':'child<virtio-scsi-pci>'},{'name':'y','type':'child<SCSI>'},"
-        "{'name':'child[0]','type':'link<'}]",
+        ("[{'name':'x','type':'child<virtio-scsi-pci>'},{'name':'y','type':'child<SCSI>'},"
+         "{'name':'child[0]','type':'link<'}]"),
         "[{'qdev':'/virtio-backend'},{'qdev':'virtio-backend','inserted':[]},{'qdev':'/'}]",
         "[{'type':'dimm','data':{'id':1,'addr':-1,'size':'x','slot':99999999999}}]",
         "{'size':-1,'max-size':-1,'slots':-1,'base-memory':-1,'version':{},'supported_commands':1}",
@@ -471,8 +471,8 @@ static void test_hostile_guest_lists(void **state)
         "null",
         "'x'",
         "[1,null,'x',{},[]]",
-        "[{'logical-id':'0','online':true},{'phys-index':-1},"
-        "{'name':'/dev/../x','partition':false}]",
+        ("[{'logical-id':'0','online':true},{'phys-index':-1},"
+         "{'name':'/dev/../x','partition':false}]"),
         "{'size':0}",
         "{'size':3}",
         "{'size':-134217728}",

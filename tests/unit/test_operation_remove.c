@@ -331,8 +331,8 @@ static void test_guest_lags(void **state)
     for (kind = 0; kind < KINDS; kind++) {
         for (for_ever = 0; for_ever < 2; for_ever++) {
             static const char *const lists[KINDS] = {
-                "[{'logical-id':0,'online':true},{'logical-id':1,'online':true},"
-                "{'logical-id':2,'online':false}]",
+                ("[{'logical-id':0,'online':true},{'logical-id':1,'online':true},"
+                 "{'logical-id':2,'online':false}]"),
                 "[{'phys-index':0,'online':true},{'phys-index':33,'online':false}]",
                 "[{'name':'/dev/sda','partition':false,'dependencies':[]}]"};
             struct operation_request request = request_of(kind);
