@@ -334,7 +334,7 @@ static void read_next_candidate(struct operation *operation)
         operation_look_later(operation);
         return;
     }
-    if (!operation_can_read_files(operation)) {
+    if (!inventory_can_read_files(operation->before)) {
         operation_cannot_look(operation, "disk-identity",
                               "the guest agent gives no serials and may not read files");
         return;

@@ -77,6 +77,7 @@ static void on_gathered(void *user, const struct error *failure)
 
     if (failure == NULL && ask_zones(fetch))
         return;
+    inventory_forget_readings(&fetch->question);
     ended = *fetch;
     free(fetch);
     if (failure != NULL) {
@@ -197,6 +198,7 @@ struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double ti
     }
     inventory->parts = parts;
     fetch->question = (struct inventory_question){.gather = gather, .inventory = inventory};
+    STAILQ_INIT(&fetch->question.readings);
     fetch->vm = vm;
     fetch->timeout_ms = timeout_ms;
     fetch->agent_timeout_ms = agent_timeout_ms;
@@ -212,6 +214,7 @@ void inventory_fetch_cancel(struct inventory_fetch *fetch)
     if (fetch == NULL)
         return;
     gather_cancel(fetch->question.gather);
+    inventory_forget_readings(&fetch->question);
     inventory_free(fetch->question.inventory);
     free(fetch);
 }

@@ -117,7 +117,6 @@ struct inventory_memory {
     size_t device_count;
     struct inventory_zone *zones;
     size_t zone_count;
-    size_t zones_asked;
 };
 
 /* A virtio-scsi bus. */
@@ -274,6 +273,9 @@ void inventory_free(struct inventory *inventory);
 
 /* The agent answered and lists this command as enabled. */
 bool inventory_agent_has(const struct inventory *inventory, const char *command);
+
+/* The same of all that it takes to read the guest's files. */
+bool inventory_can_read_files(const struct inventory *inventory);
 
 /* The requests of a record (see vmm/record.h) that this inventory does not contradict: each has
  * "operation", "id", and "present", whether the device is there. An addition whose device is gone

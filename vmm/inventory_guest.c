@@ -65,7 +65,7 @@ static void ask_if_enabled(const struct inventory_question *question, enum inven
 
 static void take_info(void *user, void *item, const json_t *value, const struct error *error)
 {
-    const struct inventory_question *question = user;
+    struct inventory_question *question = user;
     struct inventory_guest *guest = guest_of(user);
 
     (void)item;

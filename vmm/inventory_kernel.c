@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base64.h"
 #include "base/text.h"
 #include "qmp/field.h"
 #include "vmm/inventory_parts.h"
@@ -29,54 +28,21 @@ static const char *const paths[] = {
     [INVENTORY_FILE_VIRTIO_MEM] = "/sys/module/virtio_mem/refcnt",
 };
 
-static void take_content(void *user, void *item, const json_t *value, const struct error *error)
+static void take_text(struct inventory *inventory, void *item, const char *text, const char *why)
 {
-    const char *text = field_string(value, "buf-b64", NULL);
-    struct inventory_file *file = item;
-    size_t size = 0;
-
-    (void)user;
-    if (error != NULL || text == NULL || file->text != NULL)
-        return;
-    file->text = malloc(strlen(text) + 1);
-    if (file->text == NULL)
-        return;
-    file->known = base64_decode(text, (unsigned char *)file->text, strlen(text), &size);
-    file->text[size] = '\0';
-}
-
-static void take_nothing(void *user, void *item, const json_t *value, const struct error *error)
-{
-    (void)user;
-    (void)item;
-    (void)value;
-    (void)error;
-}
-
-static void take_handle(void *user, void *item, const json_t *value, const struct error *error)
-{
-    const struct inventory_question *question = user;
     struct inventory_file *file = item;
 
-    if (error != NULL && error->code == ERROR_REJECTED)
-        file->known = strstr(error->why, "No such file or directory") != NULL;
-    if (!json_is_integer(value))
-        return;
-    gather_ask(question->gather, PEER_AGENT, "guest-file-read",
-               json_pack("{s:I, s:i}", "handle", json_integer_value(value), "count", FILE_MAX),
-               take_content, file);
-    gather_ask(question->gather, PEER_AGENT, "guest-file-close",
-               json_pack("{s:I}", "handle", json_integer_value(value)), take_nothing, NULL);
+    (void)inventory;
+    file->text = text != NULL ? strdup(text) : NULL;
+    file->known = text != NULL ? file->text != NULL
+                               : strstr(why, "No such file or directory") != NULL;
 }
 
-static void ask_file(const struct inventory_question *question, enum inventory_file_name name,
-                     const char *path)
+static void read_file(struct inventory_question *question, enum inventory_file_name name,
+                      const char *path)
 {
-    if (inventory_agent_has(question->inventory, "guest-file-open") &&
-        inventory_agent_has(question->inventory, "guest-file-read"))
-        gather_ask(question->gather, PEER_AGENT, "guest-file-open",
-                   json_pack("{s:s, s:s}", "path", path, "mode", "r"), take_handle,
-                   &question->inventory->guest.files[name]);
+    inventory_read_file(question, path, FILE_MAX, take_text,
+                        &question->inventory->guest.files[name]);
 }
 
 /* It becomes part of a path. */
@@ -93,7 +59,7 @@ static bool is_release(const char *text)
 
 static void take_osinfo(void *user, void *item, const json_t *value, const struct error *error)
 {
-    const struct inventory_question *question = user;
+    struct inventory_question *question = user;
     struct inventory_guest *guest = &question->inventory->guest;
     const char *release = field_string(value, "kernel-release", "");
     char path[sizeof(guest->kernel) + sizeof("/boot/config-")];
@@ -104,22 +70,22 @@ static void take_osinfo(void *user, void *item, const json_t *value, const struc
         return;
     text_copy(guest->kernel, sizeof(guest->kernel), release);
     (void)snprintf(path, sizeof(path), "/boot/config-%s", guest->kernel);
-    ask_file(question, INVENTORY_FILE_CONFIG, path);
+    read_file(question, INVENTORY_FILE_CONFIG, path);
 }
 
-void inventory_kernel_ask(const struct inventory_question *question)
+void inventory_kernel_ask(struct inventory_question *question)
 {
     unsigned name;
 
     if (inventory_agent_has(question->inventory, "guest-get-osinfo"))
         gather_ask(question->gather, PEER_AGENT, "guest-get-osinfo", NULL, take_osinfo, NULL);
     for (name = INVENTORY_FILE_CONFIG + 1; name < INVENTORY_FILES_; name++)
-        ask_file(question, (enum inventory_file_name)name, paths[name]);
+        read_file(question, (enum inventory_file_name)name, paths[name]);
 }
 
-void inventory_meminfo_ask(const struct inventory_question *question)
+void inventory_meminfo_ask(struct inventory_question *question)
 {
-    ask_file(question, INVENTORY_FILE_MEMINFO, paths[INVENTORY_FILE_MEMINFO]);
+    read_file(question, INVENTORY_FILE_MEMINFO, paths[INVENTORY_FILE_MEMINFO]);
 }
 
 bool inventory_guest_available(const struct inventory *inventory, uint64_t *ret_bytes)

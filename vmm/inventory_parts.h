@@ -3,26 +3,46 @@
 #ifndef VMM_INVENTORY_PARTS_H
 #define VMM_INVENTORY_PARTS_H
 
+#include <sys/queue.h>
+
 #include "vmm/inventory.h"
+
+#define INVENTORY_FILE_PATH_MAX 128
+
+struct inventory_reading;
 
 /* Comes back as `user` with every answer, so that an answer can lead to further questions. */
 struct inventory_question {
     struct gather *gather;
     struct inventory *inventory;
+    STAILQ_HEAD(, inventory_reading) readings; /* of the guest's files; the first is under way */
 };
+
+/* What a file of the guest has, borrowed; or NULL and why the guest could not open it. */
+typedef void inventory_take_file_fn(struct inventory *inventory, void *item, const char *text,
+                                    const char *why);
+
+/* Reads a file of the guest, bytes_max of it at most, when those asked for before have been read.
+ * item comes back with it; nothing does where the agent can't read files, falls silent or sends
+ * nonsense. path is shorter than INVENTORY_FILE_PATH_MAX. */
+void inventory_read_file(struct inventory_question *question, const char *path, size_t bytes_max,
+                         inventory_take_file_fn *take, void *item);
+
+/* No file will be read any more. */
+void inventory_forget_readings(struct inventory_question *question);
 
 void inventory_machine_ask(const struct inventory_question *question);
 void inventory_machine_ask_accel(const struct inventory_question *question);
 void inventory_cpus_ask(const struct inventory_question *question);
 void inventory_memory_ask(const struct inventory_question *question);
-void inventory_zones_ask(const struct inventory_question *question);
-void inventory_swaps_ask(const struct inventory_question *question);
+void inventory_zones_ask(struct inventory_question *question);
+void inventory_swaps_ask(struct inventory_question *question);
 void inventory_disks_ask(const struct inventory_question *question);
 void inventory_pci_ask(const struct inventory_question *question);
 void inventory_objects_ask(const struct inventory_question *question);
 void inventory_balloon_ask(const struct inventory_question *question);
-void inventory_meminfo_ask(const struct inventory_question *question);
-void inventory_kernel_ask(const struct inventory_question *question);
+void inventory_meminfo_ask(struct inventory_question *question);
+void inventory_kernel_ask(struct inventory_question *question);
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm);
 
 /* Once all is known: what can be said only then. */

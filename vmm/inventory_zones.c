@@ -9,70 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base64.h"
-#include "base/clock.h"
-#include "qmp/field.h"
 #include "vmm/inventory_parts.h"
 
 #define ZONES_MAX 1024 /* blocks: reading each takes three commands */
 #define READ_BYTES 64
 
-static void ask_next(const struct inventory_question *question);
-
-static void take_content(void *user, void *item, const json_t *value, const struct error *error)
+/* The first word is the zone that it is in, or would be put into. */
+static void take_zone(struct inventory *inventory, void *item, const char *text, const char *why)
 {
     struct inventory_zone *zone = item;
-    unsigned char bytes[READ_BYTES];
-    size_t size = 0;
 
-    (void)user;
-    (void)error;
-    if (!base64_decode(field_string(value, "buf-b64", ""), bytes, sizeof(bytes), &size) ||
-        size == 0)
-        return;
-    /* The first word is the zone that it is in, or would be put into. */
-    zone->known = true;
-    zone->movable = size >= strlen("Movable") && memcmp(bytes, "Movable", strlen("Movable")) == 0;
-}
-
-static void take_closed(void *user, void *item, const json_t *value, const struct error *error)
-{
-    (void)item;
-    (void)value;
-    (void)error;
-    ask_next(user);
-}
-
-static void take_handle(void *user, void *item, const json_t *value, const struct error *error)
-{
-    struct inventory_question *question = user;
-    int64_t handle = json_integer_value(value);
-
-    if (error != NULL || !json_is_integer(value)) {
-        if (error == NULL || error->code == ERROR_REJECTED) /* else the agent is gone */
-            ask_next(question);
-        return;
-    }
-    gather_ask(question->gather, PEER_AGENT, "guest-file-read",
-               json_pack("{s:I, s:i}", "handle", handle, "count", READ_BYTES), take_content, item);
-    gather_ask(question->gather, PEER_AGENT, "guest-file-close",
-               json_pack("{s:I}", "handle", handle), take_closed, NULL);
-}
-
-/* One file is open at a time: the agent has descriptors for so many only. */
-static void ask_next(const struct inventory_question *question)
-{
-    struct inventory_memory *memory = &question->inventory->memory;
-    struct inventory_zone *zone;
-    char path[128];
-
-    if (memory->zones_asked == memory->zone_count)
-        return;
-    zone = &memory->zones[memory->zones_asked++];
-    (void)snprintf(path, sizeof(path),
-                   "/sys/devices/system/memory/memory%" PRIu64 "/valid_zones", zone->block);
-    gather_ask(question->gather, PEER_AGENT, "guest-file-open",
-               json_pack("{s:s, s:s}", "path", path, "mode", "r"), take_handle, zone);
+    (void)inventory;
+    (void)why;
+    zone->known = text != NULL && text[0] != '\0';
+    zone->movable = zone->known && strncmp(text, "Movable", strlen("Movable")) == 0;
 }
 
 static bool is_online(const struct inventory_guest *guest, uint64_t block)
@@ -101,18 +51,23 @@ static void list_zones(struct inventory *inventory, size_t index)
     }
 }
 
-void inventory_zones_ask(const struct inventory_question *question)
+void inventory_zones_ask(struct inventory_question *question)
 {
     struct inventory_memory *memory = &question->inventory->memory;
+    char path[INVENTORY_FILE_PATH_MAX];
     size_t i;
 
-    if (!inventory_agent_has(question->inventory, "guest-file-open") ||
-        question->inventory->guest.block_bytes == 0 || memory->device_count == 0)
+    if (question->inventory->guest.block_bytes == 0 || memory->device_count == 0)
         return;
     memory->zones = calloc(ZONES_MAX, sizeof(*memory->zones));
     for (i = 0; memory->zones != NULL && i < memory->device_count; i++)
         list_zones(question->inventory, i);
-    ask_next(question);
+    for (i = 0; i < memory->zone_count; i++) {
+        (void)snprintf(path, sizeof(path),
+                       "/sys/devices/system/memory/memory%" PRIu64 "/valid_zones",
+                       memory->zones[i].block);
+        inventory_read_file(question, path, READ_BYTES, take_zone, &memory->zones[i]);
+    }
 }
 
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,

@@ -118,7 +118,7 @@ static void check_next_zone(struct operation *operation)
 int memory_online_check_movable(const struct operation *operation, struct error *error)
 {
     if (!operation->request.dimm.movable ||
-        (operation_can_write_files(operation) && operation_can_read_files(operation)))
+        (operation_can_write_files(operation) && inventory_can_read_files(operation->before)))
         return 0;
     return error_set(error, ERROR_BLOCKED,
                      "allow the agent guest-file-open, -read, -write, -flush and -close, or boot "

@@ -126,27 +126,15 @@ void operation_write_file(struct operation *operation, const char *path, const c
     begin(operation, path, text_base64, 0, done);
 }
 
-static bool has_all(const struct operation *operation, const char *const *commands)
-{
-    for (; *commands != NULL; commands++) {
-        if (!inventory_agent_has(operation->before, *commands))
-            return false;
-    }
-    return true;
-}
-
-bool operation_can_read_files(const struct operation *operation)
-{
-    static const char *const commands[] = {"guest-file-open", "guest-file-read",
-                                           "guest-file-close", NULL};
-
-    return has_all(operation, commands);
-}
-
 bool operation_can_write_files(const struct operation *operation)
 {
     static const char *const commands[] = {"guest-file-open", "guest-file-write",
-                                           "guest-file-flush", "guest-file-close", NULL};
+                                           "guest-file-flush", "guest-file-close"};
+    size_t i;
 
-    return has_all(operation, commands);
+    for (i = 0; i < COUNT_OF(commands); i++) {
+        if (!inventory_agent_has(operation->before, commands[i]))
+            return false;
+    }
+    return true;
 }

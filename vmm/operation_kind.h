@@ -194,7 +194,6 @@ void operation_read_file_at(struct operation *operation, const char *path, uint6
                             operation_file_fn *done);
 void operation_write_file(struct operation *operation, const char *path, const char *text_base64,
                           operation_file_fn *done);
-bool operation_can_read_files(const struct operation *operation);
 bool operation_can_write_files(const struct operation *operation);
 
 /* The ends of a look inside: the guest confirms it; not yet; something was changed, so look at once

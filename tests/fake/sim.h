@@ -24,7 +24,6 @@
 #define SIM_PORTS_MAX 16
 #define SIM_VIRTIO_MEMS_MAX 4
 #define SIM_FAULTS_MAX 16
-#define SIM_FILES_MAX 16
 #define SIM_OST_MAX 4
 #define SIM_MIB (UINT64_C(1) << 20)
 #define SIM_GIB (UINT64_C(1) << 30)
@@ -135,7 +134,7 @@ struct sim_guest {
     bool has_no_drives;  /* /dev/sr0, for lack of a driver */
     struct sim_file file;
     json_t *files; /* path -> text, or null: it is not there; beside those above */
-    const char *open_texts[SIM_FILES_MAX]; /* of those that are open */
+    const char *open_text; /* of the one that is open */
 };
 
 enum sim_action {
@@ -245,8 +244,8 @@ struct sim_port *sim_put_port(struct sim *sim, const char *type, const char *pat
 void sim_leave_backend(struct sim *sim, const char *id);
 void sim_leave_node(struct sim *sim, const char *name);
 
-/* How many of the guest's files are open. */
-unsigned sim_files_open(const struct sim *sim);
+/* Whether one of the guest's files is open. Opening a second one fails the test. */
+bool sim_has_file_open(const struct sim *sim);
 
 /* Closes both connections and listens no more. */
 void sim_die(struct sim *sim);

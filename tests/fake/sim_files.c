@@ -113,7 +113,7 @@ static json_t *open_file(struct sim *sim, const json_t *arguments)
     struct sim_file *file = &sim->guest.file;
 
     sim_check_arguments("guest-file-open", arguments, "path mode");
-    if (file->handle != 0)
+    if (sim_has_file_open(sim))
         fake_fail("vmplug left a file open in the guest");
     *file = (struct sim_file){0};
     if (!put_file(sim, path, file))

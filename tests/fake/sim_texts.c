@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts that the simulated guest's kernel shows; several may be open at once. */
+/* Texts that the simulated guest's kernel shows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/fake/sim_parts.h"
 
-#define FIRST_HANDLE 2000
+#define HANDLE 2000
 
 /* What Debian's kernel shows. */
 json_t *sim_texts_new(void)
@@ -27,17 +27,13 @@ json_t *sim_texts_new(void)
 
 static json_t *open_text(struct sim *sim, const char *path, const char *text)
 {
-    unsigned i;
-
+    if (sim_has_file_open(sim))
+        fake_fail("vmplug opens %s in the guest while another file is open", path);
     if (text == NULL)
         return sim_error("GenericError", "failed to open file '%s' (mode: 'r'): No such file or "
                          "directory", path);
-    for (i = 0; i < SIM_FILES_MAX && sim->guest.open_texts[i] != NULL; i++)
-        ;
-    if (i == SIM_FILES_MAX)
-        fake_fail("vmplug has too many files open in the guest");
-    sim->guest.open_texts[i] = text;
-    return sim_return(json_integer((json_int_t)i + FIRST_HANDLE));
+    sim->guest.open_text = text;
+    return sim_return(json_integer(HANDLE));
 }
 
 static json_t *read_text(const char *text)
@@ -67,27 +63,23 @@ static json_t *read_text(const char *text)
 
 json_t *sim_text_do(struct sim *sim, const char *command, const json_t *arguments)
 {
-    json_int_t index = json_integer_value(json_object_get(arguments, "handle")) - FIRST_HANDLE;
     const char *path = json_string_value(json_object_get(arguments, "path"));
     const json_t *text = path != NULL ? json_object_get(sim->guest.files, path) : NULL;
 
     if (strcmp(command, "guest-file-open") == 0)
         return text != NULL ? open_text(sim, path, json_string_value(text)) : NULL;
-    if (index < 0 || index >= SIM_FILES_MAX || sim->guest.open_texts[index] == NULL)
+    if (sim->guest.open_text == NULL ||
+        json_integer_value(json_object_get(arguments, "handle")) != HANDLE)
         return NULL;
     if (strcmp(command, "guest-file-read") == 0)
-        return read_text(sim->guest.open_texts[index]);
+        return read_text(sim->guest.open_text);
     if (strcmp(command, "guest-file-close") != 0)
         fake_fail("vmplug's %s is of a file that it only reads", command);
-    sim->guest.open_texts[index] = NULL;
+    sim->guest.open_text = NULL;
     return sim_return(json_object());
 }
 
-unsigned sim_files_open(const struct sim *sim)
+bool sim_has_file_open(const struct sim *sim)
 {
-    unsigned count = sim->guest.file.handle != 0 ? 1 : 0, i;
-
-    for (i = 0; i < SIM_FILES_MAX; i++)
-        count += sim->guest.open_texts[i] != NULL ? 1 : 0;
-    return count;
+    return sim->guest.file.handle != 0 || sim->guest.open_text != NULL;
 }

@@ -25,7 +25,7 @@ static void examine(struct sim *sim, bool with_agent)
     doctor_examine(&doctor, rig.vm, inventory);
     inventory_free(inventory);
     assert_int_equal(sim_changes(sim), 0);
-    assert_int_equal(sim_files_open(sim), 0);
+    assert_false(sim_has_file_open(sim));
     rig_close(&rig);
 }
 
