@@ -19,6 +19,7 @@
 #include "vmm/operation_kind.h"
 
 #define FIRST_PAUSE_MS 10
+#define CHOICES_MAX 16 /* plans that QEMU may refuse, each because somebody was faster */
 
 static const struct operation_kind *const kinds[] = {
     [OPERATION_CPU_ADD] = &cpu_add_kind,
@@ -88,6 +89,8 @@ static void update_record(struct operation *operation, enum verdict verdict)
     if (operation->state == OPERATION_NEW || operation->request.dry_run ||
         operation->taking_back != NULL) /* which keeps its own */
         return;
+    if (verdict == VERDICT_REJECTED && !operation->kind->removes)
+        return; /* it entered nothing: what has its id there may be another vmplug's */
     if (operation->kind->removes && operation->state != OPERATION_ROLLING_BACK)
         stands = stands || verdict == VERDICT_LOST ||
                  (verdict_is_success(verdict) && verdict != operation->kind->top);
@@ -252,7 +255,7 @@ void operation_send_step(struct operation *operation)
     struct error error = ERROR_INIT;
     const struct request request = {
         .command = step->command,
-        .arguments = STEAL(step->arguments),
+        .arguments = json_incref(step->arguments),
         .timeout_ms = operation->deadline_ms - clock_now_ms(),
         .done = on_step,
         .user = operation,
@@ -341,6 +344,18 @@ static void begin(struct operation *operation)
     operation_send_step(operation);
 }
 
+static int fetch_inventory(struct operation *operation, inventory_done_fn *done,
+                           struct error *error)
+{
+    double left_ms = operation->deadline_ms - clock_now_ms();
+
+    operation->fetch =
+        inventory_fetch(operation->vm, operation->kind->parts | INVENTORY_AGENT | INVENTORY_NAMES,
+                        left_ms, clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, left_ms / 2), done,
+                        operation, error);
+    return operation->fetch != NULL ? 0 : -1;
+}
+
 static void on_inventory(void *user, struct inventory *inventory, const struct error *failure)
 {
     struct operation *operation = user;
@@ -382,6 +397,83 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
     begin(operation);
 }
 
+/* ---- choosing again ---- */
+
+/* Everything that the plan would send, to be compared. */
+static json_t *list_arguments(const struct operation *operation)
+{
+    json_t *list = json_array();
+    size_t i;
+
+    for (i = 0; i < operation->step_count; i++)
+        (void)json_array_append(list, operation->steps[i].arguments);
+    return list;
+}
+
+static void forget_plan(struct operation *operation)
+{
+    size_t i;
+
+    for (i = 0; i < operation->step_count; i++) {
+        json_decref(operation->steps[i].arguments);
+        json_decref(operation->steps[i].undo_arguments);
+        operation->steps[i] = (struct operation_step){.command = NULL};
+    }
+    operation->step_count = 0;
+    operation->steps_done = 0;
+    operation->cleanup_count = 0;
+}
+
+/* Plans from what there is now. False when that leads nowhere else. */
+static bool plan_anew(struct operation *operation, const json_t *refused)
+{
+    AUTO_JSON json_t *chosen = NULL;
+
+    operation->blind = (struct error)ERROR_INIT;
+    operation->result.missing = NULL;
+    if (operation_set_goal(operation, NULL) < 0 || plan(operation, NULL) < 0)
+        return false;
+    chosen = list_arguments(operation);
+    if (json_equal(chosen, refused))
+        return false;
+    operation->result.error = (struct error)ERROR_INIT; /* of the plan that was refused */
+    return true;
+}
+
+static void on_inventory_again(void *user, struct inventory *inventory,
+                               const struct error *failure)
+{
+    struct operation *operation = user;
+    AUTO_JSON json_t *refused = list_arguments(operation);
+
+    operation->fetch = NULL;
+    inventory_free(operation->before);
+    operation->before = inventory;
+    forget_plan(operation);
+    if (operation->interrupted)
+        operation_finish(operation, VERDICT_INTERRUPTED, NULL);
+    else if (qmp_client_failure(vm_qmp(operation->vm)) != NULL)
+        operation_finish(operation, VERDICT_LOST, qmp_client_failure(vm_qmp(operation->vm)));
+    else if (failure != NULL || !plan_anew(operation, refused))
+        operation_finish(operation, VERDICT_REJECTED, NULL);
+    else
+        begin(operation);
+}
+
+/* Two vmplugs that look at the same time choose the same id and the same place, and QEMU takes the
+ * first. That is not told by the words of its refusal: when a plan made anew is another one, what
+ * was refused was a choice of ours that somebody else had made; when it is the same, QEMU means
+ * it. */
+bool operation_choose_again(struct operation *operation)
+{
+    if (operation->kind->top != VERDICT_ONLINE || operation->result.left_count > 0 ||
+        ++operation->choices >= CHOICES_MAX || clock_now_ms() >= operation->deadline_ms)
+        return false;
+    operation_stop_waiting(operation);
+    operation->state = OPERATION_NEW;
+    return fetch_inventory(operation, on_inventory_again, NULL) == 0;
+}
+
 struct operation *operation_start(struct vm *vm, const struct operation_request *request,
                                   const struct operation_observer *observer, struct error *error)
 {
@@ -409,11 +501,7 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     operation->pause_ms = FIRST_PAUSE_MS;
     operation->timer.fired = operation_on_timer;
     operation->timer.user = operation;
-    operation->fetch = inventory_fetch(
-        vm, operation->kind->parts | INVENTORY_AGENT | INVENTORY_NAMES, request->timeout_ms,
-        clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, request->timeout_ms / 2), on_inventory,
-        operation, error);
-    if (operation->fetch == NULL) {
+    if (fetch_inventory(operation, on_inventory, error) < 0) {
         operation_free(operation);
         return NULL;
     }

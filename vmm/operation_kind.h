@@ -128,6 +128,7 @@ struct operation {
     struct operation_step steps[OPERATION_STEPS_MAX];
     size_t step_count;
     size_t steps_done;
+    unsigned choices; /* plans that QEMU has refused */
     struct operation_cleanup cleanups[OPERATION_CLEANUPS_MAX];
     size_t cleanup_count;
     size_t cleanups_done;
@@ -252,6 +253,11 @@ void operation_finish_standing(struct operation *operation, enum verdict verdict
                                const struct error *error);
 void operation_finish_failed(struct operation *operation, const struct error *error);
 void operation_finish_pending(struct operation *operation, const struct error *error);
+
+/* For an addition that QEMU has refused and that is undone: plans it anew from what there is now,
+ * and sends that if it is another plan; ends it as rejected if it is not. False when it has no more
+ * tries, or no time for one: nothing has been done then. */
+bool operation_choose_again(struct operation *operation);
 
 /* Sends the next step. */
 void operation_send_step(struct operation *operation);

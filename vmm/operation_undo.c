@@ -64,7 +64,8 @@ static void undo_next(struct operation *operation)
         operation->asked = 0;
         operation_add_left(operation, step->makes);
     }
-    operation_finish(operation, verdict_of_undone(operation), NULL);
+    if (verdict_of_undone(operation) != VERDICT_REJECTED || !operation_choose_again(operation))
+        operation_finish(operation, verdict_of_undone(operation), NULL);
 }
 
 void operation_roll_back(struct operation *operation, const struct error *error)
