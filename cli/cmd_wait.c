@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include <string.h>
-
 #include "base/cleanup.h"
 #include "cli/perform.h"
 #include "cli/report.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
-
-/* The type that the recorded operation's name stands for. */
-static bool find_type(const char *name, enum operation_type *ret)
-{
-    unsigned type;
-
-    for (type = 0; type < OPERATION_TYPES_; type++) {
-        *ret = (enum operation_type)type;
-        if (strcmp(operation_type_name(*ret), name) == 0)
-            return true;
-    }
-    return false;
-}
 
 static int run(struct invocation *invocation)
 {
@@ -28,7 +13,7 @@ static int run(struct invocation *invocation)
     struct error error = ERROR_INIT;
     enum operation_type type;
 
-    if (!find_type(field_string(entry, "operation", ""), &type)) {
+    if (!operation_type_find(field_string(entry, "operation", ""), &type)) {
         (void)error_set(&error, ERROR_BLOCKED, "see vmplug status for what is there and pending",
                         "no request for '%s' is on record: whether one stands is unknown", id);
         return report_failure(invocation, VERDICT_BLOCKED, &error);

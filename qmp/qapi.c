@@ -52,6 +52,19 @@ void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret)
     (void)field_unsigned(data, "node", &ret->node);
 }
 
+bool qapi_find_memory_device(const json_t *value, const char *id, struct qapi_memory_device *ret)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(value, i, row) {
+        qapi_read_memory_device(row, ret);
+        if (strcmp(ret->id, id) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void read_limits(const json_t *inserted, struct qapi_limits *ret)
 {
     (void)field_u64(inserted, "iops", &ret->iops);

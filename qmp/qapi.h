@@ -40,6 +40,9 @@ struct qapi_memory_device {
 
 void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret);
 
+/* Reads the row of the device with this id; false when query-memory-devices lists none. */
+bool qapi_find_memory_device(const json_t *value, const char *id, struct qapi_memory_device *ret);
+
 /* What block_set_io_throttle sets: operations and bytes a second, 0: no limit. A total excludes the
  * limits of its directions. */
 struct qapi_limits {

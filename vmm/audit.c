@@ -68,51 +68,26 @@ static void clean_by(struct audit_finding *finding, enum operation_type type, bo
         snprintf(finding->item.id, sizeof(finding->item.id), "%s", id) < OPERATION_ID_MAX;
 }
 
+/* Into the finding's detail or action. */
 __attribute__((format(printf, 2, 3)))
-static void describe(struct audit_finding *finding, const char *detail, ...)
+static void say(char text[AUDIT_TEXT_MAX], const char *format, ...)
 {
     va_list arguments;
 
-    va_start(arguments, detail);
-    (void)vsnprintf(finding->detail, sizeof(finding->detail), detail, arguments);
+    va_start(arguments, format);
+    (void)vsnprintf(text, AUDIT_TEXT_MAX, format, arguments);
     va_end(arguments);
 }
 
-__attribute__((format(printf, 2, 3)))
-static void advise(struct audit_finding *finding, const char *action, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, action);
-    (void)vsnprintf(finding->action, sizeof(finding->action), action, arguments);
-    va_end(arguments);
-}
-
-__attribute__((format(printf, 3, 4)))
-static void miss(struct audit *audit, const char *what, const char *reason, ...)
+static void miss(struct audit *audit, const char *what, const char *reason)
 {
     struct audit_unseen *unseen = &audit->unseen[audit->unseen_count++];
-    va_list arguments;
 
     unseen->what = what;
-    va_start(arguments, reason);
-    (void)vsnprintf(unseen->reason, sizeof(unseen->reason), reason, arguments);
-    va_end(arguments);
+    text_copy(unseen->reason, sizeof(unseen->reason), reason);
 }
 
 /* ---- requests that stand ---- */
-
-static bool find_type(const char *name, enum operation_type *ret)
-{
-    unsigned type;
-
-    for (type = 0; type < OPERATION_TYPES_; type++) {
-        *ret = (enum operation_type)type;
-        if (strcmp(operation_type_name(*ret), name) == 0)
-            return true;
-    }
-    return false;
-}
 
 static bool is_removal(const json_t *entry)
 {
@@ -147,7 +122,7 @@ static void look_at_record(struct auditor *auditor)
     json_array_foreach(auditor->pending, i, entry) {
         id = field_string(entry, "id", "");
         if (!field_bool(entry, "present", false) ||
-            !find_type(field_string(entry, "operation", ""), &type) ||
+            !operation_type_find(field_string(entry, "operation", ""), &type) ||
             type == OPERATION_CPU_ADD || type == OPERATION_DIMM_ADD)
             continue;
         finding = add(auditor, AUDIT_PENDING, id);
@@ -155,9 +130,9 @@ static void look_at_record(struct auditor *auditor)
             return;
         finding->ours = true;
         clean_by(finding, type, !is_removal(entry), id);
-        describe(finding, "%s was asked for, and nobody has seen its end",
-                 operation_type_name(type));
-        advise(finding, "vmplug wait %s", id);
+        say(finding->detail, "%s was asked for, and nobody has seen its end",
+            operation_type_name(type));
+        say(finding->action, "vmplug wait %s", id);
     }
 }
 
@@ -182,9 +157,22 @@ static void find_refused(struct auditor *auditor, const char *id, enum operation
 
     if (finding == NULL)
         return;
-    describe(finding, "the guest refused it: %s", meaning);
-    advise(finding, "vmplug %s remove %s", removal == OPERATION_CPU_REMOVE ? "cpu" : "memory", id);
+    say(finding->detail, "the guest refused it: %s", meaning);
+    say(finding->action, "vmplug %s remove %s",
+        removal == OPERATION_CPU_REMOVE ? "cpu" : "memory", id);
     clean_by(finding, removal, false, id);
+}
+
+/* Of what is there and not, or perhaps not, online in the guest. */
+static void advise_online(struct audit_finding *finding)
+{
+    if (finding->kind == AUDIT_PENDING) {
+        finding->ours = true;
+        say(finding->action, "vmplug wait %s", finding->id);
+    } else {
+        say(finding->action, "put it online: vmplug audit --clean%s",
+            finding->ours ? "" : " --all");
+    }
 }
 
 static void look_at_cpu(struct auditor *auditor, const struct inventory_cpu *cpu)
@@ -209,11 +197,9 @@ static void look_at_cpu(struct auditor *auditor, const struct inventory_cpu *cpu
     finding = add(auditor, awaited ? AUDIT_PENDING : AUDIT_CPU_OFFLINE, id);
     if (finding == NULL)
         return;
-    finding->ours = finding->ours || awaited;
-    describe(finding, "it is there, and %s", online < 0 ? "whether the guest uses it is not known"
-                                                        : "the guest has it offline");
-    advise(finding, awaited ? "vmplug wait %s" : "put it online: vmplug audit --clean%s",
-           awaited ? id : finding->ours ? "" : " --all");
+    say(finding->detail, "it is there, and %s",
+        online < 0 ? "whether the guest uses it is not known" : "the guest has it offline");
+    advise_online(finding);
     clean_by(finding, OPERATION_CPU_ADD, true, id);
 }
 
@@ -247,8 +233,8 @@ static void find_missing(struct auditor *auditor, const char *id, uint64_t have,
 
     if (finding == NULL)
         return;
-    describe(finding, "the guest has %" PRIu64 " of its %" PRIu64 " memory blocks", have, all);
-    advise(finding, "vmplug memory remove %s, and see the guest's kernel log", id);
+    say(finding->detail, "the guest has %" PRIu64 " of its %" PRIu64 " memory blocks", have, all);
+    say(finding->action, "vmplug memory remove %s, and see the guest's kernel log", id);
     clean_by(finding, OPERATION_DIMM_REMOVE, false, id);
 }
 
@@ -260,14 +246,12 @@ static void find_offline(struct auditor *auditor, const char *id, bool awaited, 
 
     if (finding == NULL)
         return;
-    finding->ours = finding->ours || awaited;
     if (all > 0)
-        describe(finding, "%" PRIu64 " of its %" PRIu64 " memory blocks are offline in the guest",
-                 offline, all);
+        say(finding->detail,
+            "%" PRIu64 " of its %" PRIu64 " memory blocks are offline in the guest", offline, all);
     else
-        describe(finding, "it is there, and whether the guest uses it is not known");
-    advise(finding, awaited ? "vmplug wait %s" : "put it online: vmplug audit --clean%s",
-           awaited ? id : finding->ours ? "" : " --all");
+        say(finding->detail, "it is there, and whether the guest uses it is not known");
+    advise_online(finding);
     clean_by(finding, OPERATION_DIMM_ADD, true, id);
 }
 
@@ -317,9 +301,10 @@ static void look_at_base_memory(struct auditor *auditor)
     finding = add(auditor, AUDIT_MEMORY_OFFLINE, "base");
     if (finding == NULL)
         return;
-    describe(finding, "%" PRIu64 " blocks of the memory from the start are offline in the guest",
-             offline - of_devices);
-    advise(finding, "put them online in the guest, if nobody meant them to be offline");
+    say(finding->detail,
+        "%" PRIu64 " blocks of the memory from the start are offline in the guest",
+        offline - of_devices);
+    say(finding->action, "put them online in the guest, if nobody meant them to be offline");
 }
 
 static void look_at_memory(struct auditor *auditor)
@@ -361,19 +346,19 @@ static void look_at_object(struct auditor *auditor, enum audit_kind kind,
 
     if (finding == NULL)
         return;
-    describe(finding, "no device uses it");
+    say(finding->detail, "no device uses it");
     clean_by(finding, kind == AUDIT_BACKEND ? OPERATION_BACKEND_REMOVE : OPERATION_NODE_REMOVE,
              false, object->name);
-    if (removal != NULL && find_type(field_string(removal, "operation", ""), &type)) {
+    if (removal != NULL && operation_type_find(field_string(removal, "operation", ""), &type)) {
         finding->ours = true;
-        describe(finding, "what it belonged to has been removed");
+        say(finding->detail, "what it belonged to has been removed");
         clean_by(finding, type, true, field_string(removal, "id", ""));
     }
     if (finding->ours)
-        advise(finding, "delete it: vmplug audit --clean");
+        say(finding->action, "delete it: vmplug audit --clean");
     else
-        advise(finding, "delete it: vmplug qmp %s '{\"%s\": \"%.64s\"}'",
-               kind == AUDIT_BACKEND ? "object-del" : "blockdev-del", key, object->name);
+        say(finding->action, "delete it: vmplug qmp %s '{\"%s\": \"%.64s\"}'",
+            kind == AUDIT_BACKEND ? "object-del" : "blockdev-del", key, object->name);
 }
 
 static void look_at_objects(struct auditor *auditor)
@@ -395,9 +380,9 @@ static void look_for_gaps(struct audit *audit, const struct inventory *inventory
     const char *reason = guest->connected ? "the guest agent does not tell" : guest->reason;
 
     if (!guest->cpus_known)
-        miss(audit, "the guest's vCPUs", "%s", reason);
+        miss(audit, "the guest's vCPUs", reason);
     if (!guest->blocks_known || guest->block_bytes == 0)
-        miss(audit, "the guest's memory", "%s", reason);
+        miss(audit, "the guest's memory", reason);
     if (!inventory->objects.backends_known)
         miss(audit, "memory backends", "this QEMU does not tell");
     if (!inventory->objects.nodes_known)

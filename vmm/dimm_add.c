@@ -66,22 +66,16 @@ static int plan(struct operation *operation, struct error *error)
 static bool is_realized(struct operation *operation, const json_t *answer)
 {
     struct qapi_memory_device device;
-    const json_t *row;
-    size_t i;
 
-    json_array_foreach(answer, i, row) {
-        qapi_read_memory_device(row, &device);
-        if (strcmp(device.id, operation->result.id) != 0 || device.slot < 0)
-            continue;
-        operation->addr = device.addr;
-        operation->bytes = operation->request.dimm.bytes;
-        operation->slot = (unsigned)device.slot;
-        operation_detail(operation, "slot", json_integer(device.slot));
-        operation_detail(operation, "addr", json_integer((json_int_t)device.addr));
-        operation_detail(operation, "node", json_integer(device.node));
-        return true;
-    }
-    return false;
+    if (!qapi_find_memory_device(answer, operation->result.id, &device) || device.slot < 0)
+        return false;
+    operation->addr = device.addr;
+    operation->bytes = operation->request.dimm.bytes;
+    operation->slot = (unsigned)device.slot;
+    operation_detail(operation, "slot", json_integer(device.slot));
+    operation_detail(operation, "addr", json_integer((json_int_t)device.addr));
+    operation_detail(operation, "node", json_integer(device.node));
+    return true;
 }
 
 /* ---- inside the guest ---- */

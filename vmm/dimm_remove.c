@@ -59,15 +59,9 @@ static int plan(struct operation *operation, struct error *error)
 static bool is_gone(struct operation *operation, const json_t *answer)
 {
     struct qapi_memory_device device;
-    const json_t *row;
-    size_t i;
 
-    json_array_foreach(answer, i, row) {
-        qapi_read_memory_device(row, &device);
-        if (strcmp(device.id, operation->path) == 0) /* the id, uncut */
-            return false;
-    }
-    return json_is_array(answer);
+    return json_is_array(answer) &&
+           !qapi_find_memory_device(answer, operation->path, &device); /* the id, uncut */
 }
 
 /* A DIMM that came after it, when nobody looked, may have its address. */

@@ -9,50 +9,48 @@
 #include "qmp/field.h"
 #include "vmm/operation_kind.h"
 
-static int check(const struct inventory_object *objects, size_t count, const char *name,
-                 struct error *error)
+static bool is_backend(const struct operation *operation)
 {
-    size_t i;
-
-    for (i = 0; i < count && strcmp(objects[i].name, name) != 0; i++)
-        ;
-    if (i == count)
-        return error_set(error, ERROR_BLOCKED, "see vmplug audit for what is left",
-                         "there is no '%s'", name);
-    if (objects[i].used)
-        return error_set(error, ERROR_BLOCKED, "remove the device that uses it",
-                         "'%s' is in use", name);
-    return 0;
+    return operation->kind == &backend_remove_kind;
 }
 
-static int plan(struct operation *operation, const struct inventory_object *objects, size_t count,
-                const char *command, const char *argument, struct error *error)
+static const struct inventory_object *find(const struct operation *operation)
 {
+    const struct inventory_objects *all = &operation->before->objects;
+    const struct inventory_object *objects = is_backend(operation) ? all->backends : all->nodes;
+    size_t count = is_backend(operation) ? all->backend_count : all->node_count, i;
+
+    for (i = 0; i < count; i++) {
+        if (strcmp(objects[i].name, operation->request.id) == 0)
+            return &objects[i];
+    }
+    return NULL;
+}
+
+static int plan(struct operation *operation, struct error *error)
+{
+    const struct inventory_object *leftover = find(operation);
     const char *name = operation->request.id;
 
     (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%.63s", name);
-    if (check(objects, count, name, error) < 0)
-        return -1;
-    operation_add_step(operation, command, json_pack("{s:s}", argument, name), NULL, NULL, name);
+    if (leftover == NULL)
+        return error_set(error, ERROR_BLOCKED, "see vmplug audit for what is left",
+                         "there is no '%s'", name);
+    if (leftover->used)
+        return error_set(error, ERROR_BLOCKED, "remove the device that uses it",
+                         "'%s' is in use", name);
+    if (is_backend(operation))
+        operation_add_step(operation, "object-del", json_pack("{s:s}", "id", name), NULL, NULL,
+                           name);
+    else
+        operation_add_step(operation, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL,
+                           NULL, name);
     return 0;
 }
 
-static int plan_backend(struct operation *operation, struct error *error)
+static bool is_gone(struct operation *operation, const json_t *answer)
 {
-    const struct inventory_objects *objects = &operation->before->objects;
-
-    return plan(operation, objects->backends, objects->backend_count, "object-del", "id", error);
-}
-
-static int plan_node(struct operation *operation, struct error *error)
-{
-    const struct inventory_objects *objects = &operation->before->objects;
-
-    return plan(operation, objects->nodes, objects->node_count, "blockdev-del", "node-name", error);
-}
-
-static bool is_gone(const struct operation *operation, const json_t *answer, const char *key)
-{
+    const char *key = is_backend(operation) ? "id" : "node-name";
     const json_t *row;
     size_t i;
 
@@ -63,30 +61,20 @@ static bool is_gone(const struct operation *operation, const json_t *answer, con
     return json_is_array(answer);
 }
 
-static bool is_backend_gone(struct operation *operation, const json_t *answer)
-{
-    return is_gone(operation, answer, "id");
-}
-
-static bool is_node_gone(struct operation *operation, const json_t *answer)
-{
-    return is_gone(operation, answer, "node-name");
-}
-
 const struct operation_kind backend_remove_kind = {
     .name = "backend-remove",
     .top = VERDICT_REMOVED,
     .parts = INVENTORY_OBJECTS | INVENTORY_MEMORY,
-    .plan = plan_backend,
+    .plan = plan,
     .realized_query = "query-memdev",
-    .is_realized = is_backend_gone,
+    .is_realized = is_gone,
 };
 
 const struct operation_kind node_remove_kind = {
     .name = "node-remove",
     .top = VERDICT_REMOVED,
     .parts = INVENTORY_OBJECTS | INVENTORY_MEMORY,
-    .plan = plan_node,
+    .plan = plan,
     .realized_query = "query-named-block-nodes",
-    .is_realized = is_node_gone,
+    .is_realized = is_gone,
 };

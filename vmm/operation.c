@@ -45,6 +45,19 @@ const char *operation_type_name(enum operation_type type)
     return kinds[type]->name;
 }
 
+bool operation_type_find(const char *name, enum operation_type *ret)
+{
+    unsigned type;
+
+    for (type = 0; type < OPERATION_TYPES_; type++) {
+        if (strcmp(kinds[type]->name, name) != 0)
+            continue;
+        *ret = (enum operation_type)type;
+        return true;
+    }
+    return false;
+}
+
 const char *operation_rung_name(const struct operation_result *result, enum rung rung)
 {
     return rung == RUNG_ONLINE ? verdict_name(result->top) : rung_name(rung);
@@ -66,7 +79,7 @@ void operation_stop_waiting(struct operation *operation)
 }
 
 /* A change knows nothing of how a removal of the same device stands, only of its own request. */
-static void drop_record(struct operation *operation)
+static void forget_request(struct operation *operation)
 {
     struct record *record = vm_record(operation->vm);
     AUTO_JSON json_t *entry = NULL;
@@ -97,7 +110,7 @@ static void update_record(struct operation *operation, enum verdict verdict)
     if (stands && !operation->kind->removes) /* a removal was entered before it was asked for */
         operation_record(operation);
     else if (!stands)
-        drop_record(operation);
+        forget_request(operation);
 }
 
 void operation_finish(struct operation *operation, enum verdict verdict, const struct error *error)

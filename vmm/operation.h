@@ -130,8 +130,11 @@ struct operation_observer {
 /* What a rung is called in this result: "accepted" …; "online", "removed" or "done" at the top. */
 const char *operation_rung_name(const struct operation_result *result, enum rung rung);
 
-/* The kind's name, "cpu-add", and its top rung, before there is a result. */
+/* The kind's name, "cpu-add", before there is a result; and the type that goes by a name: of
+ * "memory-add", which DIMM and virtio-mem share, that of a DIMM, which takes up either. False when
+ * there is none of this name. */
 const char *operation_type_name(enum operation_type type);
+bool operation_type_find(const char *name, enum operation_type *ret);
 
 struct operation;
 

@@ -159,33 +159,34 @@ void operation_add_step(struct operation *operation, const char *command, json_t
     (void)snprintf(step->makes, sizeof(step->makes), "%s", makes);
 }
 
-static struct operation_cleanup *add_cleanup(struct operation *operation, const char *name)
+static void add_cleanup(struct operation *operation, const struct operation_cleanup *cleanup,
+                        const char *name)
 {
-    struct operation_cleanup *cleanup = &operation->cleanups[operation->cleanup_count++];
+    struct operation_cleanup *added = &operation->cleanups[operation->cleanup_count++];
 
-    (void)snprintf(cleanup->name, sizeof(cleanup->name), "%s", name);
-    return cleanup;
+    *added = *cleanup;
+    (void)snprintf(added->name, sizeof(added->name), "%s", name);
 }
 
 void operation_clean_object(struct operation *operation, const char *id)
 {
-    struct operation_cleanup *cleanup = add_cleanup(operation, id);
+    static const struct operation_cleanup object = {.command = "object-del",
+                                                    .argument = "id",
+                                                    .list = "qom-list",
+                                                    .list_path = "/objects",
+                                                    .key = "name"};
 
-    cleanup->command = "object-del";
-    cleanup->argument = "id";
-    cleanup->list = "qom-list";
-    cleanup->list_path = "/objects";
-    cleanup->key = "name";
+    add_cleanup(operation, &object, id);
 }
 
 void operation_clean_node(struct operation *operation, const char *node_name)
 {
-    struct operation_cleanup *cleanup = add_cleanup(operation, node_name);
+    static const struct operation_cleanup node = {.command = "blockdev-del",
+                                                  .argument = "node-name",
+                                                  .list = "query-named-block-nodes",
+                                                  .key = "node-name"};
 
-    cleanup->command = "blockdev-del";
-    cleanup->argument = "node-name";
-    cleanup->list = "query-named-block-nodes";
-    cleanup->key = "node-name";
+    add_cleanup(operation, &node, node_name);
 }
 
 /* What the guest had last said of this slot when it was asked: anything else is its answer. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between the engine (operation.c) and the kinds of device (cpu_add.c, dimm_add.c, disk_add.c). A
- * kind is one table entry: what it must know beforehand, which commands it sends and how each is
- * undone, and by what it is recognised on each rung. The engine owns order, time and undoing.
+ * Between the engine (operation.c) and the kinds of operation, one a file: a device is added,
+ * removed or changed (cpu_add.c, dimm_remove.c, disk_resize.c, cdrom_insert.c, …). A kind is one
+ * table entry: what it must know beforehand, which commands it sends and how each is undone, and by
+ * what it is recognised on each rung. The engine owns order, time and undoing.
  */
 #ifndef VMM_OPERATION_KIND_H
 #define VMM_OPERATION_KIND_H

@@ -12,20 +12,15 @@ bool virtio_mem_read(struct operation *operation, const json_t *answer,
                      struct qapi_memory_device *ret)
 {
     uint64_t wanted = operation->request.dimm.bytes;
-    const json_t *row;
-    size_t i;
 
-    json_array_foreach(answer, i, row) {
-        qapi_read_memory_device(row, ret);
-        if (strcmp(ret->id, operation->result.id) != 0 || strcmp(ret->kind, "virtio-mem") != 0)
-            continue;
-        operation->addr = ret->addr;
-        operation->bytes = ret->reserved_bytes;
-        operation->size_reached = ret->requested_bytes == wanted && ret->bytes == wanted;
-        operation_detail(operation, "reached_bytes", json_integer((json_int_t)ret->bytes));
-        return true;
-    }
-    return false;
+    if (!qapi_find_memory_device(answer, operation->result.id, ret) ||
+        strcmp(ret->kind, "virtio-mem") != 0)
+        return false;
+    operation->addr = ret->addr;
+    operation->bytes = ret->reserved_bytes;
+    operation->size_reached = ret->requested_bytes == wanted && ret->bytes == wanted;
+    operation_detail(operation, "reached_bytes", json_integer((json_int_t)ret->bytes));
+    return true;
 }
 
 /* QEMU counts memory that the guest has accepted, a moment before the guest has made a block of

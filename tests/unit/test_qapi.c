@@ -60,6 +60,7 @@ static void test_memory_device(void **state)
     AUTO_JSON json_t *virtio = fake_json(
         "{'type':'virtio-mem','data':{'memdev':'/objects/vm','size':4194304,'max-size':1073741824,"
         "'requested-size':4194304,'block-size':2097152,'node':0,'memaddr':5368709120,'id':'v0'}}");
+    AUTO_JSON json_t *list = json_pack("[O, O]", dimm, virtio);
     AUTO_JSON json_t *unknown = fake_json("{'type':'sgx-epc','data':{'size':1,'memaddr':2}}");
     struct qapi_memory_device device;
 
@@ -72,7 +73,9 @@ static void test_memory_device(void **state)
     assert_int_equal(device.slot, 3);
     assert_int_equal(device.node, 1);
     assert_true(device.hotpluggable);
-    qapi_read_memory_device(virtio, &device);
+    assert_false(qapi_find_memory_device(list, "d", &device));
+    assert_false(qapi_find_memory_device(NULL, "v0", &device));
+    assert_true(qapi_find_memory_device(list, "v0", &device));
     assert_string_equal(device.kind, "virtio-mem");
     assert_true(device.bytes == 4194304 && device.addr == 5368709120);
     assert_true(device.reserved_bytes == 1073741824); /* however little is in it */
