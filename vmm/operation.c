@@ -313,6 +313,7 @@ static int plan(struct operation *operation, struct error *error)
     const struct operation_kind *kind = operation->kind;
     bool take_up = operation->request.resume && kind->take_up != NULL;
 
+    operation->mark = ledger_mark(vm_ledger(operation->vm));
     if (operation->before->migrating && !operation->request.force)
         return error_set(error, ERROR_BLOCKED, "wait until the migration has ended, or cancel it",
                          "a migration is under way, and QEMU plugs nothing meanwhile");
@@ -341,7 +342,6 @@ static bool is_ejecting(struct operation *operation)
 static void begin(struct operation *operation)
 {
     operation->busy_before = is_ejecting(operation);
-    operation->mark = operation->all_is_news ? 0 : ledger_mark(vm_ledger(operation->vm));
     if (operation->kind->removes && operation->request.resume)
         operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     operation->subscription =

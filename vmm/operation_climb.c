@@ -25,13 +25,12 @@ void operation_reach(struct operation *operation, enum rung rung, const struct l
     size_t i;
 
     operation->reached[rung] = true;
-    if (rung == RUNG_REALIZED && operation->kind->on_realized != NULL && !operation->realized_once)
-        operation->kind->on_realized(operation);
-    operation->realized_once = operation->realized_once || rung == RUNG_REALIZED;
     for (i = 0; i < result->stage_count; i++) {
         if (result->stages[i].rung == rung)
             return;
     }
+    if (rung == RUNG_REALIZED && operation->kind->on_realized != NULL)
+        operation->kind->on_realized(operation);
     stage = &result->stages[result->stage_count++];
     *stage = (struct operation_stage){.rung = rung, .ms = since_ms - operation->started_ms};
     /* What was heard early counts from when the rung below it was reached. */

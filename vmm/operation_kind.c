@@ -214,7 +214,8 @@ static void recall_ost(struct operation *operation, const json_t *entry)
     last = ledger_news(vm_ledger(operation->vm), operation->kind->ost_type, operation->slot, 0);
     (void)field_unsigned(remembered, "source", &source);
     (void)field_unsigned(remembered, "status", &status);
-    operation->all_is_news = last != NULL && (last->source != source || last->status != status);
+    if (last != NULL && (last->source != source || last->status != status))
+        operation->mark = 0;
 }
 
 void operation_recall_addition(struct operation *operation)

@@ -137,22 +137,26 @@ struct operation {
     enum rung goal;
     bool reached[RUNGS_];
     unsigned subscription;
-    uint64_t mark;  /* of the _OST ledger */
-    unsigned slot;  /* of the ledger */
     struct vm_timer timer;
     double pause_ms; /* until the next look */
-    bool interrupted;
-    bool realized_once;
-    bool was_recorded;   /* an earlier removal of the same device stands */
-    bool unrecorded;     /* the record does not have this request */
-    bool all_is_news;    /* also what the guest said before now counts as its answer */
-    bool late;           /* undoing a step that QEMU had not answered in time */
-    bool hesitated;      /* undoing because the guest let the next step not be taken in time */
-    bool last_look;      /* the deadline has come */
-    bool busy_before;    /* with an earlier request to eject it, whose answer comes first */
-    bool heard;          /* the guest said that it is at work on it (_OST "in progress") */
-    double ask_again_ms; /* when a removal that the guest may not know of any more is asked again */
     struct error blind; /* why the guest can't be looked into (any more); ERROR_NONE: it can */
+
+    /* What brings it to its end, and how. */
+    bool interrupted;
+    bool last_look; /* the deadline has come */
+    bool late;      /* undoing a step that QEMU had not answered in time */
+    bool hesitated; /* undoing because the guest let the next step not be taken in time */
+
+    /* The vm's record of requests. */
+    bool was_recorded; /* an earlier removal of the same device stands */
+    bool unrecorded;   /* the record does not have this request */
+
+    /* What the guest says by _OST, in the vm's ledger. */
+    unsigned slot;
+    uint64_t mark;       /* what came before it is no answer; 0: all of it may be */
+    bool busy_before;    /* with an earlier request to eject it, whose answer comes first */
+    bool heard;          /* it has answered, be it that it is at work */
+    double ask_again_ms; /* when a removal that the guest may not know of any more is asked again */
 
     /* The one question that is open. */
     int64_t asked; /* 0: none */
