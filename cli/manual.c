@@ -63,10 +63,13 @@ static const struct {
      "QEMU has it. What would prove the guest's side is lacking, and named in missing: agent, "
      "agent-command (the agent may not be asked that), ost, or disk-identity."},
     {VERDICT_REJECTED, "QEMU refused. Nothing is left behind."},
-    {VERDICT_REFUSED, "The guest refused. What it refused to take is taken back, for which it has "
-                      "ten seconds beyond the deadline; left names what stays in QEMU."},
+    {VERDICT_REFUSED, "The guest refused. What it refused to take is taken back in the time that "
+                      "--timeout leaves. left names what has not gone by then; where the guest was "
+                      "asked for it, vmplug wait sees to the end of that."},
     {VERDICT_PENDING,
-     "The time of --timeout is over and the request still stands. awaiting names the rung."},
+     "The time of --timeout is over and the request still stands. awaiting names the rung. No "
+     "device takes longer than a tenth of a second beyond it: what could not be undone by then is "
+     "named in left, too."},
     {VERDICT_BLOCKED, "A ceiling or a prerequisite forbids it. Nothing was sent."},
     {VERDICT_UNPROVEN, "--wait asked for more than this VM can prove. Nothing was sent."},
     {VERDICT_LOST, "The connection, or QEMU itself, ended midway."},

@@ -259,7 +259,8 @@ static const struct option_spec specs[] = {
     [OPTION_FORCE] = {"force", 0, NULL, NULL, "do what is blocked as dangerous, and only that",
                       NULL, false, FLAG(force)},
     [OPTION_ATOMIC] = {"atomic", 0, NULL, NULL,
-                       "if a later device of the same command fails, take the earlier ones back",
+                       "if a later device of the same command fails, take the earlier ones back, "
+                       "each within --timeout",
                        NULL, false, FLAG(atomic)},
     [OPTION_DRY_RUN] = {"dry-run", 0, NULL, NULL,
                         "print what would be sent, and send nothing that changes anything", NULL,

@@ -27,7 +27,8 @@ struct batch_request {
                                       disk.file, `count` of them; or NULL */
     const char *const *ids;        /* BATCH_COUNT of removals: each operation's id; or NULL */
     const struct batch_item *items; /* BATCH_LIST: `count` of them, copied; see batch_plan.h */
-    bool atomic;                   /* what was added before one fails is taken back */
+    bool atomic; /* what was added before one fails is taken back, each device with the timeout of
+                    `each` again */
 };
 
 struct batch_result {

@@ -6,7 +6,8 @@
  *
  * with ROLLING_BACK before any end that can still be undone. Events are hints and wake a look;
  * inventory and the guest's own view are what counts. A deadline that passes is no failure: the
- * device stands, and the verdict `pending` says what is still awaited.
+ * device stands, and the verdict `pending` says what is still awaited. The end comes no later than
+ * a tenth of a second beyond the deadline, undone or not: `left` names what may stand.
  */
 #ifndef VMM_OPERATION_H
 #define VMM_OPERATION_H

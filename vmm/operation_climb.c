@@ -12,8 +12,8 @@
 #define LONGEST_PAUSE_MS 500 /* between two looks */
 #define ONLINE_TRIES 3
 #define ONLINE_PATIENCE_MS 1500 /* a refusal that lasts shorter may pass */
-#define LAST_LOOK_MS 50         /* beyond the deadline */
 #define QUESTION_MS 10000 /* until a question is taken for lost */
+#define FILE_GRACE_MS 30  /* of the grace, for closing the guest's file that is open */
 
 /* ---- rungs ---- */
 
@@ -118,6 +118,7 @@ static void on_answer(void *user, const struct reply *reply)
         answer(operation, reply->value, reply->error);
         return;
     }
+    operation->file.under_way = false; /* nobody can close it any more */
     if (peer == PEER_QMP && reply->error->code != ERROR_TIMEOUT)
         operation_finish_failed(operation, reply->error);
     else if (peer == PEER_AGENT && reply->error->code == ERROR_DISCONNECTED)
@@ -126,6 +127,14 @@ static void on_answer(void *user, const struct reply *reply)
         operation_finish_pending(operation, NULL);
     else
         operation_look_later(operation); /* the deadline decides */
+}
+
+/* Until when an answer is of use. */
+static double latest_ms(const struct operation *operation)
+{
+    if (operation->last_look)
+        return operation->deadline_ms + OPERATION_GRACE_MS;
+    return operation->deadline_ms + (operation->file.under_way ? FILE_GRACE_MS : 0);
 }
 
 static void ask(struct operation *operation, enum peer peer, const char *command,
@@ -137,9 +146,8 @@ static void ask(struct operation *operation, enum peer peer, const char *command
     const struct request request = {
         .command = command,
         .arguments = arguments,
-        .timeout_ms = clock_earlier_ms(
-            operation->deadline_ms + (operation->last_look ? LAST_LOOK_MS : 0) - clock_now_ms(),
-            changes_guest ? CLOCK_NEVER_MS : QUESTION_MS),
+        .timeout_ms = clock_earlier_ms(latest_ms(operation) - clock_now_ms(),
+                                       changes_guest ? CLOCK_NEVER_MS : QUESTION_MS),
         .done = on_answer,
         .user = operation,
     };
@@ -391,7 +399,8 @@ void operation_on_timer(void *user)
         return;
     }
     if (clock_now_ms() >= operation->deadline_ms) {
-        look_a_last_time(operation);
+        if (!operation->file.under_way) /* else its end leads back here */
+            look_a_last_time(operation);
         return;
     }
     /* An event may have been missed: QEMU keeps the last word of each slot. */

@@ -1,22 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Small files of the guest, through its agent: open, read or write, close. The agent runs as root
- * in the guest, so the paths are vmplug's own or checked before.
+ * in the guest, so the paths are vmplug's own or checked before. It keeps a file open until it is
+ * told otherwise, so one that is open at the deadline is closed in the grace.
  */
 #include <string.h>
 
 #include "base/base64.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "qmp/field.h"
 #include "vmm/operation_kind.h"
 
-static void on_closed(struct operation *operation, const json_t *value, const struct error *error)
+static bool is_late(const struct operation *operation)
+{
+    return clock_now_ms() >= operation->deadline_ms;
+}
+
+static void end(struct operation *operation)
 {
     struct operation_file *file = &operation->file;
 
+    file->under_way = false;
+    if (is_late(operation))
+        operation_on_timer(operation);
+    else
+        file->done(operation, file->failure.code == ERROR_NONE ? NULL : &file->failure);
+}
+
+static void on_closed(struct operation *operation, const json_t *value, const struct error *error)
+{
     (void)value;
     (void)error;
-    file->done(operation, file->failure.code == ERROR_NONE ? NULL : &file->failure);
+    end(operation);
 }
 
 static void close_file(struct operation *operation, const struct error *error)
@@ -49,7 +65,7 @@ static void on_written(struct operation *operation, const json_t *value,
                        const struct error *error)
 {
     (void)value;
-    if (error != NULL)
+    if (error != NULL || is_late(operation))
         close_file(operation, error);
     else
         operation_ask_agent(operation, "guest-file-flush",
@@ -67,7 +83,7 @@ static void read_on(struct operation *operation)
 static void on_sought(struct operation *operation, const json_t *value, const struct error *error)
 {
     (void)value;
-    if (error != NULL)
+    if (error != NULL || is_late(operation))
         close_file(operation, error);
     else
         read_on(operation);
@@ -80,11 +96,13 @@ static void on_opened(struct operation *operation, const json_t *value, const st
     if (error != NULL || !json_is_integer(value)) {
         (void)error_set(&file->failure, ERROR_REJECTED, "", "%s",
                         error != NULL ? error->why : "the guest agent opened nothing");
-        file->done(operation, &file->failure);
+        end(operation);
         return;
     }
     file->handle = json_integer_value(value);
-    if (file->text_base64 != NULL)
+    if (is_late(operation))
+        close_file(operation, NULL);
+    else if (file->text_base64 != NULL)
         operation_ask_agent(operation, "guest-file-write",
                             json_pack("{s:I, s:s}", "handle", file->handle, "buf-b64",
                                       file->text_base64),
@@ -102,7 +120,7 @@ static void begin(struct operation *operation, const char *path, const char *tex
                   uint64_t offset, operation_file_fn *done)
 {
     operation->file = (struct operation_file){
-        .text_base64 = text_base64, .offset = offset, .done = done};
+        .under_way = true, .text_base64 = text_base64, .offset = offset, .done = done};
     operation_ask_agent(operation, "guest-file-open",
                         json_pack("{s:s, s:s}", "path", path, "mode",
                                   text_base64 != NULL ? "w" : "r"),

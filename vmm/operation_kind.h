@@ -12,6 +12,7 @@
 
 #define OPERATION_STEPS_MAX 6
 #define OPERATION_ASK_AGAIN_MS 2000 /* between two requests of a guest that may have forgotten */
+#define OPERATION_GRACE_MS 80 /* beyond the deadline, all in all: for a last look, or to undo */
 
 struct operation;
 
@@ -103,6 +104,7 @@ typedef void operation_file_fn(struct operation *operation, const struct error *
 
 /* The guest's file that is open. */
 struct operation_file {
+    bool under_way; /* being opened, open, or being closed */
     int64_t handle;
     const char *text_base64; /* to be written; NULL: to be read */
     uint64_t offset;

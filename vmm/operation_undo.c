@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The way back. Steps that QEMU took are undone one by one, newest first; a device that the guest
- * refused is removed by an operation of its own.
+ * refused is removed by an operation of its own. Both have the time that is left, and when none is,
+ * the grace: every command that undoes is sent even then, and what QEMU has not confirmed is named.
  */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "vmm/operation_kind.h"
-
-#define UNDO_TIMEOUT_MS 10000 /* undoing has time of its own: the deadline may be past */
-#define LATE_UNDO_MS 2000     /* for a QEMU that has just let a deadline pass */
 
 static void undo_next(struct operation *operation);
 
@@ -46,7 +45,7 @@ static void undo_next(struct operation *operation)
 {
     struct operation_step *step;
     struct request request = {
-        .timeout_ms = operation->late ? LATE_UNDO_MS : UNDO_TIMEOUT_MS,
+        .timeout_ms = operation->deadline_ms + OPERATION_GRACE_MS - clock_now_ms(),
         .done = on_undone,
         .user = operation,
     };
@@ -112,7 +111,7 @@ void operation_refused(struct operation *operation, const struct error *error)
     const struct operation_request request = {
         .type = kind->undo_type,
         .id = operation->result.id,
-        .timeout_ms = UNDO_TIMEOUT_MS,
+        .timeout_ms = operation->deadline_ms - clock_now_ms(), /* its own grace is ours */
     };
     const struct operation_observer observer = {.done = on_taken_back, .user = operation};
 

@@ -132,6 +132,28 @@ static void test_kept(void **state)
     }
 }
 
+/* The guest has heard that it shall give it back, and does not answer: whoever waits for the end of
+ * that can find it. */
+static void test_not_let_go_in_time(void **state)
+{
+    const double grace_ms = 100;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(refusable); i++) {
+        struct sim *sim = sim_that_refuses(0x82);
+
+        sim->guest.ignores_eject = true;
+        run(sim, refusable[i].type, 5 * rig_soon_ms());
+        assert_end(VERDICT_REFUSED, refusable[i].id);
+        assert_int_equal(sim_count(sim, SIM_QMP, "device_del"), 1);
+        assert_true(anything_stands(sim));
+        assert_true(is_recorded(refusable[i].id, refusable[i].removal));
+        assert_true(rig.result->elapsed_ms < 5 * rig_soon_ms() + grace_ms);
+        rig_close(&rig);
+    }
+}
+
 /* What would kill this QEMU is not done to tidy up. */
 static void test_hazard(void **state)
 {
@@ -304,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_let_go),
         cmocka_unit_test(test_agent_could_not),
         cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_not_let_go_in_time),
         cmocka_unit_test(test_hazard),
         cmocka_unit_test(test_migration_begins),
         cmocka_unit_test(test_migrating),
