@@ -23,38 +23,45 @@ void server_hang_up(struct server *server)
         close(server->fd);
     server->fd = -1;
     buffer_free(&server->in);
-    buffer_free(&server->out);
+    outbox_free(&server->out);
 }
 
-static void flush(struct server *server)
+static void flush(struct server *server, bool in_turn)
 {
-    ssize_t sent;
+    if (server->fd >= 0 && !outbox_flush(&server->out, server->fd, in_turn))
+        server_hang_up(server);
+}
 
-    while (server->fd >= 0 && buffer_size(&server->out) > 0) {
-        sent = send(server->fd, server->out.bytes + server->out.start, buffer_size(&server->out),
-                    MSG_NOSIGNAL);
-        if (sent < 0)
-            return; /* a client that is gone shows when reading */
-        buffer_consume(&server->out, (size_t)sent);
+void server_queue(struct server *server, struct outbox_chunk chunk)
+{
+    if (server->fd < 0) {
+        free(chunk.bytes);
+        return;
     }
+    outbox_put(&server->out, chunk);
+    flush(server, false);
 }
 
 void server_send(struct server *server, const char *bytes, size_t size)
 {
-    if (server->fd < 0)
-        return;
-    if (buffer_append(&server->out, bytes, size) < 0)
+    char *copy = malloc(size);
+
+    if (copy == NULL)
         fake_fail("out of memory");
-    flush(server);
+    memcpy(copy, bytes, size);
+    server_queue(server, (struct outbox_chunk){.bytes = copy, .size = size});
 }
 
 void server_send_json(struct server *server, json_t *value)
 {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    struct outbox_chunk line = {.size = strlen(text) + 2};
 
-    server_send(server, text, strlen(text));
-    server_send(server, "\r\n", 2);
-    free(text);
+    line.bytes = realloc(text, line.size);
+    if (line.bytes == NULL)
+        fake_fail("out of memory");
+    memcpy(line.bytes + line.size - 2, "\r\n", 2);
+    server_queue(server, line);
     json_decref(value);
 }
 
@@ -128,12 +135,14 @@ static int watched_fd(const struct pump *pump)
 
 static short watched_events(const struct pump *pump)
 {
-    return buffer_size(&((const struct server *)pump)->out) > 0 ? POLLIN | POLLOUT : POLLIN;
+    return outbox_is_ready(&((const struct server *)pump)->out) ? POLLIN | POLLOUT : POLLIN;
 }
 
-static double wake_ms(const struct pump *pump)
+static double next_ms(const struct pump *pump)
 {
-    return ((const struct server *)pump)->wake_ms;
+    const struct server *server = (const struct server *)pump;
+
+    return clock_earlier_ms(server->wake_ms, outbox_due_ms(&server->out));
 }
 
 static enum pump_result process(struct pump *pump, short revents)
@@ -142,9 +151,9 @@ static enum pump_result process(struct pump *pump, short revents)
 
     if (revents != 0 && server->fd < 0) {
         take_client(server);
-    } else if (revents != 0) {
-        flush(server);
-        if (revents & (POLLIN | POLLHUP | POLLERR))
+    } else {
+        flush(server, true);
+        if (server->fd >= 0 && (revents & (POLLIN | POLLHUP | POLLERR)))
             fill(server);
     }
     if (clock_now_ms() >= server->wake_ms) {
@@ -156,7 +165,7 @@ static enum pump_result process(struct pump *pump, short revents)
 }
 
 static const struct pump_ops server_ops = {
-    .fd = watched_fd, .events = watched_events, .deadline_ms = wake_ms, .process = process};
+    .fd = watched_fd, .events = watched_events, .deadline_ms = next_ms, .process = process};
 
 void server_open(struct server *server, const char *path, const struct server_handler *handler,
                  void *user)

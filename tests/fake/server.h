@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "qmp/pump.h"
+#include "tests/fake/outbox.h"
 
 struct server_handler {
     void (*connected)(void *user); /* may be NULL, like all */
@@ -25,7 +26,8 @@ struct server {
     char path[108];
     int listen_fd;
     int fd; /* -1: no client */
-    struct buffer in, out;
+    struct buffer in;
+    struct outbox out;
     double wake_ms;
     const struct server_handler *handler;
     void *user;
@@ -37,6 +39,9 @@ void server_open(struct server *server, const char *path, const struct server_ha
 
 /* Sends, or queues what the socket does not take. Without a client nothing happens. */
 void server_send(struct server *server, const char *bytes, size_t size);
+
+/* The same of what has its own time and pieces. Its bytes are taken over. */
+void server_queue(struct server *server, struct outbox_chunk chunk);
 
 /* Sends a value and CRLF. The value is taken over. */
 void server_send_json(struct server *server, json_t *value);

@@ -29,8 +29,9 @@ json_t *sim_error(const char *class_name, const char *desc, ...)
 
 void sim_emit(struct sim *sim, const char *event, json_t *data)
 {
-    server_send_json(&sim->qmp, json_pack("{s:{s:i, s:i}, s:s, s:o}", "timestamp", "seconds", 1,
-                                          "microseconds", 2, "event", event, "data", data));
+    fault_emit(&sim->faults, event,
+               json_pack("{s:{s:i, s:i}, s:s, s:o}", "timestamp", "seconds", 1, "microseconds", 2,
+                         "event", event, "data", data));
 }
 
 void sim_check_arguments(const char *command, const json_t *arguments, const char *names)
@@ -135,69 +136,18 @@ static void on_woken(void *user)
 
 /* ---- commands ---- */
 
-static const struct sim_fault *take_fault(struct sim *sim, enum sim_side side, const char *command)
-{
-    const struct sim_fault *fault;
-    unsigned i, hit;
-
-    for (i = 0; i < sim->fault_count; i++) {
-        fault = &sim->faults[i];
-        if (fault->side != side ||
-            (fault->command != NULL && strcmp(fault->command, command) != 0))
-            continue;
-        hit = sim->hits[i]++;
-        if (hit >= fault->skip && (fault->times == 0 || hit < fault->skip + fault->times))
-            return fault;
-    }
-    return NULL;
-}
-
-static json_t *carry_out(struct sim *sim, enum sim_side side, const json_t *message)
+static json_t *carry_out(void *user, enum sim_side side, const json_t *message)
 {
     const char *command = json_string_value(json_object_get(message, "execute"));
     const json_t *arguments = json_object_get(message, "arguments");
 
-    return side == SIM_QMP ? sim_qmp_do(sim, command, arguments)
-                           : sim_agent_do(sim, command, arguments);
-}
-
-static json_t *answer(struct sim *sim, enum sim_side side, const json_t *message,
-                      const struct sim_fault *fault)
-{
-    struct server *server = side == SIM_QMP ? &sim->qmp : &sim->agent;
-
-    if (fault == NULL)
-        return carry_out(sim, side, message);
-    switch (fault->action) {
-    case SIM_REJECT:
-        return sim_error(fault->class_name != NULL ? fault->class_name : "GenericError", "%s",
-                         fault->text);
-    case SIM_ANSWER:
-        return sim_return(fake_json(fault->text));
-    case SIM_RAW:
-        server_send(server, fault->text, strlen(fault->text));
-        break;
-    case SIM_IGNORE:
-        break;
-    case SIM_DO_SILENTLY:
-        json_decref(carry_out(sim, side, message));
-        break;
-    case SIM_HANG_UP:
-        server_hang_up(server);
-        break;
-    case SIM_DIE:
-        sim_die(sim);
-        break;
-    }
-    return NULL;
+    return side == SIM_QMP ? sim_qmp_do(user, command, arguments)
+                           : sim_agent_do(user, command, arguments);
 }
 
 static void take(struct sim *sim, enum sim_side side, json_t *message)
 {
     const char *command = json_string_value(json_object_get(message, "execute"));
-    json_t *id = json_object_get(message, "id");
-    const struct sim_fault *fault;
-    json_t *reply;
 
     if (command == NULL)
         fake_fail("vmplug sent what is no command: %s", json_dumps(message, JSON_COMPACT));
@@ -206,12 +156,7 @@ static void take(struct sim *sim, enum sim_side side, json_t *message)
         sim->on_command(sim->user, sim, side, command);
     if ((side == SIM_QMP ? sim->qmp.fd : sim->agent.fd) < 0)
         return; /* hung up by the test */
-    fault = take_fault(sim, side, command);
-    reply = answer(sim, side, message, fault);
-    if (reply != NULL && id != NULL)
-        json_object_set(reply, "id", id);
-    if (reply != NULL)
-        server_send_json(side == SIM_QMP ? &sim->qmp : &sim->agent, reply);
+    fault_command(&sim->faults, side, message);
     if (sim->qmp.wake_ms == CLOCK_NEVER_MS)
         tell_more(sim);
     sim_virtio_mem_work(sim);
@@ -222,10 +167,9 @@ static void greet(void *user)
     struct sim *sim = user;
 
     if (sim->greets)
-        server_send_json(
-            &sim->qmp,
-            fake_json("{'QMP':{'version':{'qemu':{'micro':22,'minor':2,'major':7},'package':''},"
-                      "'capabilities':['oob']}}"));
+        fault_greet(&sim->faults,
+                    fake_json("{'QMP':{'version':{'qemu':{'micro':22,'minor':2,'major':7},"
+                              "'package':''},'capabilities':['oob']}}"));
 }
 
 static void take_qmp(void *user, json_t *message)
@@ -236,19 +180,9 @@ static void take_qmp(void *user, json_t *message)
 static void take_agent(void *user, json_t *message)
 {
     struct sim *sim = user;
-    const char *command = json_string_value(json_object_get(message, "execute"));
-    char text[64];
 
-    if (sim->agent_hangs)
-        return;
-    if (command == NULL || strcmp(command, "guest-sync-delimited") != 0) {
+    if (!sim->agent_hangs)
         take(sim, SIM_AGENT, message);
-        return;
-    }
-    (void)snprintf(text, sizeof(text), "\xff{\"return\": %" JSON_INTEGER_FORMAT "}\n",
-                   json_integer_value(json_object_get(json_object_get(message, "arguments"),
-                                                      "id")));
-    server_send(&sim->agent, text, strlen(text));
 }
 
 static void take_sentinel(void *user)
@@ -266,6 +200,11 @@ static const struct server_handler qmp_handler = {
 static const struct server_handler agent_handler = {
     .received = take_agent, .sentinel = take_sentinel};
 
+static void die(void *user)
+{
+    sim_die(user);
+}
+
 /* ---- the test's side ---- */
 
 struct sim *sim_new(void)
@@ -279,6 +218,10 @@ struct sim *sim_new(void)
     server_open(&sim->qmp, fake_path(name), &qmp_handler, sim);
     (void)snprintf(name, sizeof(name), "sim%u-agent", number++);
     server_open(&sim->agent, fake_path(name), &agent_handler, sim);
+    sim->faults = (struct faults){.servers = {&sim->qmp, &sim->agent},
+                                  .carry_out = carry_out,
+                                  .die = die,
+                                  .user = sim};
     sim->greets = sim->has_cpus = sim->has_ost = true;
     sim->major = 7;
     sim->scsi_count = 1;
@@ -324,6 +267,7 @@ void sim_die(struct sim *sim)
 void sim_end(struct sim *sim)
 {
     sim_die(sim);
+    fault_clear(&sim->faults);
     json_decref(sim->objects);
     json_decref(sim->guest.files);
     json_decref(sim->types);
@@ -333,11 +277,9 @@ void sim_end(struct sim *sim)
     free(sim);
 }
 
-void sim_fault(struct sim *sim, struct sim_fault fault)
+void sim_fault(struct sim *sim, struct fault fault)
 {
-    if (sim->fault_count == SIM_FAULTS_MAX)
-        fake_fail("too many faults");
-    sim->faults[sim->fault_count++] = fault;
+    fault_add(&sim->faults, fault);
 }
 
 void sim_disable(struct sim *sim, const char *agent_command)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "tests/fake/fake.h"
+#include "tests/fake/fault.h"
 #include "tests/fake/server.h"
 
 #define SIM_CPUS_MAX 32
@@ -23,13 +24,10 @@
 #define SIM_BLOCKS_MAX 512
 #define SIM_PORTS_MAX 16
 #define SIM_VIRTIO_MEMS_MAX 4
-#define SIM_FAULTS_MAX 16
 #define SIM_OST_MAX 4
 #define SIM_MIB (UINT64_C(1) << 20)
 #define SIM_GIB (UINT64_C(1) << 30)
 #define SIM_DIMM_BASE (4 * SIM_GIB) /* where memory devices go */
-
-enum sim_side { SIM_QMP, SIM_AGENT };
 
 struct sim_ost {
     uint32_t source, status;
@@ -137,26 +135,6 @@ struct sim_guest {
     const char *open_text; /* of the one that is open */
 };
 
-enum sim_action {
-    SIM_REJECT,     /* with class_name, or else GenericError, and text */
-    SIM_ANSWER,     /* with text, which is JSON, instead of carrying it out */
-    SIM_RAW,        /* with these bytes */
-    SIM_IGNORE,     /* not carried out, not answered */
-    SIM_DO_SILENTLY, /* carried out, not answered */
-    SIM_HANG_UP,    /* closes this connection instead */
-    SIM_DIE         /* closes both */
-};
-
-struct sim_fault {
-    enum sim_side side;
-    const char *command; /* NULL: any */
-    unsigned skip;       /* so many times it goes well before */
-    unsigned times;      /* then so often; 0: for ever */
-    enum sim_action action;
-    const char *text;
-    const char *class_name;
-};
-
 struct sim {
     struct server qmp, agent;
     bool greets;       /* else the monitor stays silent, as when another client holds it */
@@ -194,9 +172,7 @@ struct sim {
     struct sim_guest guest;
     json_t *disabled;  /* agent commands: name -> true */
 
-    struct sim_fault faults[SIM_FAULTS_MAX];
-    unsigned fault_count;
-    unsigned hits[SIM_FAULTS_MAX];
+    struct faults faults;
     json_t *record[2]; /* every command received, by side */
 
     /* Called for each command before it is carried out; may be NULL. */
@@ -221,7 +197,8 @@ void sim_actors(struct sim *sim, struct fake_actor actors[2]);
 /* Frees. */
 void sim_end(struct sim *sim);
 
-void sim_fault(struct sim *sim, struct sim_fault fault);
+/* fault_add(&sim->faults, fault) */
+void sim_fault(struct sim *sim, struct fault fault);
 void sim_disable(struct sim *sim, const char *agent_command);
 
 /* Adds a vCPU, a DIMM, a disk or a CD-ROM drive (file: what is in it, or NULL) that is there from

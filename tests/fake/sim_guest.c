@@ -181,6 +181,8 @@ json_t *sim_agent_do(struct sim *sim, const char *command, const json_t *argumen
 
     if (json_object_get(sim->disabled, command) != NULL)
         return sim_error("CommandNotFound", "Command %s has been disabled", command);
+    if (strcmp(command, "guest-sync-delimited") == 0)
+        return sim_return(json_incref(json_object_get(arguments, "id")));
     if (strcmp(command, "guest-info") == 0)
         return get_info(sim);
     if (strcmp(command, "guest-get-osinfo") == 0)

@@ -230,8 +230,8 @@ static void test_clean_in_part(void **state)
     (void)state;
     sim_leave_backend(sim, "vmplug-a");
     sim_leave_backend(sim, "vmplug-b");
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "object-del", .times = 1,
-                                      .action = SIM_REJECT, .text = "it is in use"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "object-del", .times = 1,
+                                  .action = FAULT_REJECT, .text = "it is in use"});
     open_rig(sim, true);
     assert_int_equal(clean()->verdict, VERDICT_PARTIAL);
     assert_int_equal(rig.batch_result.asked, 2);
@@ -251,8 +251,8 @@ static void test_clean_lost(void **state)
     (void)state;
     sim_leave_backend(sim, "vmplug-a");
     sim_leave_backend(sim, "vmplug-b");
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "object-del",
-                                      .action = SIM_DIE});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "object-del",
+                                  .action = FAULT_DIE});
     open_rig(sim, true);
     assert_int_equal(clean()->verdict, VERDICT_LOST);
     assert_int_equal(rig.results, 1);
@@ -270,8 +270,8 @@ static void test_without_agent(void **state)
     sim->cpus[2].ost = (struct sim_ost){0x200, 0x81};
     sim_put_dimm(sim, "vmplug-mem-0", SIM_DIMM_BASE, 128 * SIM_MIB);
     sim_leave_node(sim, "vmplug-disk-9");
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "x-debug-query-block-graph",
-                                      .action = SIM_REJECT, .text = "no such command"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "x-debug-query-block-graph",
+                                  .action = FAULT_REJECT, .text = "no such command"});
     open_rig(sim, false);
     audit = make_audit(5000);
     assert_string_equal(summarise(audit), "refused vmplug-cpu-2 vmplug");

@@ -146,8 +146,8 @@ static void test_first_fails(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                  .action = FAULT_REJECT, .text = "no"});
     (void)run(sim, true, &request);
     assert_result(VERDICT_REJECTED, 3, 0, true); /* its own verdict, since none was done */
     assert_int_equal(sim_count(sim, SIM_QMP, "device_add"), 1);
@@ -160,8 +160,8 @@ static void test_lost_midway(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add", .skip = 1,
-                                      .action = SIM_DIE});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add", .skip = 1,
+                                  .action = FAULT_DIE});
     (void)run(sim, true, &request);
     assert_result(VERDICT_PARTIAL, 2, 1, true);
     assert_int_equal(rig.verdicts[1], VERDICT_LOST);
@@ -175,8 +175,8 @@ static void test_least_proved_speaks(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-info", .times = 1,
-                                      .action = SIM_REJECT, .text = "not now"});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-info", .times = 1,
+                                  .action = FAULT_REJECT, .text = "not now"});
     (void)run(sim, true, &request);
     assert_result(VERDICT_UNCONFIRMED, 2, 2, true);
     assert_int_equal(rig.verdicts[0], VERDICT_UNCONFIRMED);
@@ -243,8 +243,8 @@ static void test_set_cpus_down_all_or_nothing(void **state)
     sim->kvm = true;
     sim_put_cpu(sim, "a");
     sim_put_cpu(sim, "b");
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
+                                  .action = FAULT_REJECT, .text = "no"});
     request.atomic = true;
     (void)run(sim, true, &request);
     assert_result(VERDICT_PARTIAL, 2, 1, true);
@@ -400,8 +400,8 @@ static void test_set_memory_in_the_dark(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-memory-size-summary",
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-memory-size-summary",
+                                  .action = FAULT_REJECT, .text = "no"});
     (void)run(sim, true, &request);
     assert_result(VERDICT_BLOCKED, 0, 0, true);
     assert_int_equal(sim_changes(sim), 0);
@@ -427,7 +427,7 @@ static void test_no_session(void **state)
         rig_close(&rig);
 
         sim = sim_new();
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .skip = 2, .action = SIM_DIE});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .skip = 2, .action = FAULT_DIE});
         (void)run(sim, true, &requests[i]);
         assert_result(VERDICT_LOST, i == 2 ? 2 : 0, 0, true);
         rig_close(&rig);

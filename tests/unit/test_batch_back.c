@@ -128,8 +128,8 @@ static void test_cpus_partly(void **state)
     (void)state;
     sim_put_cpu(sim, "x");
     sim_put_cpu(sim, "y");
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
+                                  .action = FAULT_REJECT, .text = "no"});
     run(sim, &request);
     assert_result(VERDICT_PARTIAL, 2, 1);
     assert_int_equal(rig.verdicts[1], VERDICT_REJECTED);
@@ -229,8 +229,8 @@ static void test_memory_that_stays(void **state)
         struct sim *sim = new_sim();
 
         sim_put_dimm(sim, "a", SIM_DIMM_BASE, 256 * SIM_MIB);
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-memory-devices",
-                                          .action = SIM_ANSWER, .text = rows[i]});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-memory-devices",
+                                      .action = FAULT_ANSWER, .text = rows[i]});
         run(sim, &request);
         assert_result(VERDICT_BLOCKED, 0, 0);
         assert_non_null(strstr(rig.batch_result.error.fix, "ask for 512 MiB"));
@@ -293,8 +293,8 @@ static void test_atomic(void **state)
             (enum operation_type)type, 3, type == OPERATION_DISK_ADD ? files : NULL);
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add", .skip = 2,
-                                          .action = SIM_REJECT, .text = "no more"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add", .skip = 2,
+                                      .action = FAULT_REJECT, .text = "no more"});
         run(sim, &request);
         assert_result(VERDICT_REJECTED, 3, 0);
         assert_string_equal(rig.batch_result.error.why, "no more");
@@ -324,8 +324,8 @@ static void test_atomic_first_fails(void **state)
     struct sim *sim = new_sim();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                  .action = FAULT_REJECT, .text = "no"});
     run(sim, &request);
     assert_result(VERDICT_REJECTED, 3, 0);
     assert_int_equal(rig.results, 1);
@@ -339,10 +339,10 @@ static void test_atomic_and_stuck(void **state)
     struct sim *sim = new_sim();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add", .skip = 2,
-                                      .action = SIM_REJECT, .text = "no more"});
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del", .times = 1,
-                                      .action = SIM_REJECT, .text = "stuck"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add", .skip = 2,
+                                  .action = FAULT_REJECT, .text = "no more"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del", .times = 1,
+                                  .action = FAULT_REJECT, .text = "stuck"});
     run(sim, &request);
     assert_result(VERDICT_PARTIAL, 3, 1);
     assert_int_equal(rig.results, 5);
@@ -360,8 +360,8 @@ static void test_atomic_and_lost(void **state)
     struct sim *sim = new_sim();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add", .skip = 2,
-                                      .action = SIM_DIE});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add", .skip = 2,
+                                  .action = FAULT_DIE});
     run(sim, &request);
     assert_result(VERDICT_PARTIAL, 3, 2);
     assert_int_equal(rig.verdicts[2], VERDICT_LOST);
@@ -377,8 +377,8 @@ static void test_atomic_set(void **state)
     struct sim *sim = new_sim();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add", .skip = 1,
-                                      .action = SIM_REJECT, .text = "no more"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add", .skip = 1,
+                                  .action = FAULT_REJECT, .text = "no more"});
     run(sim, &request);
     assert_int_equal(rig.batch_result.verdict, VERDICT_REJECTED);
     assert_int_equal(rig.batch_result.done, 0);
@@ -398,8 +398,8 @@ static void test_atomic_downwards(void **state)
     sim_put_cpu(sim, "x");
     sim_put_cpu(sim, "y");
     sim_put_dimm(sim, "y", SIM_DIMM_BASE, 256 * SIM_MIB); /* a namesake */
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
+                                  .action = FAULT_REJECT, .text = "no"});
     run(sim, &request);
     assert_result(VERDICT_PARTIAL, 2, 1);
     assert_int_equal(rig.results, 2);

@@ -119,8 +119,8 @@ static void test_migration(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-migrate",
-                                      .action = SIM_ANSWER, .text = "{'status':'active'}"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-migrate",
+                                  .action = FAULT_ANSWER, .text = "{'status':'active'}"});
     examine(sim, true);
     assert_string_equal(summarise(), "--------");
     assert_check("no-migration", DOCTOR_NO, "under way");
@@ -177,8 +177,8 @@ static void test_agent_commands(void **state)
     assert_check("guest-set-vcpus", DOCTOR_NO, "policy");
     assert_non_null(strstr(find("guest-set-vcpus")->fix, "qemu-ga.conf"));
     sim = sim_new();
-    sim_fault(sim, (struct sim_fault){
-                       .side = SIM_AGENT, .command = "guest-info", .action = SIM_ANSWER,
+    sim_fault(sim, (struct fault){
+                       .side = SIM_AGENT, .command = "guest-info", .action = FAULT_ANSWER,
                        .text = "{'version':'1.0','supported_commands':[{'name':'guest-info',"
                                "'enabled':true,'success-response':true}]}"});
     examine(sim, true);
@@ -221,8 +221,8 @@ static void test_kernel_by_sysfs(void **state)
     assert_string_equal(summarise(), "--+-++--");
     assert_check("guest-cpu-hotplug", DOCTOR_NO, "CONFIG_ACPI_HOTPLUG_CPU");
     sim = sim_new();
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-open",
-                                      .action = SIM_REJECT, .text = "Permission denied"});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-open",
+                                  .action = FAULT_REJECT, .text = "Permission denied"});
     examine(sim, true);
     assert_string_equal(summarise(), "????++--");
     assert_check("guest-cpu-hotplug", DOCTOR_UNKNOWN, "not known");
@@ -235,9 +235,9 @@ static void test_hostile_release(void **state)
 
     (void)state;
     put_file(sim, "/boot/config-../../etc/shadow", "CONFIG_HOTPLUG_CPU=n\n");
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-get-osinfo",
-                                      .action = SIM_ANSWER,
-                                      .text = "{'kernel-release':'../../etc/shadow'}"});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-get-osinfo",
+                                  .action = FAULT_ANSWER,
+                                  .text = "{'kernel-release':'../../etc/shadow'}"});
     examine(sim, true);
     assert_check("guest-kernel", DOCTOR_UNKNOWN, "does not tell");
     assert_check("guest-cpu-hotplug", DOCTOR_YES, "sysfs");

@@ -20,14 +20,14 @@ static struct rig rig;
 
 static void answer(struct sim *sim, enum sim_side side, const char *command, const char *value)
 {
-    sim_fault(sim, (struct sim_fault){
-                       .side = side, .command = command, .action = SIM_ANSWER, .text = value});
+    sim_fault(sim, (struct fault){
+                       .side = side, .command = command, .action = FAULT_ANSWER, .text = value});
 }
 
 static void reject(struct sim *sim, enum sim_side side, const char *command, const char *desc)
 {
-    sim_fault(sim, (struct sim_fault){
-                       .side = side, .command = command, .action = SIM_REJECT, .text = desc});
+    sim_fault(sim, (struct fault){
+                       .side = side, .command = command, .action = FAULT_REJECT, .text = desc});
 }
 
 static struct inventory *fetch(struct sim *sim, bool with_agent, unsigned parts)
@@ -157,8 +157,8 @@ static void test_memory_without_room(void **state)
         struct sim *sim = sim_new();
         struct inventory *inventory;
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "qom-get",
-                                          .action = SIM_ANSWER, .text = configurations[i]});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "qom-get",
+                                      .action = FAULT_ANSWER, .text = configurations[i]});
         answer(sim, SIM_QMP, "query-memory-size-summary", "{'base-memory':268435456}");
         inventory = fetch(sim, false, INVENTORY_MEMORY);
         assert_true(inventory->memory.room_known);
@@ -356,8 +356,8 @@ static void test_agent_that_goes(void **state)
     struct inventory *inventory;
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-get-vcpus",
-                                      .action = SIM_HANG_UP});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-get-vcpus",
+                                  .action = FAULT_HANG_UP});
     inventory = fetch(sim, true, ALL_PARTS);
     assert_true(inventory->guest.connected); /* it was, when asked */
     assert_false(inventory->guest.cpus_known || inventory->guest.blocks_known);
@@ -396,7 +396,7 @@ static void test_qemu_goes(void **state)
         struct error failure = ERROR_INIT;
         struct inventory *inventory;
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .skip = at, .action = SIM_DIE});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .skip = at, .action = FAULT_DIE});
         rig_open(&rig, sim, true);
         inventory = rig_inventory(&rig, ALL_PARTS, 5000, &failure);
         if (inventory != NULL) /* it needs fewer commands than that */
@@ -452,10 +452,10 @@ static void test_nonsense(void **state)
         struct inventory *inventory;
 
         /* The negotiation is let through. */
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .skip = 1, .action = SIM_ANSWER,
-                                          .text = values[i]});
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .action = SIM_ANSWER,
-                                          .text = values[i]});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .skip = 1, .action = FAULT_ANSWER,
+                                      .text = values[i]});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .action = FAULT_ANSWER,
+                                      .text = values[i]});
         inventory = fetch(sim, true, ALL_PARTS);
         assert_non_null(inventory);
         assert_int_equal(inventory_cpus_online(inventory), -1);
@@ -527,9 +527,9 @@ static void test_zones(void **state)
         sim_put_dimm(sim, "m", SIM_DIMM_BASE, 256 * SIM_MIB);
         sim->guest.blocks[2].movable = cases[i].movable[0];
         sim->guest.blocks[3].movable = cases[i].movable[1];
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-open",
-                                          .skip = cases[i].read, .action = SIM_REJECT,
-                                          .text = "too many open files"});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-open",
+                                      .skip = cases[i].read, .action = FAULT_REJECT,
+                                      .text = "too many open files"});
         inventory = fetch(sim, true,
                           INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_ZONES);
         assert_int_equal(inventory_can_give_back(inventory, 0, &can, reason, sizeof(reason)),

@@ -15,8 +15,8 @@ static struct rig rig;
 
 static void reject(struct sim *sim, const char *command, const char *desc)
 {
-    sim_fault(sim, (struct sim_fault){
-                       .side = SIM_QMP, .command = command, .action = SIM_REJECT, .text = desc});
+    sim_fault(sim, (struct fault){
+                       .side = SIM_QMP, .command = command, .action = FAULT_REJECT, .text = desc});
 }
 
 static struct inventory *fetch(struct sim *sim, bool with_agent, unsigned parts)

@@ -445,8 +445,8 @@ static void test_rejected(void **state)
         const struct operation_result *result;
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                          .action = SIM_REJECT, .text = "no \x1b[1mroom"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                      .action = FAULT_REJECT, .text = "no \x1b[1mroom"});
         rig_open(&rig, sim, true);
         result = rig_operate(&rig, &request);
         assert_verdict(result, VERDICT_REJECTED);
@@ -472,8 +472,8 @@ static void test_rejected_at_the_first_step(void **state)
         const struct operation_request request = request_of(type);
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){
-                           .side = SIM_QMP, .command = first[type], .action = SIM_REJECT,
+        sim_fault(sim, (struct fault){
+                           .side = SIM_QMP, .command = first[type], .action = FAULT_REJECT,
                            .text = "no"});
         rig_open(&rig, sim, true);
         assert_verdict(rig_operate(&rig, &request), VERDICT_REJECTED);
@@ -493,10 +493,10 @@ static void test_undoing_fails(void **state)
         const struct operation_request request = request_of(type);
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                          .action = SIM_REJECT, .text = "no"});
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = undo[type],
-                                          .action = SIM_REJECT, .text = "in use"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                      .action = FAULT_REJECT, .text = "no"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = undo[type],
+                                      .action = FAULT_REJECT, .text = "in use"});
         rig_open(&rig, sim, true);
         assert_verdict(rig_operate(&rig, &request), VERDICT_REJECTED);
         assert_string_equal(rig.result->error.why, "no"); /* the reason, not its consequence */

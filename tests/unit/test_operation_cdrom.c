@@ -168,8 +168,8 @@ static void test_insert_refused_by_qemu(void **state)
     for (i = 0; i < COUNT_OF(commands); i++) {
         struct sim *sim = sim_with_drive(true);
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = commands[i], .times = 1,
-                                          .action = SIM_REJECT, .text = "no"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = commands[i], .times = 1,
+                                      .action = FAULT_REJECT, .text = "no"});
         assert_int_equal(run(sim, &request)->verdict, VERDICT_REJECTED);
         assert_untouched(sim);
         rig_close(&rig);
@@ -317,8 +317,8 @@ static void test_locked_and_lost(void **state)
 
     (void)state;
     sim->cdroms[0].locked = true;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-block", .skip = 2,
-                                      .action = SIM_DIE});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-block", .skip = 2,
+                                  .action = FAULT_DIE});
     assert_int_equal(run(sim, &request)->verdict, VERDICT_LOST);
     assert_string_equal(rig_left(&rig), "vmplug-medium-0");
     rig_close(&rig);

@@ -82,16 +82,16 @@ static void test_resize_in_the_guest(void **state)
     struct sim *sim = sim_with_disk();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-read", .times = 2,
-                                      .action = SIM_ANSWER,
-                                      .text = "{'count':7,'buf-b64':'MTMxMDcyCg==','eof':true}"});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-read", .times = 2,
+                                  .action = FAULT_ANSWER,
+                                  .text = "{'count':7,'buf-b64':'MTMxMDcyCg==','eof':true}"});
     assert_int_equal(run(sim, &request)->verdict, VERDICT_DONE);
     assert_int_equal(sim_count(sim, SIM_AGENT, "guest-file-read"), 3);
     rig_close(&rig);
 
     sim = sim_with_disk();
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-read",
-                                      .action = SIM_ANSWER, .text = "{'buf-b64':'IQ=='}"});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-read",
+                                  .action = FAULT_ANSWER, .text = "{'buf-b64':'IQ=='}"});
     request.timeout_ms = rig_soon_ms();
     assert_int_equal(run(sim, &request)->verdict, VERDICT_PENDING);
     assert_string_equal(rig.result->awaiting, "done");
@@ -136,8 +136,8 @@ static void test_resize_rejected(void **state)
     struct sim *sim = sim_with_disk();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "block_resize",
-                                      .action = SIM_REJECT, .text = "Cannot grow device files"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "block_resize",
+                                  .action = FAULT_REJECT, .text = "Cannot grow device files"});
     assert_int_equal(run(sim, &request)->verdict, VERDICT_REJECTED);
     assert_string_equal(rig_left(&rig), "");
     rig_close(&rig);
@@ -200,14 +200,14 @@ static void test_throttle_refused(void **state)
 
     (void)state;
     request.limits = (struct operation_limits){.iops_set = true, .iops = 100};
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "block_set_io_throttle",
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "block_set_io_throttle",
+                                  .action = FAULT_REJECT, .text = "no"});
     assert_int_equal(run(sim, &request)->verdict, VERDICT_REJECTED);
     rig_close(&rig);
 
     sim = sim_with_disk(); /* QEMU says yes, and does not do it */
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "block_set_io_throttle",
-                                      .action = SIM_ANSWER, .text = "{}"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "block_set_io_throttle",
+                                  .action = FAULT_ANSWER, .text = "{}"});
     request.timeout_ms = rig_soon_ms();
     assert_int_equal(run(sim, &request)->verdict, VERDICT_PENDING);
     assert_string_equal(rig.result->awaiting, "done");

@@ -80,8 +80,8 @@ static void test_in_use_at_first(void **state)
     for (kind = 0; kind < KINDS; kind++) {
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = commands[kind], .times = 3,
-                                          .action = SIM_REJECT, .text = "it is in use"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = commands[kind], .times = 3,
+                                      .action = FAULT_REJECT, .text = "it is in use"});
         assert_int_equal(run(sim, kind, false, 5000)->verdict, VERDICT_REMOVED);
         assert_int_equal(sim_count(sim, SIM_QMP, commands[kind]), 4);
         assert_false(backend_stands(sim, kind));
@@ -101,12 +101,12 @@ static void test_in_use_to_the_end(void **state)
             .type = types[kind], .id = ids[kind], .resume = true, .timeout_ms = 5000};
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = commands[kind],
-                                          .action = SIM_REJECT, .text = "it is in use"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = commands[kind],
+                                      .action = FAULT_REJECT, .text = "it is in use"});
         assert_int_equal(run(sim, kind, false, 2 * rig_soon_ms())->verdict, VERDICT_PENDING);
         assert_string_equal(rig.result->awaiting, "removed");
         assert_true(is_recorded(ids[kind]) && backend_stands(sim, kind));
-        sim->fault_count = 0;
+        fault_clear(&sim->faults);
         rig_reopen(&rig);
         assert_int_equal(rig_operate(&rig, &again)->verdict, VERDICT_REMOVED);
         assert_false(is_recorded(ids[kind]) || backend_stands(sim, kind));
@@ -126,8 +126,8 @@ static void test_in_use_and_waiting_for_less(void **state)
                                                   .timeout_ms = 2 * rig_soon_ms()};
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = commands[kind],
-                                          .action = SIM_REJECT, .text = "it is in use"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = commands[kind],
+                                      .action = FAULT_REJECT, .text = "it is in use"});
         rig_open_recorded(&rig, sim, true);
         assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_PENDING);
         assert_true(is_recorded(ids[kind]));
@@ -165,7 +165,7 @@ static void test_deleted_by_somebody_else(void **state)
 /* QEMU neither deletes it nor says whether it is there: it may well stand. */
 static void test_nobody_knows(void **state)
 {
-    static const enum sim_action actions[] = {SIM_REJECT, SIM_ANSWER};
+    static const enum fault_action actions[] = {FAULT_REJECT, FAULT_ANSWER};
     unsigned kind;
     size_t i;
 
@@ -176,13 +176,13 @@ static void test_nobody_knows(void **state)
             /* What the plan asked before is answered. */
             unsigned before = kind == 0 ? 3 : 1;
 
-            sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = commands[kind],
-                                              .action = SIM_REJECT, .text = "no"});
-            sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = lists[kind],
-                                              .skip = before, .action = actions[i],
-                                              .text = "{}"});
+            sim_fault(sim, (struct fault){.side = SIM_QMP, .command = commands[kind],
+                                          .action = FAULT_REJECT, .text = "no"});
+            sim_fault(sim, (struct fault){.side = SIM_QMP, .command = lists[kind],
+                                          .skip = before, .action = actions[i],
+                                          .text = "{}"});
             assert_int_equal(run(sim, kind, false, rig_soon_ms())->verdict, VERDICT_PENDING);
-            assert_true(sim->hits[1] > before);
+            assert_true(sim->faults.hits[1] > before);
             rig_close(&rig);
         }
     }
@@ -200,9 +200,9 @@ static void test_node_of_two(void **state)
 
     (void)state;
     for (i = 0; i < COUNT_OF(answers); i++)
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-block",
-                                          .times = i == 0 ? 1 : 0, .action = SIM_ANSWER,
-                                          .text = answers[i]});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-block",
+                                      .times = i == 0 ? 1 : 0, .action = FAULT_ANSWER,
+                                      .text = answers[i]});
     assert_int_equal(run(sim, 1, false, 5000)->verdict, VERDICT_REMOVED);
     assert_int_equal(sim_count(sim, SIM_QMP, "blockdev-del"), 0);
     assert_non_null(strstr(json_string_value(json_object_get(rig.result->details, "note")),

@@ -63,14 +63,15 @@ static void test_properties_are_passed_back(void **state)
                                            "'module-id':3,'shape':'round','wide':[1,2]}");
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){
-                       .side = SIM_QMP, .command = "query-hotpluggable-cpus", .action = SIM_ANSWER,
+    sim_fault(sim, (struct fault){
+                       .side = SIM_QMP, .command = "query-hotpluggable-cpus",
+                       .action = FAULT_ANSWER,
                        .text = "[{'type':'new-cpu','vcpus-count':1,'props':{'node-id':7,"
                                "'module-id':3,'shape':'round','wide':[1,2],'id':'hostile',"
                                "'driver':'evil'}},"
                                "{'type':'new-cpu','vcpus-count':1,'props':{},'qom-path':'/a/b'}]"});
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                  .action = FAULT_REJECT, .text = "no"});
     assert_int_equal(add(sim, 5000)->verdict, VERDICT_REJECTED);
     assert_true(json_equal(sim_arguments(sim, SIM_QMP, "device_add"), expected));
     rig_close(&rig);
@@ -125,8 +126,8 @@ static void test_another_took_the_slot(void **state)
                        "{'type':'t','vcpus-count':1,'props':{},'qom-path':'/a/b'},"
                        "{'type':'t','vcpus-count':1,'props':{},'qom-path':'/a/c'}]",
                        paths[i]);
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-hotpluggable-cpus",
-                                          .skip = 1, .action = SIM_ANSWER, .text = rows});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-hotpluggable-cpus",
+                                      .skip = 1, .action = FAULT_ANSWER, .text = rows});
         assert_int_equal(add(sim, rig_soon_ms())->verdict, VERDICT_PENDING);
         assert_string_equal(rig.result->awaiting, "realized");
         rig_close(&rig);
@@ -166,9 +167,9 @@ static void test_listed_before_without_ost(void **state)
     sim->guest.vcpus[2] = (struct sim_vcpu){8, false};
     sim->guest.vcpu_count = 3;
     sim->guest.ignores = true;
-    sim_fault(sim, (struct sim_fault){
+    sim_fault(sim, (struct fault){
                        .side = SIM_AGENT, .command = "guest-get-vcpus", .skip = 2,
-                       .action = SIM_ANSWER,
+                       .action = FAULT_ANSWER,
                        .text = "[{'logical-id':0,'online':true},{'logical-id':1,'online':true},"
                                "{'logical-id':8,'online':true,'can-offline':true}]"});
     assert_int_equal(add(sim, 5000)->verdict, VERDICT_ONLINE);
@@ -184,9 +185,9 @@ static void test_online_meanwhile_is_not_ours(void **state)
     (void)state;
     sim->guest.vcpus[1].online = false;
     sim->guest.ignores = true;
-    sim_fault(sim, (struct sim_fault){
+    sim_fault(sim, (struct fault){
                        .side = SIM_AGENT, .command = "guest-get-vcpus", .skip = 1,
-                       .action = SIM_ANSWER,
+                       .action = FAULT_ANSWER,
                        .text = "[{'logical-id':0,'online':true},{'logical-id':1,'online':true}]"});
     assert_int_equal(add(sim, rig_soon_ms())->verdict, VERDICT_PENDING);
     rig_close(&rig);
@@ -206,9 +207,9 @@ static void test_core_of_several(void **state)
 
     sim = sim_new();
     sim->vcpus_per_slot = 2;
-    sim_fault(sim, (struct sim_fault){
+    sim_fault(sim, (struct fault){
                        .side = SIM_AGENT, .command = "guest-get-vcpus", .skip = 1,
-                       .action = SIM_ANSWER,
+                       .action = FAULT_ANSWER,
                        .text = "[{'logical-id':0,'online':true},{'logical-id':2,'online':true}]"});
     assert_int_equal(add(sim, rig_soon_ms())->verdict, VERDICT_PENDING);
     rig_close(&rig);
@@ -218,9 +219,9 @@ static void test_core_of_several(void **state)
 
 static void fail_set(struct sim *sim, unsigned skip, unsigned times)
 {
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-set-vcpus",
-                                      .skip = skip, .times = times, .action = SIM_REJECT,
-                                      .text = "Device or resource busy"});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-set-vcpus",
+                                  .skip = skip, .times = times, .action = FAULT_REJECT,
+                                  .text = "Device or resource busy"});
 }
 
 static void test_set_fails(void **state)
@@ -285,8 +286,8 @@ static void test_slow_to_come_online(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-set-vcpus", .times = 3,
-                                      .action = SIM_ANSWER, .text = "1"});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-set-vcpus", .times = 3,
+                                  .action = FAULT_ANSWER, .text = "1"});
     assert_int_equal(add(sim, 5000)->verdict, VERDICT_ONLINE);
     assert_int_equal(sim_count(sim, SIM_AGENT, "guest-set-vcpus"), 4);
     rig_close(&rig);
@@ -310,8 +311,8 @@ static void test_hostile_lists(void **state)
     for (i = 0; i < COUNT_OF(lists); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-get-vcpus",
-                                          .skip = 1, .action = SIM_ANSWER, .text = lists[i]});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-get-vcpus",
+                                      .skip = 1, .action = FAULT_ANSWER, .text = lists[i]});
         assert_int_equal(add(sim, rig_soon_ms())->verdict, VERDICT_PENDING);
         rig_close(&rig);
     }
@@ -329,8 +330,8 @@ static void test_huge_list(void **state)
     for (i = 0; i < 60000; i++)
         json_array_append_new(list, json_pack("{s:i, s:b}", "logical-id", (int)i + 2, "online", 0));
     text = json_dumps(list, JSON_COMPACT);
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-get-vcpus", .skip = 1,
-                                      .action = SIM_ANSWER, .text = text});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-get-vcpus", .skip = 1,
+                                  .action = FAULT_ANSWER, .text = text});
     (void)add(sim, 7 * rig_soon_ms());
     assert_false(verdict_is_success(rig.result->verdict));
     rig_close(&rig);

@@ -215,12 +215,12 @@ static void test_virtio_mem_reserves(void **state)
     const struct operation_request request = request_for(256 * SIM_MIB);
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-memory-devices",
-                                      .action = SIM_ANSWER, .text = devices});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-memory-devices",
+                                  .action = FAULT_ANSWER, .text = devices});
     assert_blocked(sim, true, 896 * SIM_MIB, "of which 768 MiB is free", "maxmem");
     sim = sim_new();
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-memory-devices",
-                                      .times = 1, .action = SIM_ANSWER, .text = devices});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-memory-devices",
+                                  .times = 1, .action = FAULT_ANSWER, .text = devices});
     /* Its 4 MiB are no whole block, but its room is: QEMU may place ours behind. */
     assert_int_equal(run(sim, true, &request)->verdict, VERDICT_ONLINE);
     assert_null(json_object_get(sim_arguments(sim, SIM_QMP, "device_add"), "addr"));
@@ -234,8 +234,8 @@ static void test_unknown_room(void **state)
 
     (void)state;
     sim->slots = 0;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "qom-get", .action = SIM_REJECT,
-                                      .text = "Property '.memory' not found"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "qom-get", .action = FAULT_REJECT,
+                                  .text = "Property '.memory' not found"});
     assert_int_equal(add(sim, 128 * SIM_MIB, 5000)->verdict, VERDICT_REJECTED);
     assert_string_equal(rig.result->error.why, "no free slots available");
     assert_int_equal(json_object_size(sim->objects), 0);
@@ -325,9 +325,9 @@ static void test_one_block_is_missing(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){
+    sim_fault(sim, (struct fault){
                        .side = SIM_AGENT, .command = "guest-get-memory-blocks", .skip = 1,
-                       .action = SIM_ANSWER, .text = "[{'phys-index':32,'online':true}]"});
+                       .action = FAULT_ANSWER, .text = "[{'phys-index':32,'online':true}]"});
     assert_int_equal(add(sim, 256 * SIM_MIB, 2 * rig_soon_ms())->verdict, VERDICT_PENDING);
     rig_close(&rig);
 }
@@ -383,17 +383,18 @@ static void test_blocks_refuse(void **state)
 static void test_set_fails(void **state)
 {
     static const struct {
-        enum sim_action action;
+        enum fault_action action;
         const char *text;
-    } cases[] = {{SIM_REJECT, "no"}, {SIM_ANSWER, "{}"}, {SIM_ANSWER, "[7]"}, {SIM_ANSWER, "2"}};
+    } cases[] = {
+        {FAULT_REJECT, "no"}, {FAULT_ANSWER, "{}"}, {FAULT_ANSWER, "[7]"}, {FAULT_ANSWER, "2"}};
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-set-memory-blocks",
-                                          .action = cases[i].action, .text = cases[i].text});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-set-memory-blocks",
+                                      .action = cases[i].action, .text = cases[i].text});
         assert_int_equal(add(sim, 256 * SIM_MIB, 5000)->verdict, VERDICT_REFUSED);
         rig_close(&rig);
     }
@@ -404,9 +405,9 @@ static void test_set_succeeds_in_the_end(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){
+    sim_fault(sim, (struct fault){
                        .side = SIM_AGENT, .command = "guest-set-memory-blocks", .times = 2,
-                       .action = SIM_ANSWER,
+                       .action = FAULT_ANSWER,
                        .text = "[{'phys-index':32,'response':'success'},"
                                "{'phys-index':33,'response':'operation-failed','error-code':16}]"});
     assert_int_equal(add(sim, 256 * SIM_MIB, 5000)->verdict, VERDICT_ONLINE);
@@ -485,8 +486,8 @@ static void test_odd_rows(void **state)
     for (i = 0; i < COUNT_OF(rows); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-memory-devices",
-                                          .skip = 1, .action = SIM_ANSWER, .text = rows[i]});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-memory-devices",
+                                      .skip = 1, .action = FAULT_ANSWER, .text = rows[i]});
         assert_int_equal(add(sim, 128 * SIM_MIB, rig_soon_ms())->verdict, VERDICT_PENDING);
         assert_string_equal(rig.result->awaiting, "realized");
         rig_close(&rig);
@@ -504,9 +505,9 @@ static void test_hostile_block_size(void **state)
     for (i = 0; i < COUNT_OF(sizes); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT,
-                                          .command = "guest-get-memory-block-info",
-                                          .action = SIM_ANSWER, .text = sizes[i]});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT,
+                                      .command = "guest-get-memory-block-info",
+                                      .action = FAULT_ANSWER, .text = sizes[i]});
         assert_int_equal(add(sim, 256 * SIM_MIB, 5000)->verdict, VERDICT_UNCONFIRMED);
         assert_int_equal(sim_count(sim, SIM_AGENT, "guest-set-memory-blocks"), 0);
         rig_close(&rig);

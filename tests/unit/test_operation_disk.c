@@ -390,8 +390,8 @@ static void test_hostile_pages(void **state)
         request.timeout_ms = cases[i].matches ? 5000 : rig_soon_ms();
         sim->guest.tells_serials = false;
         sim->guest.has_vpd = true;
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-read",
-                                          .action = SIM_ANSWER, .text = cases[i].answer});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-read",
+                                      .action = FAULT_ANSWER, .text = cases[i].answer});
         (void)run(sim, &request);
         if ((rig.result->verdict == VERDICT_ONLINE) != cases[i].matches)
             fail_msg("%s: %s", cases[i].answer, verdict_name(rig.result->verdict));
@@ -411,8 +411,8 @@ static void test_a_page_too_long(void **state)
     (void)strcat(text, "'}");
     sim->guest.tells_serials = false;
     sim->guest.has_vpd = true;
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-read",
-                                      .action = SIM_ANSWER, .text = text});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-read",
+                                  .action = FAULT_ANSWER, .text = text});
     assert_int_equal(add(sim, rig_soon_ms())->verdict, VERDICT_PENDING);
     rig_close(&rig);
 }
@@ -428,8 +428,8 @@ static void test_hostile_handles(void **state)
 
         sim->guest.tells_serials = false;
         sim->guest.has_vpd = true;
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-open",
-                                          .action = SIM_ANSWER, .text = handles[i]});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-open",
+                                      .action = FAULT_ANSWER, .text = handles[i]});
         assert_int_equal(add(sim, rig_soon_ms())->verdict, VERDICT_PENDING);
         assert_int_equal(sim_count(sim, SIM_AGENT, "guest-file-read"), 0);
         rig_close(&rig);
@@ -460,8 +460,8 @@ static void test_hostile_disks(void **state)
     for (i = 0; i < COUNT_OF(lists); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-get-disks",
-                                          .skip = 1, .action = SIM_ANSWER, .text = lists[i]});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-get-disks",
+                                      .skip = 1, .action = FAULT_ANSWER, .text = lists[i]});
         if (add(sim, rig_soon_ms())->verdict != VERDICT_PENDING)
             fail_msg("%s: %s", lists[i], verdict_name(rig.result->verdict));
         rig_close(&rig);
@@ -479,8 +479,8 @@ static void test_huge_list(void **state)
     for (i = 0; i < 40000; i++)
         json_array_append_new(list, fake_json("{'name':'/dev/sda','partition':false}"));
     text = json_dumps(list, JSON_COMPACT);
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-get-disks", .skip = 1,
-                                      .action = SIM_ANSWER, .text = text});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-get-disks", .skip = 1,
+                                  .action = FAULT_ANSWER, .text = text});
     /* the deadline holds */
     assert_int_equal(add(sim, 8 * rig_soon_ms())->verdict, VERDICT_PENDING);
     rig_close(&rig);
@@ -506,8 +506,8 @@ static void test_advice(void **state)
     for (i = 0; i < COUNT_OF(cases); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "blockdev-add",
-                                          .action = SIM_REJECT, .text = cases[i].desc});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "blockdev-add",
+                                      .action = FAULT_REJECT, .text = cases[i].desc});
         assert_int_equal(add(sim, 5000)->verdict, VERDICT_REJECTED);
         assert_string_equal(rig.result->error.why, cases[i].desc);
         if (cases[i].fix[0] != '\0')

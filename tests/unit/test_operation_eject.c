@@ -244,8 +244,8 @@ static void test_success_but_there(void **state)
     for (kind = 0; kind < KINDS; kind++) {
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = queries[kind], .skip = 1,
-                                          .action = SIM_ANSWER, .text = rows[kind]});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = queries[kind], .skip = 1,
+                                      .action = FAULT_ANSWER, .text = rows[kind]});
         run(sim, kind, rig_soon_ms());
         assert_end(VERDICT_PENDING, true);
         assert_string_equal(rig_stages(&rig), "accepted");

@@ -33,17 +33,17 @@ static enum verdict run(struct sim *sim, bool with_agent, const struct operation
 static void answer(struct sim *sim, enum sim_side side, const char *command, unsigned skip,
                    unsigned times, const char *value)
 {
-    sim_fault(sim, (struct sim_fault){.side = side, .command = command, .skip = skip,
-                                      .times = times, .action = SIM_ANSWER, .text = value});
+    sim_fault(sim, (struct fault){.side = side, .command = command, .skip = skip,
+                                  .times = times, .action = FAULT_ANSWER, .text = value});
 }
 
 /* ---- what was there before ---- */
 
 /* An agent that did not say what the guest had can't prove anything new. */
-static void check_no_baseline(enum operation_type type, enum sim_action action)
+static void check_no_baseline(enum operation_type type, enum fault_action action)
 {
     static const char *const lists[] = {"guest-get-vcpus", "guest-get-memory-blocks"};
-    const struct sim_fault fault = {.side = SIM_AGENT, .command = lists[type], .times = 1,
+    const struct fault fault = {.side = SIM_AGENT, .command = lists[type], .times = 1,
                                     .action = action, .text = "{}"};
     struct operation_request request = request_of(type, 5000);
     struct sim *sim = sim_new();
@@ -74,8 +74,8 @@ static void test_no_baseline(void **state)
 
     (void)state;
     for (type = 0; type < OPERATION_DISK_ADD; type++) {
-        check_no_baseline(type, SIM_ANSWER);
-        check_no_baseline(type, SIM_REJECT);
+        check_no_baseline(type, FAULT_ANSWER);
+        check_no_baseline(type, FAULT_REJECT);
     }
 }
 

@@ -63,7 +63,7 @@ static bool is_left(const char *id)
 
 /* Runs every kind with a fault at the first command, the second, … until the fault is no longer
  * met; check() is asked after each run. */
-static void at_each_step(struct sim_fault fault, bool with_agent, struct operation_request *pattern,
+static void at_each_step(struct fault fault, bool with_agent, struct operation_request *pattern,
                          void (*check)(enum operation_type type, unsigned step))
 {
     enum operation_type type;
@@ -80,7 +80,7 @@ static void at_each_step(struct sim_fault fault, bool with_agent, struct operati
             sim_fault(sim, fault);
             rig_open(&rig, sim, with_agent);
             (void)rig_operate(&rig, &request);
-            if (sim->hits[0] > step) { /* the fault was met: there may be a further step */
+            if (sim->faults.hits[0] > step) { /* the fault was met: there may be a further step */
                 check(type, step);
                 steps = step + 2;
             } else {
@@ -111,8 +111,8 @@ static void check_lost(enum operation_type type, unsigned step)
 
 static void test_qemu_goes_at_each_step(void **state)
 {
-    const struct sim_fault fault = {.side = SIM_QMP, .action = SIM_HANG_UP};
-    const struct sim_fault death = {.side = SIM_QMP, .action = SIM_DIE};
+    const struct fault fault = {.side = SIM_QMP, .action = FAULT_HANG_UP};
+    const struct fault death = {.side = SIM_QMP, .action = FAULT_DIE};
     struct operation_request pattern = {.wait_set = false};
 
     (void)state;
@@ -126,7 +126,7 @@ static void test_qemu_goes_at_each_step(void **state)
 /* QEMU dies while the guest is asked: its agent's socket ends, too. */
 static void test_both_go_at_each_question(void **state)
 {
-    const struct sim_fault fault = {.side = SIM_AGENT, .action = SIM_DIE};
+    const struct fault fault = {.side = SIM_AGENT, .action = FAULT_DIE};
     struct operation_request pattern = {.wait_set = false};
     enum operation_type type;
     unsigned step, kind;
@@ -141,7 +141,7 @@ static void test_both_go_at_each_question(void **state)
                 request.wait_set = kind == 1;
                 request.wait = RUNG_ONLINE;
                 sim_fault(sim, fault);
-                sim->faults[0].skip = step;
+                sim->faults.list[0].skip = step;
                 rig_open(&rig, sim, true);
                 (void)rig_operate(&rig, &request);
                 assert_int_equal(rig.result->verdict, VERDICT_LOST);
@@ -176,11 +176,11 @@ static void test_agent_goes_first(void **state)
 
                 request.wait_set = waits == 1;
                 request.wait = RUNG_ONLINE;
-                sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = command,
-                                                  .skip = before, .action = SIM_HANG_UP});
+                sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = command,
+                                              .skip = before, .action = FAULT_HANG_UP});
                 /* Once for the plan, once for the rung; then it is dead. */
-                sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = next[type],
-                                                  .skip = 2, .action = SIM_DIE});
+                sim_fault(sim, (struct fault){.side = SIM_QMP, .command = next[type],
+                                              .skip = 2, .action = FAULT_DIE});
                 rig_open(&rig, sim, true);
                 (void)rig_operate(&rig, &request);
                 if (rig.result->verdict != VERDICT_LOST)
@@ -231,11 +231,11 @@ static void agent_at_each_step(bool wait_set,
 
             request.wait_set = wait_set;
             request.wait = RUNG_ONLINE;
-            sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .skip = step,
-                                              .action = SIM_HANG_UP});
+            sim_fault(sim, (struct fault){.side = SIM_AGENT, .skip = step,
+                                          .action = FAULT_HANG_UP});
             rig_open(&rig, sim, true);
             (void)rig_operate(&rig, &request);
-            met = sim->hits[0] > step;
+            met = sim->faults.hits[0] > step;
             if (met)
                 check(type, step);
             else
@@ -263,10 +263,10 @@ static void test_agent_goes_and_the_device_is_gone(void **state)
 
     (void)state;
     request.timeout_ms = 2 * rig_soon_ms();
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-set-vcpus",
-                                      .action = SIM_HANG_UP});
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-hotpluggable-cpus",
-                                      .skip = 2, .action = SIM_ANSWER, .text = "[]"});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-set-vcpus",
+                                  .action = FAULT_HANG_UP});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-hotpluggable-cpus",
+                                  .skip = 2, .action = FAULT_ANSWER, .text = "[]"});
     rig_open(&rig, sim, true);
     assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_PENDING);
     assert_string_equal(rig.result->awaiting, "realized");
@@ -285,10 +285,10 @@ static void test_lost_while_undoing(void **state)
         const struct operation_request request = request_of(type);
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                          .action = SIM_REJECT, .text = "no"});
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = undo[type],
-                                          .action = SIM_DIE});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                      .action = FAULT_REJECT, .text = "no"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = undo[type],
+                                      .action = FAULT_DIE});
         rig_open(&rig, sim, true);
         assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_LOST);
         assert_string_equal(rig_left(&rig), left[type]);
@@ -317,8 +317,8 @@ static void test_no_session(void **state)
     rig_close(&rig);
 
     sim = sim_new(); /* "QMP" that will not talk: not an answer to what we asked */
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "qmp_capabilities",
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "qmp_capabilities",
+                                  .action = FAULT_REJECT, .text = "no"});
     rig_open(&rig, sim, true);
     assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_ERROR);
     assert_int_equal(rig.result->error.code, ERROR_PROTOCOL);
@@ -515,8 +515,8 @@ static void test_interrupted_and_rejected(void **state)
         struct sim *sim = sim_new();
         struct interruption interruption;
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                          .action = SIM_REJECT, .text = "no"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                      .action = FAULT_REJECT, .text = "no"});
         for (interruption.at = 0;; interruption.at++) { /* find where device_add comes */
             const struct operation_request request = request_of(type);
 
@@ -532,8 +532,8 @@ static void test_interrupted_and_rejected(void **state)
                 break; /* it was over before */
             rig_close(&rig);
             sim = sim_new();
-            sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                              .action = SIM_REJECT, .text = "no"});
+            sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                          .action = FAULT_REJECT, .text = "no"});
         }
         assert_int_equal(rig.result->verdict, VERDICT_REJECTED);
         rig_close(&rig);

@@ -124,8 +124,8 @@ static void test_zone_unknown(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-read",
-                                      .action = SIM_REJECT, .text = "Input/output error"});
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-read",
+                                  .action = FAULT_REJECT, .text = "Input/output error"});
     run(sim, 5000);
     assert_end(VERDICT_ONLINE);
     assert_true(json_is_null(detail("movable")));
@@ -147,8 +147,8 @@ static void test_odd_zones(void **state)
     for (i = 0; i < COUNT_OF(answers); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-read",
-                                          .action = SIM_ANSWER, .text = answers[i]});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-read",
+                                      .action = FAULT_ANSWER, .text = answers[i]});
         run(sim, 5000);
         assert_end(VERDICT_ONLINE);
         assert_false(json_is_true(detail("movable")));
@@ -216,8 +216,8 @@ static void test_passing_failures(void **state)
     for (i = 0; i < COUNT_OF(commands); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = commands[i], .times = 1,
-                                          .action = SIM_REJECT, .text = "not now"});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = commands[i], .times = 1,
+                                      .action = FAULT_REJECT, .text = "not now"});
         run(sim, 5000);
         assert_end(VERDICT_ONLINE);
         assert_true(json_is_true(detail("movable")));
@@ -250,11 +250,11 @@ static void test_agent_goes_at_each_step(void **state)
     for (step = 0, met = true; met; step++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .skip = step,
-                                          .action = SIM_HANG_UP});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .skip = step,
+                                      .action = FAULT_HANG_UP});
         rig_open(&rig, sim, true);
         (void)rig_operate(&rig, &request);
-        met = sim->hits[0] > step;
+        met = sim->faults.hits[0] > step;
         if (!met)
             assert_int_equal(rig.result->verdict, VERDICT_ONLINE);
         else if (sim_changes(sim) == 0)

@@ -192,8 +192,8 @@ static void test_refused_for_another_reason(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                      .action = SIM_REJECT, .text = "Duplicate device ID 'x'"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                  .action = FAULT_REJECT, .text = "Duplicate device ID 'x'"});
     assert_int_equal(race(&rival, sim, &request)->verdict, VERDICT_REJECTED);
     assert_int_equal(sim_count(sim, SIM_QMP, "device_add"), 1);
     rig_close(&rig);
@@ -216,15 +216,15 @@ static void test_not_for_ever(void **state)
 static void take_node_and_die(struct sim *sim, unsigned turn)
 {
     take_node(sim, turn);
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-block",
-                                      .action = SIM_DIE});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-block",
+                                  .action = FAULT_DIE});
 }
 
 static void take_node_and_freeze(struct sim *sim, unsigned turn)
 {
     take_node(sim, turn);
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-block",
-                                      .action = SIM_IGNORE});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-block",
+                                  .action = FAULT_IGNORE});
 }
 
 static void interrupt(struct sim *sim, unsigned turn)

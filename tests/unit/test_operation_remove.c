@@ -181,8 +181,8 @@ static void test_rejected(void **state)
     for (kind = 0; kind < KINDS; kind++) {
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del",
-                                          .action = SIM_REJECT, .text = "Bus does not support it"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
+                                      .action = FAULT_REJECT, .text = "Bus does not support it"});
         (void)remove_id(sim, types[kind], ids[kind]);
         assert_verdict(VERDICT_REJECTED);
         assert_string_equal(rig.result->error.why, "Bus does not support it");
@@ -234,9 +234,9 @@ static void test_device_not_found_but_there(void **state)
         struct operation_request request = request_of(kind);
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del",
-                                          .action = SIM_REJECT, .class_name = "DeviceNotFound",
-                                          .text = "Device not found"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
+                                      .action = FAULT_REJECT, .class_name = "DeviceNotFound",
+                                      .text = "Device not found"});
         request.timeout_ms = rig_soon_ms();
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
@@ -254,8 +254,8 @@ static void test_already_being_unplugged(void **state)
     for (kind = 0; kind < KINDS; kind++) {
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){
-                           .side = SIM_QMP, .command = "device_del", .action = SIM_REJECT,
+        sim_fault(sim, (struct fault){
+                           .side = SIM_QMP, .command = "device_del", .action = FAULT_REJECT,
                            .text = "Device x is already in the process of unplug"});
         sim->on_command = vanish;
         (void)remove_id(sim, types[kind], ids[kind]);
@@ -278,12 +278,12 @@ static void test_deadline(void **state)
             struct sim *sim = new_sim();
 
             if (how == 0) /* accepted, and nothing happens */
-                sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del",
-                                                  .action = SIM_ANSWER, .text = "{}"});
+                sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
+                                              .action = FAULT_ANSWER, .text = "{}"});
             else /* QEMU does not say whether */
-                sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = queries[kind],
-                                                  .skip = 1, .text = "no",
-                                                  .action = how == 1 ? SIM_REJECT : SIM_IGNORE});
+                sim_fault(sim, (struct fault){.side = SIM_QMP, .command = queries[kind],
+                                              .skip = 1, .text = "no",
+                                              .action = how == 1 ? FAULT_REJECT : FAULT_IGNORE});
             request.timeout_ms = rig_soon_ms();
             rig_open_recorded(&rig, sim, true);
             (void)rig_operate(&rig, &request);
@@ -310,8 +310,8 @@ static void test_deadline_before_the_reply(void **state)
         struct operation_request request = request_of(kind);
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del",
-                                          .action = SIM_DO_SILENTLY});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
+                                      .action = FAULT_DROP});
         request.timeout_ms = rig_soon_ms();
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
@@ -338,9 +338,9 @@ static void test_guest_lags(void **state)
             struct operation_request request = request_of(kind);
             struct sim *sim = new_sim();
 
-            sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = asked[kind], .skip = 1,
-                                              .times = for_ever ? 0 : 3, .action = SIM_ANSWER,
-                                              .text = lists[kind]});
+            sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = asked[kind], .skip = 1,
+                                          .times = for_ever ? 0 : 3, .action = FAULT_ANSWER,
+                                          .text = lists[kind]});
             request.timeout_ms = for_ever ? rig_soon_ms() : 5000;
             rig_open_recorded(&rig, sim, true);
             (void)rig_operate(&rig, &request);
@@ -365,10 +365,10 @@ static void test_agent_goes_at_each_step(void **state)
         for (step = 0, met = true; met; step++) {
             struct sim *sim = new_sim();
 
-            sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .skip = step,
-                                              .action = SIM_HANG_UP});
+            sim_fault(sim, (struct fault){.side = SIM_AGENT, .skip = step,
+                                          .action = FAULT_HANG_UP});
             (void)remove_id(sim, types[kind], ids[kind]);
-            met = sim->hits[0] > step;
+            met = sim->faults.hits[0] > step;
             assert_verdict(VERDICT_REMOVED);
             assert_true(is_gone(sim, kind));
             rig_close(&rig);
@@ -393,8 +393,8 @@ static void test_agent_talks_nonsense(void **state)
             if (kind == 2 && lists[i][0] == '[')
                 continue; /* a guest may well have no disk that is named */
             sim = new_sim();
-            sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = asked[kind], .skip = 1,
-                                              .action = SIM_ANSWER, .text = lists[i]});
+            sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = asked[kind], .skip = 1,
+                                          .action = FAULT_ANSWER, .text = lists[i]});
             request.timeout_ms = rig_soon_ms();
             rig_open_recorded(&rig, sim, true);
             (void)rig_operate(&rig, &request);

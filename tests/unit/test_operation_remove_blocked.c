@@ -145,8 +145,8 @@ static void test_memory_that_cannot_go(void **state)
     for (i = 0; i < COUNT_OF(cases); i++) {
         struct sim *sim = new_sim();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-memory-devices",
-                                          .action = SIM_ANSWER, .text = cases[i].rows});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-memory-devices",
+                                      .action = FAULT_ANSWER, .text = cases[i].rows});
         (void)remove_id(sim, OPERATION_DIMM_REMOVE, "m");
         assert_verdict(VERDICT_BLOCKED);
         assert_non_null(strstr(rig.result->error.why, cases[i].why));

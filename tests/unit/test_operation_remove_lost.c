@@ -66,7 +66,7 @@ static void check_record(unsigned kind)
 
 static void test_qemu_goes_at_each_step(void **state)
 {
-    static const enum sim_action actions[] = {SIM_HANG_UP, SIM_DIE};
+    static const enum fault_action actions[] = {FAULT_HANG_UP, FAULT_DIE};
     unsigned kind, agent, step;
     bool met;
     size_t i;
@@ -79,13 +79,13 @@ static void test_qemu_goes_at_each_step(void **state)
                 const struct operation_request request = request_of(kind);
                 struct sim *sim = new_sim();
 
-                sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .skip = step,
-                                                  .action = actions[i / 2]});
+                sim_fault(sim, (struct fault){.side = SIM_QMP, .skip = step,
+                                              .action = actions[i / 2]});
                 rig_open_recorded(&rig, sim, agent == 1);
                 /* Whose it is must be known while there is a connection. */
                 assert_non_null(vm_record(rig.vm));
                 (void)rig_operate(&rig, &request);
-                met = sim->hits[0] > step;
+                met = sim->faults.hits[0] > step;
                 assert_int_equal(rig.result->verdict, met ? VERDICT_LOST : VERDICT_REMOVED);
                 assert_int_equal(rig.result->left_count, 0);
                 if (met)

@@ -70,10 +70,10 @@ static void test_long_ids(void **state)
             .timeout_ms = rig_soon_ms()};
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = cases[i].query,
-                                          .action = SIM_ANSWER, .text = cases[i].answer});
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del",
-                                          .action = SIM_ANSWER, .text = "{}"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = cases[i].query,
+                                      .action = FAULT_ANSWER, .text = cases[i].answer});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
+                                      .action = FAULT_ANSWER, .text = "{}"});
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
         assert_verdict(VERDICT_PENDING);
@@ -129,8 +129,8 @@ static void test_changed_meanwhile(void **state)
 
     (void)state;
     sim_put_disk(sim, "d", "SERIAL", 0);
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del",
-                                      .action = SIM_ANSWER, .text = "{}"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
+                                  .action = FAULT_ANSWER, .text = "{}"});
     rig_open_recorded(&rig, sim, true);
     (void)rig_operate(&rig, &request);
     assert_verdict(VERDICT_PENDING);
@@ -155,8 +155,8 @@ static void test_rejected_the_second_time(void **state)
     (void)state;
     sim_put_dimm(sim, "m", SIM_DIMM_BASE, 256 * SIM_MIB);
     sim->guest.ignores_eject = true;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
-                                      .action = SIM_REJECT, .text = "not now"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del", .skip = 1,
+                                  .action = FAULT_REJECT, .text = "not now"});
     rig_open_recorded(&rig, sim, true);
     (void)rig_operate(&rig, &request);
     assert_verdict(VERDICT_PENDING);

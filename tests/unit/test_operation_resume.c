@@ -187,8 +187,8 @@ static void make_pending(unsigned kind, struct sim *sim)
 
     sim->guest.ignores_eject = true;
     if (kind == 2) /* SCSI asks nobody: it is QEMU that is slow */
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del",
-                                          .action = SIM_ANSWER, .text = "{}"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
+                                      .action = FAULT_ANSWER, .text = "{}"});
     request.timeout_ms = rig_soon_ms();
     rig_open_recorded(&rig, sim, true);
     (void)rig_operate(&rig, &request);
@@ -287,18 +287,18 @@ static void test_removed_at_last(void **state)
         request.resume = true;
         rig_reopen(&rig);
         rig_start(&rig, &request);
-        sim->fault_count = 0;
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = asked[kind], .skip = 3,
-                                          .action = SIM_ANSWER, .text = kind == 0 ?
-                                          "[{'type':'t','vcpus-count':1,'props':{}},"
+        fault_clear(&sim->faults);
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = asked[kind], .skip = 3,
+                                      .action = FAULT_ANSWER, .text = kind == 0 ?
+                                      "[{'type':'t','vcpus-count':1,'props':{}},"
                                           "{'type':'t','vcpus-count':1,'props':{}},"
                                           "{'type':'t','vcpus-count':1,'props':{}},"
                                           "{'type':'t','vcpus-count':1,'props':{},"
                                           "'qom-path':'/x'}]" : "[]"});
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "object-del",
-                                          .action = SIM_ANSWER, .text = "{}"});
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "blockdev-del",
-                                          .action = SIM_ANSWER, .text = "{}"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "object-del",
+                                      .action = FAULT_ANSWER, .text = "{}"});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "blockdev-del",
+                                      .action = FAULT_ANSWER, .text = "{}"});
         sim->guest.vcpu_count = sim->guest.block_count = 2;
         sim->guest.ignores = true;
         (void)rig_await(&rig);

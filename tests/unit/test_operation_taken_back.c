@@ -70,8 +70,8 @@ static void test_lost_meanwhile(void **state)
         const struct operation_request request = request_of(type);
         struct sim *sim = sim_that_refuses();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_del",
-                                          .action = SIM_DIE});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
+                                      .action = FAULT_DIE});
         rig_open(&rig, sim, true);
         assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_REFUSED);
         assert_non_null(strstr(rig_left(&rig), id_of(type)));

@@ -65,8 +65,8 @@ static void test_deadline_before_the_reply(void **state)
         struct operation_request request = request_of(type);
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                          .action = SIM_DO_SILENTLY});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                      .action = FAULT_DROP});
         request.timeout_ms = rig_soon_ms();
         rig_open(&rig, sim, true);
         assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
@@ -81,7 +81,7 @@ static void test_deadline_before_the_inventory_has_it(void **state)
 {
     static const char *const queries[KINDS] = {"query-hotpluggable-cpus", "query-memory-devices",
                                                "query-block"};
-    static const enum sim_action actions[] = {SIM_ANSWER, SIM_REJECT, SIM_IGNORE};
+    static const enum fault_action actions[] = {FAULT_ANSWER, FAULT_REJECT, FAULT_IGNORE};
     enum operation_type type;
     size_t i;
 
@@ -91,8 +91,8 @@ static void test_deadline_before_the_inventory_has_it(void **state)
             struct operation_request request = request_of(type);
             struct sim *sim = sim_new();
 
-            sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = queries[type], .skip = 1,
-                                              .action = actions[i], .text = "[]"});
+            sim_fault(sim, (struct fault){.side = SIM_QMP, .command = queries[type], .skip = 1,
+                                          .action = actions[i], .text = "[]"});
             request.timeout_ms = rig_soon_ms();
             rig_open(&rig, sim, true);
             assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
@@ -133,7 +133,7 @@ static void test_deadline_before_anything_was_sent(void **state)
 
     (void)state;
     sim_fault(sim,
-              (struct sim_fault){.side = SIM_QMP, .command = "qom-list", .action = SIM_IGNORE});
+              (struct fault){.side = SIM_QMP, .command = "qom-list", .action = FAULT_IGNORE});
     request.timeout_ms = 60;
     rig_open(&rig, sim, true);
     assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
@@ -181,15 +181,15 @@ static void test_agent_talks_nonsense(void **state)
     static const char *const asked[KINDS] = {"guest-get-vcpus", "guest-get-memory-blocks",
                                              "guest-get-disks"};
     static const struct {
-        enum sim_action action;
+        enum fault_action action;
         const char *text;
     } cases[] = {
-        {SIM_ANSWER, "{}"},
-        {SIM_ANSWER, "[1,null,{},'x']"},
-        {SIM_REJECT, "no"},
-        {SIM_RAW, "{]\n"},
-        {SIM_RAW, "{\"event\":1}\n"},
-        {SIM_IGNORE, NULL},
+        {FAULT_ANSWER, "{}"},
+        {FAULT_ANSWER, "[1,null,{},'x']"},
+        {FAULT_REJECT, "no"},
+        {FAULT_GARBAGE, "{]\n"},
+        {FAULT_GARBAGE, "{\"event\":1}\n"},
+        {FAULT_IGNORE, NULL},
     };
     enum operation_type type;
     size_t i;
@@ -200,9 +200,9 @@ static void test_agent_talks_nonsense(void **state)
             struct operation_request request = request_of(type);
             struct sim *sim = sim_new();
 
-            sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = asked[type],
-                                              .skip = 1, .action = cases[i].action,
-                                              .text = cases[i].text});
+            sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = asked[type],
+                                          .skip = 1, .action = cases[i].action,
+                                          .text = cases[i].text});
             if (type == OPERATION_DIMM_ADD)
                 sim->guest.ost_count = 0;
             request.timeout_ms = 2 * rig_soon_ms();
@@ -233,8 +233,8 @@ static void test_deadline_while_questions_lead_to_others(void **state)
 
     (void)state;
     sim_put_disk(sim, "d", "SERIAL", 0);
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "qom-get",
-                                      .action = SIM_IGNORE});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "qom-get",
+                                  .action = FAULT_IGNORE});
     sim->on_command = be_slow;
     request.timeout_ms = 500;
     rig_open(&rig, sim, false);

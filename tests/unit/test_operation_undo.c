@@ -219,9 +219,9 @@ static void test_lost_at_each_step(void **state)
         for (step = 0, met = true; met; step++) {
             struct sim *sim = sim_that_refuses(0x82);
 
-            sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .skip = step, .action = SIM_DIE});
+            sim_fault(sim, (struct fault){.side = SIM_QMP, .skip = step, .action = FAULT_DIE});
             run(sim, refusable[i].type, 5000);
-            met = sim->hits[0] > step;
+            met = sim->faults.hits[0] > step;
             if (rig.result->verdict != VERDICT_LOST && rig.result->verdict != VERDICT_REFUSED)
                 fail_msg("%s, step %u: %s", refusable[i].id, step,
                          verdict_name(rig.result->verdict));
@@ -273,8 +273,8 @@ static void test_late_and_undone(void **state)
     for (i = 0; i < COUNT_OF(slow); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = slow[i].command,
-                                          .action = SIM_DO_SILENTLY});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = slow[i].command,
+                                      .action = FAULT_DROP});
         sim->on_command = answer_late;
         run(sim, slow[i].type, rig_soon_ms());
         assert_end(VERDICT_ERROR, "");
@@ -293,10 +293,10 @@ static void test_late_and_silent(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = slow[0].command,
-                                      .action = SIM_DO_SILENTLY});
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = slow[0].undo,
-                                      .action = SIM_IGNORE});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = slow[0].command,
+                                  .action = FAULT_DROP});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = slow[0].undo,
+                                  .action = FAULT_IGNORE});
     run(sim, slow[0].type, rig_soon_ms());
     assert_end(VERDICT_PENDING, slow[0].makes);
     assert_string_equal(rig.result->awaiting, "accepted");
@@ -312,8 +312,8 @@ static void test_late_and_refused(void **state)
     for (i = 0; i < COUNT_OF(slow); i++) {
         struct sim *sim = sim_new();
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = slow[i].command,
-                                          .action = SIM_IGNORE});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = slow[i].command,
+                                      .action = FAULT_IGNORE});
         run(sim, slow[i].type, rig_soon_ms());
         assert_end(VERDICT_PENDING, slow[i].makes);
         rig_close(&rig);

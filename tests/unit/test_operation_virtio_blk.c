@@ -109,8 +109,8 @@ static void test_add_of_another(void **state)
         struct sim *sim = sim_with_port();
 
         sim->guest.tells_serials = false;
-        sim_fault(sim, (struct sim_fault){.side = SIM_AGENT, .command = "guest-file-read",
-                                          .action = SIM_ANSWER, .text = serials[i]});
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-read",
+                                      .action = FAULT_ANSWER, .text = serials[i]});
         request.timeout_ms = i < 2 ? 5000 : rig_soon_ms();
         assert_int_equal(run(sim, &request)->verdict, i < 2 ? VERDICT_ONLINE : VERDICT_PENDING);
         rig_close(&rig);
@@ -142,8 +142,8 @@ static void test_add_rejected(void **state)
     struct sim *sim = sim_with_port();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                  .action = FAULT_REJECT, .text = "no"});
     assert_int_equal(run(sim, &request)->verdict, VERDICT_REJECTED);
     assert_int_equal(sim->disk_count, 0);
     assert_string_equal(rig_left(&rig), "");

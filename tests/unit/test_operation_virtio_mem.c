@@ -196,8 +196,8 @@ static void test_add_rejected(void **state)
     struct sim *sim = sim_with_port();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "device_add",
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
+                                  .action = FAULT_REJECT, .text = "no"});
     assert_int_equal(run(sim, true, add_of(256 * SIM_MIB))->verdict, VERDICT_REJECTED);
     assert_int_equal(json_object_size(sim->objects), 0);
     rig_close(&rig);
@@ -265,9 +265,9 @@ static void test_add_blocks_lag(void **state)
     struct sim *sim = sim_with_port();
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){
+    sim_fault(sim, (struct fault){
                        .side = SIM_AGENT, .command = "guest-get-memory-blocks", .skip = 1,
-                       .times = 3, .action = SIM_ANSWER,
+                       .times = 3, .action = FAULT_ANSWER,
                        .text = "[{'phys-index':32,'online':true}]"});
     assert_int_equal(run(sim, true, request)->verdict, VERDICT_ONLINE);
     assert_int_equal(json_array_size(json_object_get(rig.result->details, "blocks")), 2);
@@ -457,8 +457,8 @@ static void test_resize_rejected(void **state)
     struct sim *sim = sim_with_device(0);
 
     (void)state;
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "qom-set",
-                                      .action = SIM_REJECT, .text = "no"});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "qom-set",
+                                  .action = FAULT_REJECT, .text = "no"});
     assert_int_equal(run(sim, true, resize_to(512 * SIM_MIB))->verdict, VERDICT_REJECTED);
     assert_string_equal(rig_left(&rig), "");
     rig_close(&rig);
@@ -478,8 +478,8 @@ static void test_odd_rows(void **state)
     for (i = 0; i < COUNT_OF(rows); i++) {
         struct sim *sim = sim_with_device(0);
 
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-memory-devices",
-                                          .action = SIM_ANSWER, .text = rows[i]});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-memory-devices",
+                                      .action = FAULT_ANSWER, .text = rows[i]});
         assert_blocked(sim, resize_to(512 * SIM_MIB), "0 B at most", "");
     }
 }

@@ -183,8 +183,8 @@ static void test_odd_answers(void **state)
         struct sim *sim = sim_new();
 
         put(sim, "pcie-root-port", "port1");
-        sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "qom-list", .skip = i % 3,
-                                          .action = SIM_ANSWER, .text = answers[i]});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "qom-list", .skip = i % 3,
+                                      .action = FAULT_ANSWER, .text = answers[i]});
         assert_none(sim, "no PCI port", "");
     }
 }

@@ -300,7 +300,7 @@ static void test_gather_loses_qemu(void **state)
 
     (void)state;
     begin(true);
-    sim_fault(sim, (struct sim_fault){.side = SIM_QMP, .command = "query-name", .action = SIM_DIE});
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-name", .action = FAULT_DIE});
     open_gather(&asked, 5000);
     gather_ask(asked.gather, PEER_QMP, "query-name", NULL, take, &asked);
     gather_ask(asked.gather, PEER_QMP, "query-uuid", NULL, take, &asked);
