@@ -8,20 +8,32 @@
 #include "cli/table.h"
 #include "qmp/codec.h"
 
-static void print_json(struct output *out, const struct doctor *doctor)
+#define ALL (DOCTOR_BIT(DOCTOR_CANS_) - 1)
+
+/* What the checks decide of, and all of them where nothing is left out. */
+static bool concerns(const struct doctor_check *check, unsigned cans)
+{
+    return cans == ALL || ((check->forbids | check->clouds) & cans) != 0;
+}
+
+static void print_json(struct output *out, const struct doctor *doctor, unsigned cans)
 {
     json_t *can = json_object(), *checks = json_array();
     AUTO_JSON json_t *object = json_pack("{s:o, s:o}", "can", can, "checks", checks);
     const struct doctor_check *check;
     unsigned i;
 
-    for (i = 0; i < DOCTOR_CANS_; i++)
-        (void)json_object_set_new(can, doctor_can_name((enum doctor_can)i),
-                                  doctor->can[i] == DOCTOR_UNKNOWN
-                                      ? json_null()
-                                      : json_boolean(doctor->can[i] == DOCTOR_YES));
+    for (i = 0; i < DOCTOR_CANS_; i++) {
+        if ((cans & DOCTOR_BIT(i)) != 0)
+            (void)json_object_set_new(can, doctor_can_name((enum doctor_can)i),
+                                      doctor->can[i] == DOCTOR_UNKNOWN
+                                          ? json_null()
+                                          : json_boolean(doctor->can[i] == DOCTOR_YES));
+    }
     for (i = 0; i < doctor->count; i++) {
         check = &doctor->checks[i];
+        if (!concerns(check, cans))
+            continue;
         (void)json_array_append_new(
             checks, json_pack("{s:o, s:s, s:o, s:o}", "name", printable_json(check->name), "result",
                               doctor_result_name(check->result), "reason",
@@ -31,12 +43,14 @@ static void print_json(struct output *out, const struct doctor *doctor)
     output_json(out, object, 0);
 }
 
-static void print_text(struct output *out, const struct doctor *doctor)
+static void print_text(struct output *out, const struct doctor *doctor, unsigned cans)
 {
     struct table table = {.columns = 3};
     unsigned i;
 
     for (i = 0; i < DOCTOR_CANS_; i++) {
+        if ((cans & DOCTOR_BIT(i)) == 0)
+            continue;
         table_add(&table, "%s", doctor_can_name((enum doctor_can)i));
         table_add(&table, "%s", doctor_result_name(doctor->can[i]));
         table_add(&table, "%s", "");
@@ -44,6 +58,8 @@ static void print_text(struct output *out, const struct doctor *doctor)
     table_print(&table, out, 0);
     output_print(out, "\n");
     for (i = 0; i < doctor->count; i++) {
+        if (!concerns(&doctor->checks[i], cans))
+            continue;
         table_add(&table, "%s", doctor->checks[i].name);
         table_add(&table, "%s", doctor_result_name(doctor->checks[i].result));
         table_add(&table, "%s%s%s", doctor->checks[i].reason,
@@ -109,6 +125,7 @@ static int conclude(const struct invocation *invocation, const struct doctor *do
 
 static int run(struct invocation *invocation)
 {
+    unsigned cans = invocation->operand_count > 0 ? asked_for(invocation) : ALL;
     struct doctor doctor;
     struct inventory *inventory;
     int exit_code = 0;
@@ -119,9 +136,9 @@ static int run(struct invocation *invocation)
     doctor_examine(&doctor, invocation->session.vm, inventory);
     inventory_free(inventory);
     if (invocation->out.json)
-        print_json(&invocation->out, &doctor);
+        print_json(&invocation->out, &doctor, cans);
     else
-        print_text(&invocation->out, &doctor);
+        print_text(&invocation->out, &doctor, cans);
     output_flush(&invocation->out);
     return conclude(invocation, &doctor);
 }
@@ -142,8 +159,9 @@ static const struct command commands[] = {
         .help =
             "Looks at each prerequisite in QEMU and in the guest, changes nothing, and names a fix "
             "for what is lacking. WHAT is cpu_add, cpu_remove, memory_add, memory_remove, "
-            "disk_add, disk_remove, virtio_mem or cdrom; without it, the first six are asked for. "
-            "The exit status is 0 when all that is asked for can certainly be done, else 7.\n\n"
+            "disk_add, disk_remove, virtio_mem or cdrom, and then the rest is left out. The exit "
+            "status is 0 when all that is asked for, or without WHAT the first six, can certainly "
+            "be done, else 7.\n\n"
             "What the guest's kernel can do is read from its /boot/config-... through the agent, "
             "or else told from files that only such a kernel has. What can't be learnt is unknown "
             "(null with --json), and then nothing is certain that depends on it.",

@@ -71,7 +71,7 @@ static int report_reply(struct invocation *invocation, const struct error *error
 
     if (invocation->out.json) {
         AUTO_JSON json_t *object =
-            result_json_failure(invocation->command->name, VERDICT_REJECTED, error);
+            result_json_failure(invocation->command->name, NULL, VERDICT_REJECTED, error);
 
         output_json(&invocation->out, object, 0);
     }

@@ -16,7 +16,7 @@ static int run(struct invocation *invocation)
     if (!operation_type_find(field_string(entry, "operation", ""), &type)) {
         (void)error_set(&error, ERROR_BLOCKED, "see vmplug status for what is there and pending",
                         "no request for '%s' is on record: whether one stands is unknown", id);
-        return report_failure(invocation, VERDICT_BLOCKED, &error);
+        return report_device_failure(invocation, id, VERDICT_BLOCKED, &error);
     }
     request.each = perform_request(invocation, type);
     request.each.id = id;

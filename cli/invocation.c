@@ -197,6 +197,10 @@ static int dispatch(struct invocation *invocation)
     bool help = options_given(&invocation->options, OPTION_HELP);
     size_t words = 0;
 
+    if (invocation->operand_count == 0 && invocation->out.json) {
+        (void)error_set(&error, ERROR_INVALID, "see vmplug help", "no subcommand is named");
+        return report_mistake(invocation, &error);
+    }
     if (invocation->operand_count == 0) {
         help_overview(help ? &invocation->out : NULL, invocation->groups);
         return help ? 0 : 2;

@@ -216,7 +216,8 @@ static const struct {
     const char *missing;
     const char *advice;
 } remedies[] = {
-    {"agent", "give the guest agent's socket with --agent, and look that it runs in the guest"},
+    {"agent", "run qemu-guest-agent in the guest, and give its socket with --agent; one client at "
+              "a time can have it"},
     {"agent-command", "allow the agent its commands in the guest's qemu-ga configuration"},
     {"ost", "this machine does not relay what the guest's firmware interface answers"},
     {"disk-identity", "let the agent know serial numbers (udev in the guest) or read files"},

@@ -63,7 +63,7 @@ static void name_operation(const struct command *command, char name[COMMAND_NAME
         *space = '-';
 }
 
-static void print_object(struct invocation *invocation, enum verdict verdict,
+static void print_object(struct invocation *invocation, const char *id, enum verdict verdict,
                          const struct error *error)
 {
     AUTO_JSON json_t *object = NULL;
@@ -71,7 +71,7 @@ static void print_object(struct invocation *invocation, enum verdict verdict,
 
     if (invocation->out.json) {
         name_operation(invocation->command, operation);
-        object = result_json_failure(operation, verdict, error);
+        object = result_json_failure(operation, id, verdict, error);
         output_json(&invocation->out, object, 0);
     }
     output_flush(&invocation->out);
@@ -79,14 +79,20 @@ static void print_object(struct invocation *invocation, enum verdict verdict,
 
 int report_failure(struct invocation *invocation, enum verdict verdict, const struct error *error)
 {
-    print_object(invocation, verdict, error);
+    return report_device_failure(invocation, NULL, verdict, error);
+}
+
+int report_device_failure(struct invocation *invocation, const char *id, enum verdict verdict,
+                          const struct error *error)
+{
+    print_object(invocation, id, verdict, error);
     report_line(invocation->command->name, error);
     return report_exit_code(verdict, error);
 }
 
 int report_mistake(struct invocation *invocation, const struct error *error)
 {
-    print_object(invocation, VERDICT_ERROR, error);
+    print_object(invocation, NULL, VERDICT_ERROR, error);
     report_line(NULL, error);
     return report_exit_code(VERDICT_ERROR, error);
 }

@@ -15,8 +15,11 @@ enum verdict report_verdict(const struct error *error, bool was_ready);
 /* The contract's exit code; error may be NULL. */
 int report_exit_code(enum verdict verdict, const struct error *error);
 
-/* A command that failed as a whole: line, object, exit code. */
+/* A command that failed as a whole: line, object, exit code. report_device_failure(): one that
+ * concerns the device of this id alone. */
 int report_failure(struct invocation *invocation, enum verdict verdict, const struct error *error);
+int report_device_failure(struct invocation *invocation, const char *id, enum verdict verdict,
+                          const struct error *error);
 
 /* A mistake on the command line, which error->why begins with. The command may not be known yet. */
 int report_mistake(struct invocation *invocation, const struct error *error);

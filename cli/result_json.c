@@ -17,7 +17,7 @@ static const char *const general_fixes[] = {
     [ERROR_BUSY] = "end the other client, or give QEMU a second -qmp socket",
     [ERROR_PROTOCOL] = "look whether this is the socket of QEMU's -qmp",
     [ERROR_LIMIT] = "look whether this is the socket of QEMU's -qmp",
-    [ERROR_REJECTED] = "ask for something that it accepts",
+    [ERROR_REJECTED] = "add --trace FILE to see what it was asked",
     [ERROR_TIMEOUT] = "give it more time with --timeout",
     [ERROR_DISCONNECTED] = "look whether QEMU is still running",
     [ERROR_CANCELLED] = "see vmplug status for what stands",
@@ -143,9 +143,10 @@ json_t *result_json_summary(const struct batch_result *result)
     return object;
 }
 
-json_t *result_json_failure(const char *operation, enum verdict verdict,
+json_t *result_json_failure(const char *operation, const char *id, enum verdict verdict,
                             const struct error *error)
 {
-    return json_pack("{s:o, s:s, s:o}", "operation", printable_json(operation), "verdict",
-                     verdict_name(verdict), "error", error_json(error));
+    return json_pack("{s:o, s:o*, s:s, s:o}", "operation", printable_json(operation), "id",
+                     id != NULL ? printable_json(id) : NULL, "verdict", verdict_name(verdict),
+                     "error", error_json(error));
 }

@@ -12,8 +12,9 @@ json_t *result_json_operation(const struct operation_result *result);
 /* The last line of several. */
 json_t *result_json_summary(const struct batch_result *result);
 
-/* Of a command that failed without an operation of its own. */
-json_t *result_json_failure(const char *operation, enum verdict verdict,
+/* Of a command that failed without an operation of its own. id: the device's, or NULL where the
+ * command concerns none or several. */
+json_t *result_json_failure(const char *operation, const char *id, enum verdict verdict,
                             const struct error *error);
 
 /* What the user can do: the error's own advice, or the best general one. Borrowed. */

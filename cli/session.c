@@ -143,6 +143,9 @@ static int connect_qmp(struct session *session, const struct session_options *op
     if (session->was_ready)
         return 0;
     *error = *qmp_client_failure(vm_qmp(session->vm));
+    if (error->code == ERROR_BUSY && options->timeout_ms < GREETING_MS)
+        error_advise(error, "give it more time with --timeout; if that is not enough, end the "
+                            "other client, or give QEMU a second -qmp socket for vmplug");
     return -1;
 }
 

@@ -175,6 +175,7 @@ const struct operation_kind cdrom_insert_kind = {
     .realized_query = "query-block",
     .is_realized = is_realized,
     .look_inside = look_inside,
+    .advise = drive_advise,
     .hesitation = "the guest has locked the tray and did not open it",
     .refusal_fix = "unmount the medium in the guest and try again, or use --force",
 };

@@ -123,8 +123,13 @@ static void on_gone(struct operation *operation)
 
 static void advise(struct error *error)
 {
-    if (strstr(error->why, "not supported device type") != NULL)
-        error_advise(error, "wait until the guest has started: before, QEMU can't tell it");
+    static const struct operation_advice advice[] = {
+        {"not supported device type", "wait until the guest has started: before, QEMU can't tell "
+                                      "it"},
+        {NULL, NULL},
+    };
+
+    operation_advise(error, advice);
 }
 
 static const char *const agent_commands[] = {"guest-get-vcpus", NULL};

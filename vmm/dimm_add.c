@@ -146,4 +146,5 @@ const struct operation_kind dimm_add_kind = {
     .is_realized = is_realized,
     .look_inside = look_inside,
     .refusal_fix = "look into the guest's kernel log",
+    .advise = memory_plan_advise,
 };

@@ -375,16 +375,16 @@ static void look_inside(struct operation *operation)
 /* The text is QEMU's; nothing but advice hangs on it. */
 static void advise(struct error *error)
 {
-    if (strstr(error->why, "\" lock") != NULL)
-        error_advise(error, "another process has the image open: end it, or add --read-only to "
-                            "both");
-    else if (strstr(error->why, "Permission denied") != NULL)
-        error_advise(error, "give the user that QEMU runs as access to the image, or add "
-                            "--read-only");
-    else if (strstr(error->why, "Failed to connect") != NULL ||
-             strstr(error->why, "by timeout") != NULL)
-        error_advise(error, "look whether the server runs, has a connection to spare, and can be "
-                            "reached from this host");
+    static const struct operation_advice advice[] = {
+        {"\" lock", "another process has the image open: end it, or add --read-only to both"},
+        {"Permission denied", "give the user that QEMU runs as access to the image, or add "
+                              "--read-only"},
+        {NULL, NULL},
+    };
+
+    operation_advise(error, advice);
+    if (error->fix[0] == '\0')
+        drive_advise(error);
 }
 
 static const char *const agent_commands[] = {"guest-get-disks", NULL};

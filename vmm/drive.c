@@ -6,6 +6,9 @@
 
 #include "base/text.h"
 
+#define SERVER_FIX \
+    "look whether the server runs, has a connection to spare, and can be reached from this host"
+
 const struct inventory_disk *drive_find(struct operation *operation, bool cdrom,
                                         struct error *error)
 {
@@ -79,4 +82,20 @@ void drive_close_tray(struct operation *operation)
 {
     operation_add_step(operation, "blockdev-close-tray",
                        json_pack("{s:s}", "id", operation->path), NULL, NULL, "");
+}
+
+void drive_advise(struct error *error)
+{
+    static const struct operation_advice advice[] = {
+        {"does not accept value", "choose a --format that this QEMU knows, such as raw or qcow2"},
+        {"Image is not in", "leave --format out, or say what the image is"},
+        {"Parameter '", "choose another --format: this one takes more than a file"},
+        {"Failed to connect", SERVER_FIX},
+        {"by timeout", SERVER_FIX},
+        {"Permission denied", "give the user that QEMU runs as access to the image"},
+        {"No such file", "give the path that QEMU sees: it may have another root or mounts"},
+        {NULL, NULL},
+    };
+
+    operation_advise(error, advice);
 }

@@ -23,4 +23,7 @@ void drive_await_tray(struct operation *operation);
 /* Plans that the tray is closed. */
 void drive_close_tray(struct operation *operation);
 
+/* What to do when QEMU can't open an image. */
+void drive_advise(struct error *error);
+
 #endif

@@ -150,3 +150,21 @@ int memory_plan_add_backend(struct operation *operation, char backend[OPERATION_
                        "object-del", json_pack("{s:s}", "id", backend), backend);
     return 0;
 }
+
+void memory_plan_advise(struct error *error)
+{
+    static const struct operation_advice advice[] = {
+        {"number of numa nodes", "choose a lower --node, counted from 0, or start QEMU with more "
+                                 "of -numa node"},
+        {"map backing store for guest RAM: Cannot allocate",
+         "reserve huge pages on this host (/proc/sys/vm/nr_hugepages), or leave --hugepages out"},
+        {"no free slots", SLOTS_FIX},
+        {"not enough space", SLOTS_FIX},
+        {"cannot set up guest memory", "free memory on this host, or ask for less"},
+        {"backing store size", "name a file that has this size, or one that is not there yet"},
+        {"backing store", "name a file that QEMU may make, read and write"},
+        {NULL, NULL},
+    };
+
+    operation_advise(error, advice);
+}

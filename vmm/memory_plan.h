@@ -24,4 +24,7 @@ uint64_t memory_plan_choose_address(const struct operation *operation);
 int memory_plan_add_backend(struct operation *operation, char backend[OPERATION_ID_MAX],
                             struct error *error);
 
+/* What to do when QEMU refuses the backend or the device. */
+void memory_plan_advise(struct error *error);
+
 #endif

@@ -45,7 +45,10 @@ static int check_agent(struct operation *operation, struct error *error)
     operation->result.missing = "agent";
     if (!before->guest.connected)
         return error_set(error, ERROR_BLOCKED,
-                         "give the guest agent's socket with --agent, or wait for less",
+                         before->guest.wanted
+                             ? "run qemu-guest-agent in the guest, look whether another client "
+                               "holds its socket, or wait for less"
+                             : "give the guest agent's socket with --agent, or wait for less",
                          "nobody can say what is online in the guest: %s", before->guest.reason);
     if (lacking == NULL && operation->kind->has_baseline != NULL &&
         !operation->kind->has_baseline(before))
@@ -157,6 +160,16 @@ void operation_add_step(struct operation *operation, const char *command, json_t
     step->undo_command = undo_command;
     step->undo_arguments = undo_arguments;
     (void)snprintf(step->makes, sizeof(step->makes), "%s", makes);
+}
+
+void operation_advise(struct error *error, const struct operation_advice *advice)
+{
+    for (; advice->words != NULL; advice++) {
+        if (strstr(error->why, advice->words) == NULL)
+            continue;
+        error_advise(error, "%s", advice->fix);
+        return;
+    }
 }
 
 static void add_cleanup(struct operation *operation, const struct operation_cleanup *cleanup,

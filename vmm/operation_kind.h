@@ -114,6 +114,12 @@ struct operation_file {
     operation_file_fn *done;
 };
 
+/* What to do when QEMU's refusal has these words. */
+struct operation_advice {
+    const char *words;
+    const char *fix;
+};
+
 typedef void operation_answer_fn(struct operation *operation, const json_t *value,
                                  const struct error *error);
 
@@ -241,6 +247,10 @@ void operation_add_step(struct operation *operation, const char *command, json_t
 
 /* The take_up() of all kinds that remove: from the vm's record, since the device may be gone. */
 int operation_take_up_removal(struct operation *operation, struct error *error);
+
+/* For advise(): gives the error the fix of the first whose words are in it, if any are. The array
+ * ends with one that has none. */
+void operation_advise(struct error *error, const struct operation_advice *advice);
 
 /* What must go too, once the device has: the memory backend or the block node of this name. */
 void operation_clean_object(struct operation *operation, const char *id);

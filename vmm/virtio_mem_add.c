@@ -78,4 +78,5 @@ const struct operation_kind virtio_mem_add_kind = {
     .is_realized = is_realized,
     .look_inside = virtio_mem_look_inside,
     .refusal_fix = "look into the guest's kernel log",
+    .advise = memory_plan_advise,
 };

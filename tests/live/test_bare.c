@@ -64,6 +64,56 @@ static void add(const char *const *arguments, const char *verdict)
     harness_run_free(&run);
 }
 
+/* QEMU's own refusals say what to do. */
+static void test_advice(void **state)
+{
+    const char *image = harness_image("four.raw", "raw", "1M");
+
+    (void)state;
+    assert_refused(&vm, HARNESS_ARGUMENTS("memory", "add", "128M", "--node", "5"), 4, "rejected",
+                   "choose a lower --node");
+    assert_refused(&vm, HARNESS_ARGUMENTS("disk", "add", image, "--format", "vhd"), 4, "rejected",
+                   "choose a --format");
+    assert_refused(&vm, HARNESS_ARGUMENTS("disk", "add", image, "--format", "qcow2"), 4,
+                   "rejected", "leave --format out");
+}
+
+static json_t *only_line(const struct harness_run *run)
+{
+    assert_non_null(run->lines);
+    assert_int_equal(json_array_size(run->lines), 1);
+    return json_array_get(run->lines, 0);
+}
+
+/* Whoever reads stdout finds an object there, and in it what was asked about and no more. */
+static void test_objects(void **state)
+{
+    struct harness_run run = harness_vmplug(HARNESS_ARGUMENTS("--json"));
+    const json_t *check;
+    size_t i;
+
+    (void)state;
+    assert_int_equal(run.status, 2);
+    assert_string_equal(harness_verdict(&run), "error");
+    assert_string_equal(run.err, "vmplug: no subcommand is named; see vmplug help\n");
+    harness_run_free(&run);
+
+    run = harness_vmplug_json(&vm, HARNESS_ARGUMENTS("wait", "nosuch"));
+    assert_int_equal(run.status, 7);
+    assert_string_equal(json_string_value(json_object_get(only_line(&run), "id")), "nosuch");
+    harness_run_free(&run);
+
+    run = harness_vmplug_json(&vm, HARNESS_ARGUMENTS("doctor", "cpu_add", "cdrom"));
+    assert_int_equal(run.status, 7);
+    assert_int_equal(json_object_size(json_object_get(only_line(&run), "can")), 2);
+    assert_true(json_is_false(json_object_get(json_object_get(only_line(&run), "can"),
+                                              "cdrom")));
+    assert_true(json_array_size(json_object_get(only_line(&run), "checks")) > 1);
+    json_array_foreach(json_object_get(only_line(&run), "checks"), i, check)
+        assert_string_not_equal(json_string_value(json_object_get(check, "name")), "scsi-bus");
+    harness_run_free(&run);
+}
+
 /* Fills what there is, then asks for more. */
 static void test_ceilings(void **state)
 {
@@ -259,6 +309,8 @@ static void test_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_advice),
+        cmocka_unit_test(test_objects),
         cmocka_unit_test(test_ceilings),
         cmocka_unit_test(test_two_qemus_and_one_image),
         cmocka_unit_test(test_broken_image),

@@ -103,7 +103,7 @@ static void test_refused_by_ost(void **state)
                      0x82);
     assert_json(json_incref(json_object_get(object, "error")),
                 "{\"class\":\"GenericError\",\"desc\":\"no ?\","
-                "\"fix\":\"ask for something that it accepts\"}");
+                "\"fix\":\"add --trace FILE to see what it was asked\"}");
 }
 
 static void test_summary(void **state)
@@ -128,8 +128,11 @@ static void test_failure(void **state)
     const struct error error = {.code = ERROR_BUSY, .why = "monitor is busy", .fix = "wait"};
 
     (void)state;
-    assert_json(result_json_failure("status", VERDICT_ERROR, &error),
+    assert_json(result_json_failure("status", NULL, VERDICT_ERROR, &error),
                 "{\"operation\":\"status\",\"verdict\":\"error\","
+                "\"error\":{\"class\":\"busy\",\"desc\":\"monitor is busy\",\"fix\":\"wait\"}}");
+    assert_json(result_json_failure("wait", "d\"0", VERDICT_BLOCKED, &error),
+                "{\"operation\":\"wait\",\"id\":\"d\\\"0\",\"verdict\":\"blocked\","
                 "\"error\":{\"class\":\"busy\",\"desc\":\"monitor is busy\",\"fix\":\"wait\"}}");
 }
 

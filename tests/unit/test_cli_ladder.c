@@ -134,7 +134,8 @@ static void test_verdicts(void **state)
          "acknowledged: the guest was told of x and answered; nobody looked further (1.0 ms)\n"},
         {{.verdict = VERDICT_UNCONFIRMED, .missing = "agent"},
          "unconfirmed: QEMU has x; whether the guest uses it can't be proved, for lack of: agent; "
-         "give the guest agent's socket with --agent, and look that it runs in the guest "
+         "run qemu-guest-agent in the guest, and give its socket with --agent; one client at a "
+         "time can have it "
          "(1.0 ms)\n"},
         {{.verdict = VERDICT_REJECTED},
          "rejected: QEMU refused x; nothing is left behind (1.0 ms)\n"},

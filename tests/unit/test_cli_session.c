@@ -104,6 +104,20 @@ static void test_condition_first(void **state)
     session_close(&session);
 }
 
+/* A monitor that is held does not greet, and one that is free not always within a millisecond. */
+static void test_held_monitor(void **state)
+{
+    const struct session_options options = {.qmp_path = path, .timeout_ms = 1};
+    struct error error = ERROR_INIT;
+    struct session session;
+
+    (void)state;
+    assert_int_equal(session_open(&session, &options, &error), -1);
+    assert_int_equal(error.code, ERROR_BUSY);
+    assert_non_null(strstr(error.fix, "--timeout"));
+    session_close(&session);
+}
+
 static void test_deadline(void **state)
 {
     struct counts counts = {.ticks = 0};
@@ -259,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_condition_first),
+        cmocka_unit_test(test_held_monitor),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_ticks),
         cmocka_unit_test(test_one_signal_ends_a_question),

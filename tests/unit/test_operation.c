@@ -162,6 +162,7 @@ static void test_with_a_silent_agent(void **state)
         request.wait = RUNG_ONLINE;
         rig_open(&rig, sim, true);
         assert_verdict(rig_operate(&rig, &request), VERDICT_UNPROVEN);
+        assert_non_null(strstr(rig.result->error.fix, "another client")); /* its socket was given */
         assert_int_equal(sim_changes(sim), 0);
         rig_close(&rig);
     }

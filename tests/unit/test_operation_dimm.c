@@ -242,6 +242,40 @@ static void test_unknown_room(void **state)
     rig_close(&rig);
 }
 
+/* QEMU's words. */
+static void test_advice(void **state)
+{
+    static const struct {
+        const char *command, *desc, *fix;
+    } cases[] = {
+        {"object-add", "unable to map backing store for guest RAM: Cannot allocate memory",
+         "huge pages on this host"},
+        {"object-add", "cannot set up guest memory 'm': Cannot allocate memory", "ask for less"},
+        {"object-add", "can't open backing store /x for guest RAM: No such file or directory",
+         "a file that QEMU may"},
+        {"device_add", "'DIMM property node has value 5' which exceeds the number of numa nodes: 1",
+         "lower --node"},
+        {"device_add", "'node' property has value '5', which exceedsthe number of numa nodes: 1",
+         "lower --node"},
+        {"device_add", "no free slots available", "slots=N"},
+        {"device_add", "never heard of it", ""},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        struct sim *sim = sim_new();
+
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = cases[i].command,
+                                      .action = FAULT_REJECT, .text = cases[i].desc});
+        assert_int_equal(add(sim, 128 * SIM_MIB, 5000)->verdict, VERDICT_REJECTED);
+        assert_string_equal(rig.result->error.why, cases[i].desc);
+        assert_non_null(strstr(rig.result->error.fix, cases[i].fix));
+        assert_int_equal(rig.result->error.fix[0] == '\0', cases[i].fix[0] == '\0');
+        rig_close(&rig);
+    }
+}
+
 /* ---- places ---- */
 
 /* Behind a DIMM of an odd size QEMU would place the next one where no guest's block begins, which
@@ -526,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_ceilings),
         cmocka_unit_test(test_virtio_mem_reserves),
         cmocka_unit_test(test_unknown_room),
+        cmocka_unit_test(test_advice),
         cmocka_unit_test(test_misaligned_neighbours),
         cmocka_unit_test(test_misaligned_among_others),
         cmocka_unit_test(test_acknowledged_without_blocks),

@@ -498,7 +498,11 @@ static void test_advice(void **state)
         {"Could not open image: Permission denied", "--read-only"},
         {"Failed to connect to 'h:1': Connection refused", "whether the server runs"},
         {"Connection attempt cancelled by timeout", "whether the server runs"},
-        {"Image is not in qcow2 format", ""},
+        {"Parameter 'driver' does not accept value 'foo'", "a --format that this QEMU knows"},
+        {"Parameter 'server' is missing", "another --format"},
+        {"Image is not in qcow2 format", "leave --format out"},
+        {"Could not open '/x': No such file or directory", "the path that QEMU sees"},
+        {"Could not refresh total sector count: Invalid argument", ""},
     };
     size_t i;
 
@@ -512,6 +516,8 @@ static void test_advice(void **state)
         assert_string_equal(rig.result->error.why, cases[i].desc);
         if (cases[i].fix[0] != '\0')
             assert_non_null(strstr(rig.result->error.fix, cases[i].fix));
+        else
+            assert_string_equal(rig.result->error.fix, "");
         rig_close(&rig);
     }
 }
