@@ -84,6 +84,7 @@ static void on_gathered(void *user, const struct error *failure)
         inventory_free(ended.question.inventory);
         ended.question.inventory = NULL;
     } else {
+        inventory_guest_finish(ended.question.inventory, ended.vm);
         inventory_cpus_finish(ended.question.inventory);
         inventory_disks_finish(ended.question.inventory);
         inventory_objects_finish(ended.question.inventory);

@@ -101,6 +101,16 @@ void inventory_guest_ask(const struct inventory_question *question, struct vm *v
                        guest->wanted ? vm_agent_failure(vm)->why : "no agent socket was given");
 }
 
+void inventory_guest_finish(struct inventory *inventory, struct vm *vm)
+{
+    struct inventory_guest *guest = &inventory->guest;
+
+    if (!guest->connected || vm_has_agent(vm))
+        return;
+    guest->connected = false;
+    text_copy(guest->reason, sizeof(guest->reason), vm_agent_failure(vm)->why);
+}
+
 bool inventory_disk_has_serial(const struct qga_disk *disk, const char *serial)
 {
     size_t length = strlen(disk->serial), wanted = strlen(serial);

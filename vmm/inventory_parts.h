@@ -45,7 +45,8 @@ void inventory_meminfo_ask(struct inventory_question *question);
 void inventory_kernel_ask(struct inventory_question *question);
 void inventory_guest_ask(const struct inventory_question *question, struct vm *vm);
 
-/* Once all is known: what can be said only then. */
+/* Once all is known: what can be said only then. An agent that has gone meanwhile is none. */
+void inventory_guest_finish(struct inventory *inventory, struct vm *vm);
 void inventory_cpus_finish(struct inventory *inventory);
 void inventory_disks_finish(struct inventory *inventory);
 void inventory_objects_finish(struct inventory *inventory);

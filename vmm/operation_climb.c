@@ -164,12 +164,16 @@ static void ask(struct operation *operation, enum peer peer, const char *command
         lose_agent(operation);
 }
 
+/* It had an agent to prove it by: without one now it is no success, but stands. */
 static void on_agent_lost(struct operation *operation, const json_t *value,
                           const struct error *error)
 {
     (void)error;
     operation->reached[RUNG_REALIZED] = operation->kind->is_realized(operation, value);
-    operation_cannot_look(operation, "agent", vm_agent_failure(operation->vm)->why);
+    (void)error_set(&operation->blind, ERROR_TIMEOUT,
+                    "take it up again with vmplug wait ID when the agent is back", "%s",
+                    vm_agent_failure(operation->vm)->why);
+    operation_look(operation);
 }
 
 /* The agent's socket closes when QEMU ends, and perhaps before its monitor does: QEMU is asked

@@ -359,7 +359,8 @@ static void test_agent_that_goes(void **state)
     sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-get-vcpus",
                                   .action = FAULT_HANG_UP});
     inventory = fetch(sim, true, ALL_PARTS);
-    assert_true(inventory->guest.connected); /* it was, when asked */
+    assert_true(inventory->guest.wanted && !inventory->guest.connected);
+    assert_non_null(strstr(inventory->guest.reason, "closed"));
     assert_false(inventory->guest.cpus_known || inventory->guest.blocks_known);
     inventory_free(inventory);
     inventory = rig_inventory(&rig, ALL_PARTS, 5000, NULL);

@@ -389,7 +389,7 @@ static void test_agent_lost_midway(void **state)
 
     (void)state;
     sim->on_command = lose_agent;
-    assert_int_equal(run(sim, true, resize_to(512 * SIM_MIB))->verdict, VERDICT_UNCONFIRMED);
+    assert_int_equal(run(sim, true, resize_to(512 * SIM_MIB))->verdict, VERDICT_PENDING);
     assert_int_equal(sim->virtio_mems[0].bytes, 512 * SIM_MIB);
     rig_close(&rig);
 }
