@@ -67,9 +67,9 @@ static const struct {
                       "--timeout leaves. left names what has not gone by then; where the guest was "
                       "asked for it, vmplug wait sees to the end of that."},
     {VERDICT_PENDING,
-     "The time of --timeout is over and the request still stands. awaiting names the rung. No "
-     "device takes longer than a tenth of a second beyond it: what could not be undone by then is "
-     "named in left, too."},
+     "The time of --timeout is over, or the agent's connection ended midway, and the request still "
+     "stands. awaiting names the rung. No device takes longer than a tenth of a second beyond it: "
+     "what could not be undone by then is named in left, too."},
     {VERDICT_BLOCKED, "A ceiling or a prerequisite forbids it. Nothing was sent."},
     {VERDICT_UNPROVEN, "--wait asked for more than this VM can prove. Nothing was sent."},
     {VERDICT_LOST, "The connection, or QEMU itself, ended midway."},
