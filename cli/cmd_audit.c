@@ -74,6 +74,7 @@ static int clean(struct invocation *invocation, const struct audit *audit)
         .goal = BATCH_LIST,
         .each = perform_request(invocation, OPERATION_CPU_ADD),
         .items = items,
+        .missing = audit->missing,
     };
     struct error error = ERROR_INIT;
     size_t i;
@@ -152,7 +153,8 @@ static const struct command commands[] = {
             "clean (clean is null with --json).\n\n"
             "--clean deals with vmplug's own: it deletes backends and nodes, puts vCPUs and memory "
             "online, removes what the guest refused, and asks anew for removals that stand. The "
-            "failure of one does not stop the others. Which of the guest's vCPUs is which only "
+            "failure of one does not stop the others. When not all could be looked at, the verdict "
+            "is unconfirmed at the best. Which of the guest's vCPUs is which only "
             "the guest knows: to finish one is to put all of them online. With --all it deals with "
             "everybody's.",
         .examples = examples,

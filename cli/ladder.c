@@ -220,6 +220,7 @@ static const struct {
               "a time can have it"},
     {"agent-command", "allow the agent its commands in the guest's qemu-ga configuration"},
     {"ost", "this machine does not relay what the guest's firmware interface answers"},
+    {"qemu-command", "look by vmplug qmp, as this QEMU does not tell it in the way known"},
     {"disk-identity", "let the agent know serial numbers (udev in the guest) or read files"},
 };
 
@@ -380,6 +381,10 @@ void ladder_summary(struct ladder *ladder, const struct batch_result *result)
     print_verdict(ladder, result->verdict);
     if (result->asked > 0)
         output_print(ladder->out, "%" PRIu64 " of %" PRIu64 " done", result->done, result->asked);
+    else if (result->missing != NULL)
+        output_print(ladder->out, "nothing was found to do, but not all could be looked at, for "
+                                  "lack of: %s; %s",
+                     result->missing, remedy(result->missing));
     else if (verdict_is_success(result->verdict))
         output_print(ladder->out, "there is nothing to do");
     else

@@ -137,6 +137,8 @@ json_t *result_json_summary(const struct batch_result *result)
                                verdict_name(result->verdict), "asked", (json_int_t)result->asked,
                                "done", (json_int_t)result->done);
 
+    if (result->missing != NULL)
+        (void)json_object_set_new(object, "missing", json_pack("[s]", result->missing));
     if (result->error.code != ERROR_NONE)
         (void)json_object_set_new(object, "error", error_json(&result->error));
     (void)json_object_set_new(object, "elapsed_ms", result_json_ms(result->elapsed_ms));

@@ -79,10 +79,12 @@ static void say(char text[AUDIT_TEXT_MAX], const char *format, ...)
     va_end(arguments);
 }
 
-static void miss(struct audit *audit, const char *what, const char *reason)
+static void miss(struct audit *audit, const char *missing, const char *what, const char *reason)
 {
     struct audit_unseen *unseen = &audit->unseen[audit->unseen_count++];
 
+    if (audit->missing == NULL)
+        audit->missing = missing;
     unseen->what = what;
     text_copy(unseen->reason, sizeof(unseen->reason), reason);
 }
@@ -378,15 +380,16 @@ static void look_for_gaps(struct audit *audit, const struct inventory *inventory
 {
     const struct inventory_guest *guest = &inventory->guest;
     const char *reason = guest->connected ? "the guest agent does not tell" : guest->reason;
+    const char *missing = guest->connected ? "agent-command" : "agent";
 
     if (!guest->cpus_known)
-        miss(audit, "the guest's vCPUs", reason);
+        miss(audit, missing, "the guest's vCPUs", reason);
     if (!guest->blocks_known || guest->block_bytes == 0)
-        miss(audit, "the guest's memory", reason);
+        miss(audit, missing, "the guest's memory", reason);
     if (!inventory->objects.backends_known)
-        miss(audit, "memory backends", "this QEMU does not tell");
+        miss(audit, "qemu-command", "memory backends", "this QEMU does not tell");
     if (!inventory->objects.nodes_known)
-        miss(audit, "block nodes", "this QEMU does not tell who uses them");
+        miss(audit, "qemu-command", "block nodes", "this QEMU does not tell who uses them");
 }
 
 struct audit *audit_new(struct vm *vm, const struct inventory *inventory)

@@ -49,6 +49,7 @@ struct audit {
     size_t count;
     struct audit_unseen unseen[AUDIT_UNSEEN_MAX];
     size_t unseen_count;
+    const char *missing; /* for lack of what: "agent", "agent-command", "qemu-command"; else NULL */
 };
 
 /* "memory-backend", "cpu-offline", … */

@@ -39,6 +39,8 @@ static void finish(struct batch *batch, enum verdict verdict, const struct error
 {
     vm_timer_stop(batch->vm, &batch->timer);
     batch->result.verdict = verdict;
+    if (verdict != VERDICT_UNCONFIRMED)
+        batch->result.missing = NULL;
     if (error != NULL)
         batch->result.error = *error;
     batch->result.elapsed_ms = clock_now_ms() - batch->started_ms;
@@ -80,6 +82,15 @@ static bool is_addition(const struct batch_item *item)
            item->type == OPERATION_DISK_ADD;
 }
 
+/* Of several that succeeded, the least proved one speaks for all. */
+static void note_doubt(struct batch *batch, const struct operation_result *result)
+{
+    if (result->verdict != VERDICT_UNCONFIRMED || batch->result.missing != NULL)
+        return;
+    batch->result.verdict = VERDICT_UNCONFIRMED;
+    batch->result.missing = result->missing;
+}
+
 /* Success goes on to the next; anything else ends the batch, as `partial` when some were done. */
 static void on_done(void *user, const struct operation_result *result)
 {
@@ -90,7 +101,7 @@ static void on_done(void *user, const struct operation_result *result)
     if (batch->observer.result != NULL)
         batch->observer.result(batch->observer.user, result);
     (void)snprintf(item->id, sizeof(item->id), "%s", result->id);
-    /* Of several that succeeded, the least proved one speaks for all. */
+    note_doubt(batch, result);
     if (!(success && batch->result.verdict == VERDICT_UNCONFIRMED))
         batch->result.verdict = result->verdict;
     batch->result.done += success ? 1 : 0;
@@ -116,6 +127,7 @@ static void on_list_done(void *user, const struct operation_result *result)
     if (batch->observer.result != NULL)
         batch->observer.result(batch->observer.user, result);
     batch->next = over ? batch->item_count : batch->next + 1;
+    note_doubt(batch, result);
     if (verdict_is_success(result->verdict)) {
         batch->result.done++;
     } else if (over || batch->failure == VERDICT_DONE) {
@@ -129,7 +141,9 @@ static void finish_list(struct batch *batch)
 {
     enum verdict verdict = batch->failure;
 
-    if (verdict != VERDICT_DONE && verdict != VERDICT_INTERRUPTED && batch->result.done > 0)
+    if (verdict == VERDICT_DONE)
+        verdict = batch->result.verdict;
+    else if (verdict != VERDICT_INTERRUPTED && batch->result.done > 0)
         verdict = VERDICT_PARTIAL;
     finish(batch, verdict, &batch->failure_error);
 }
@@ -225,7 +239,9 @@ static void begin(struct batch *batch)
 {
     batch->result.asked = batch->item_count;
     batch->result.summary = batch->request.goal != BATCH_COUNT || batch->item_count != 1;
-    batch->result.verdict = batch->failure = VERDICT_DONE;
+    batch->failure = VERDICT_DONE;
+    batch->result.missing = batch->request.missing;
+    batch->result.verdict = batch->result.missing != NULL ? VERDICT_UNCONFIRMED : VERDICT_DONE;
     vm_timer_set(batch->vm, &batch->timer, 0);
 }
 

@@ -27,6 +27,8 @@ struct batch_request {
                                       disk.file, `count` of them; or NULL */
     const char *const *ids;        /* BATCH_COUNT of removals: each operation's id; or NULL */
     const struct batch_item *items; /* BATCH_LIST: `count` of them, copied; see batch_plan.h */
+    const char *missing; /* BATCH_LIST: for lack of it there may be more to do than the items, and
+                            success is VERDICT_UNCONFIRMED; else NULL */
     bool atomic; /* what was added before one fails is taken back, each device with the timeout of
                     `each` again */
 };
@@ -34,6 +36,7 @@ struct batch_request {
 struct batch_result {
     bool summary;         /* false: one device was asked for and its own result says it all */
     enum verdict verdict; /* decides the exit code */
+    const char *missing;  /* with VERDICT_UNCONFIRMED: as an operation's, of the first; else NULL */
     uint64_t asked, done; /* devices; what was taken back is not done */
     struct error error;   /* what stopped it; ERROR_NONE on success */
     double elapsed_ms;

@@ -81,6 +81,7 @@ static const struct batch_result *clean(void)
         if (audit->findings[i].can_clean)
             items[request.count++] = audit->findings[i].item;
     }
+    request.missing = audit->missing;
     audit_free(audit);
     return rig_batch(&rig, &request);
 }
@@ -255,6 +256,7 @@ static void test_clean_lost(void **state)
                                   .action = FAULT_DIE});
     open_rig(sim, true);
     assert_int_equal(clean()->verdict, VERDICT_LOST);
+    assert_null(rig.batch_result.missing);
     assert_int_equal(rig.results, 1);
     rig_close(&rig);
 }
@@ -279,7 +281,11 @@ static void test_without_agent(void **state)
     assert_string_equal(audit->unseen[0].what, "the guest's vCPUs");
     assert_string_equal(audit->unseen[0].reason, "no agent socket was given");
     assert_string_equal(audit->unseen[2].what, "block nodes");
+    assert_string_equal(audit->missing, "agent");
     audit_free(audit);
+    assert_int_equal(clean()->verdict, VERDICT_UNCONFIRMED);
+    assert_string_equal(rig.batch_result.missing, "agent");
+    assert_int_equal(rig.batch_result.done, 1);
     rig_close(&rig);
 }
 

@@ -115,6 +115,12 @@ static void test_summary(void **state)
     assert_json(result_json_summary(&result),
                 "{\"summary\":true,\"verdict\":\"online\",\"asked\":3,\"done\":3,"
                 "\"elapsed_ms\":0.07}");
+    result.verdict = VERDICT_UNCONFIRMED;
+    result.missing = "agent";
+    assert_json(result_json_summary(&result),
+                "{\"summary\":true,\"verdict\":\"unconfirmed\",\"asked\":3,\"done\":3,"
+                "\"missing\":[\"agent\"],\"elapsed_ms\":0.07}");
+    result.missing = NULL;
     result.verdict = VERDICT_BLOCKED;
     result.error = (struct error){.code = ERROR_BLOCKED, .why = "no", .fix = "so"};
     assert_json(result_json_summary(&result),
