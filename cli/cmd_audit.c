@@ -154,9 +154,9 @@ static const struct command commands[] = {
             "--clean deals with vmplug's own: it deletes backends and nodes, puts vCPUs and memory "
             "online, removes what the guest refused, and asks anew for removals that stand. The "
             "failure of one does not stop the others. When not all could be looked at, the verdict "
-            "is unconfirmed at the best. Which of the guest's vCPUs is which only "
-            "the guest knows: to finish one is to put all of them online. With --all it deals with "
-            "everybody's.",
+            "is unconfirmed at the best. Which of the guest's vCPUs is which only the guest knows: "
+            "to finish one that is not on record is to put all of them online. With --all it deals "
+            "with everybody's.",
         .examples = examples,
         .options = OPTIONS_VM | OPTION_BIT(OPTION_CLEAN) | OPTION_BIT(OPTION_ALL) |
                    OPTION_BIT(OPTION_FORCE) | OPTION_BIT(OPTION_DRY_RUN),

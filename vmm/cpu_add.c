@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "qmp/codec.h"
+#include "qmp/field.h"
 #include "qmp/qapi.h"
 #include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
@@ -35,8 +37,49 @@ static unsigned unseen_vcpus(const struct inventory *before)
     return before->cpus.present - (unsigned)guest->cpu_count;
 }
 
-/* A vCPU that stands already, by its id, or by its slot's number where it has none: what the guest
- * had before it is not known any more, so all of the guest's vCPUs are to be online. */
+static void remember(const struct operation *operation, json_t *entry)
+{
+    const struct inventory_guest *guest = &operation->before->guest;
+    json_t *had = json_array();
+    size_t i;
+
+    for (i = 0; i < guest->cpu_count; i++)
+        (void)json_array_append_new(had, json_pack("{s:I, s:b}", "logical-id",
+                                                   (json_int_t)guest->cpus[i].logical_id, "online",
+                                                   (int)guest->cpus[i].online));
+    (void)json_object_set_new(entry, "guest_had", had);
+}
+
+/* Is it one that the guest had before? On a board without _OST the guest lists vCPUs that are not
+ * plugged yet, as offline (POWER): there, one that has come online since is new, too. */
+static bool is_old(const struct inventory *before, const struct qga_vcpu *cpu)
+{
+    const struct qga_vcpu *found =
+        qga_find_vcpu(before->guest.cpus, before->guest.cpu_count, cpu->logical_id);
+
+    return found != NULL && (before->has_ost || found->online || !cpu->online);
+}
+
+/* What the guest had counts as it was when the vCPU was asked for. Where that is not on record,
+ * nothing does, and all of the guest's vCPUs are to be online. */
+static void recall_vcpus(struct operation *operation)
+{
+    struct inventory *before = operation->before;
+    AUTO_JSON json_t *entry = record_find(vm_record(operation->vm), operation->request.id);
+    struct qga_vcpu *now = before->guest.cpus;
+    size_t count = before->guest.cpu_count, i;
+
+    before->guest.cpus = NULL;
+    before->guest.cpu_count = 0;
+    (void)qga_read_vcpus(field_array(entry, "guest_had"), &before->guest.cpus,
+                         &before->guest.cpu_count);
+    operation->vcpus_count = before->cpus.present;
+    for (i = 0; i < count && operation->vcpus_count > 1; i++)
+        operation->vcpus_count -= is_old(before, &now[i]) ? 1 : 0;
+    free(now);
+}
+
+/* A vCPU that stands already, by its id, or by its slot's number where it has none. */
 static int take_up(struct operation *operation, struct error *error)
 {
     const struct inventory_cpus *cpus = &operation->before->cpus;
@@ -52,7 +95,7 @@ static int take_up(struct operation *operation, struct error *error)
         (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
         (void)snprintf(operation->path, sizeof(operation->path), "%s", cpus->slots[i].qom_path);
         operation->slot = cpus->slots[i].slot;
-        operation->vcpus_count = cpus->present;
+        recall_vcpus(operation);
         operation_detail(operation, "slot", json_integer(operation->slot));
         return 0;
     }
@@ -102,23 +145,16 @@ static bool is_realized(struct operation *operation, const json_t *answer)
 }
 
 /* Sorts the guest's vCPUs: new ones that are online and new ones that are not, as lists of logical
- * ids. On a board without _OST the guest lists vCPUs that are not plugged yet, as offline (POWER):
- * there, one that has come online since is new, too. */
+ * ids. */
 static void sort_out(const struct operation *operation, const struct qga_vcpu *cpus, size_t count,
                      json_t *online, json_t *offline)
 {
-    const struct inventory_guest *guest = &operation->before->guest;
-    const struct qga_vcpu *before;
     size_t i;
 
     for (i = 0; i < count; i++) {
-        before = operation->request.resume
-                     ? NULL
-                     : qga_find_vcpu(guest->cpus, guest->cpu_count, cpus[i].logical_id);
-        if (before != NULL && (operation->before->has_ost || before->online || !cpus[i].online))
-            continue;
-        (void)json_array_append_new(cpus[i].online ? online : offline,
-                                    json_integer(cpus[i].logical_id));
+        if (!is_old(operation->before, &cpus[i]))
+            (void)json_array_append_new(cpus[i].online ? online : offline,
+                                        json_integer(cpus[i].logical_id));
     }
 }
 
@@ -182,6 +218,7 @@ const struct operation_kind cpu_add_kind = {
     .undo_type = OPERATION_CPU_REMOVE,
     .plan = plan,
     .take_up = take_up,
+    .remember = remember,
     .realized_query = "query-hotpluggable-cpus",
     .is_realized = is_realized,
     .look_inside = look_inside,

@@ -142,6 +142,7 @@ const struct operation_kind dimm_add_kind = {
     .undo_type = OPERATION_DIMM_REMOVE,
     .plan = plan,
     .take_up = take_up,
+    .remember = memory_online_remember,
     .realized_query = "query-memory-devices",
     .is_realized = is_realized,
     .look_inside = look_inside,

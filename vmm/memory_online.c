@@ -127,6 +127,11 @@ int memory_online_check_movable(const struct operation *operation, struct error 
                      "they are not to be had");
 }
 
+void memory_online_remember(const struct operation *operation, json_t *entry)
+{
+    (void)json_object_set_new(entry, "movable", json_boolean(operation->request.dimm.movable));
+}
+
 int memory_online_take_up(struct operation *operation, struct error *error)
 {
     AUTO_JSON json_t *entry = record_find(vm_record(operation->vm), operation->request.id);

@@ -17,8 +17,9 @@ bool memory_online_has_baseline(const struct inventory *before);
 int memory_online_check_movable(const struct operation *operation, struct error *error);
 
 /* The same of a request that is taken up again: whether it was for movable memory, the record
- * knows. */
+ * knows, since memory_online_remember() has told it. */
 int memory_online_take_up(struct operation *operation, struct error *error);
+void memory_online_remember(const struct operation *operation, json_t *entry);
 
 /* Lists the indexes of the device's blocks among these, and returns how many there are. */
 size_t memory_online_count(const struct operation *operation,

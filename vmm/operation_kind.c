@@ -258,7 +258,8 @@ void operation_record(struct operation *operation)
                       "cleanups", cleanups);
     (void)json_object_set_new(entry, "acknowledged",
                               json_boolean(operation->reached[RUNG_ACKNOWLEDGED]));
-    (void)json_object_set_new(entry, "movable", json_boolean(operation->request.dimm.movable));
+    if (operation->kind->remember != NULL)
+        operation->kind->remember(operation, entry);
     remember_ost(operation, entry);
     operation->was_recorded =
         record_has(vm_record(operation->vm), operation->result.id, "-remove");

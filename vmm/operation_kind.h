@@ -69,6 +69,9 @@ struct operation_kind {
      * does both. */
     int (*take_up)(struct operation *operation, struct error *error);
 
+    /* Adds to the record's entry what take_up() will want to know. NULL: nothing. */
+    void (*remember)(const struct operation *operation, json_t *entry);
+
     /* The question that shows in QEMU's inventory that it was done, and whether an answer does: the
      * device is there, or for a removal no more. A kind with has_ost sets operation->slot here at
      * the latest; one that removes, in plan(). */

@@ -74,6 +74,7 @@ const struct operation_kind virtio_mem_add_kind = {
     .has_baseline = memory_online_has_baseline,
     .plan = plan,
     .take_up = take_up,
+    .remember = memory_online_remember,
     .realized_query = "query-memory-devices",
     .is_realized = is_realized,
     .look_inside = virtio_mem_look_inside,

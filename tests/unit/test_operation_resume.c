@@ -108,6 +108,44 @@ static void test_addition_is_put_online(void **state)
     }
 }
 
+/* A vCPU that somebody has put offline in the guest stays so, however many were asked for and in
+ * whatever order they are waited for; but where nothing is on record, all are put online. */
+static void test_only_its_own_vcpu(void **state)
+{
+    struct operation_request request = addition(0);
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->guest.vcpus[1].online = false;
+    sim->guest.ignores = true;
+    sim->guest.ost_count = 0;
+    request.timeout_ms = 2 * rig_soon_ms();
+    rig_open_recorded(&rig, sim, true);
+    (void)rig_operate(&rig, &request);
+    assert_verdict(VERDICT_PENDING);
+    (void)rig_operate(&rig, &request);
+    assert_verdict(VERDICT_PENDING);
+    assert_string_equal(rig.result->id, "vmplug-cpu-3");
+    sim->guest.ignores = false;
+    sim_guest_shows(sim, true, 3);
+    request.resume = true;
+    request.id = "vmplug-cpu-2";
+    rig_reopen(&rig);
+    (void)rig_operate(&rig, &request);
+    assert_verdict(VERDICT_PENDING); /* what has come may be the other one */
+    sim_guest_shows(sim, true, 2);
+    (void)take_up(OPERATION_CPU_ADD, "vmplug-cpu-2");
+    assert_verdict(VERDICT_ONLINE);
+    (void)take_up(OPERATION_CPU_ADD, "vmplug-cpu-3");
+    assert_verdict(VERDICT_ONLINE);
+    assert_true(sim->guest.vcpus[2].online && sim->guest.vcpus[3].online);
+    assert_false(sim->guest.vcpus[1].online);
+    (void)take_up(OPERATION_CPU_ADD, "vmplug-cpu-2");
+    assert_verdict(VERDICT_ONLINE);
+    assert_true(sim->guest.vcpus[1].online);
+    rig_close(&rig);
+}
+
 /* Still not: it stays on record. */
 static void test_addition_stays_pending(void **state)
 {
@@ -448,6 +486,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addition_is_put_online),
+        cmocka_unit_test(test_only_its_own_vcpu),
         cmocka_unit_test(test_addition_stays_pending),
         cmocka_unit_test(test_addition_that_is_not_there),
         cmocka_unit_test(test_addition_that_is_online),
