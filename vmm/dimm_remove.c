@@ -56,12 +56,27 @@ static int plan(struct operation *operation, struct error *error)
     return 0;
 }
 
+/* Who has taken the id may have taken the backend's, too: that one stays. */
+static int take_up(struct operation *operation, struct error *error)
+{
+    const struct inventory_memory_device *device =
+        inventory_find_memory(operation->before, operation->request.id);
+
+    if (operation_take_up_removal(operation, error) < 0)
+        return -1;
+    if (device != NULL && device->addr != operation->addr)
+        operation->cleanup_count = 0;
+    return 0;
+}
+
 static bool is_gone(struct operation *operation, const json_t *answer)
 {
     struct qapi_memory_device device;
 
-    return json_is_array(answer) &&
-           !qapi_find_memory_device(answer, operation->path, &device); /* the id, uncut */
+    if (!json_is_array(answer))
+        return false;
+    return !qapi_find_memory_device(answer, operation->path, &device) || /* the id, uncut */
+           device.addr != operation->addr; /* another one has it by now */
 }
 
 /* A DIMM that came after it, when nobody looked, may have its address. */
@@ -126,7 +141,7 @@ const struct operation_kind dimm_remove_kind = {
     .agent_commands = agent_commands,
     .has_baseline = has_baseline,
     .plan = plan,
-    .take_up = operation_take_up_removal,
+    .take_up = take_up,
     .realized_query = "query-memory-devices",
     .is_realized = is_gone,
     .look_inside = look_inside,

@@ -225,17 +225,30 @@ bool inventory_name_taken(const struct inventory *inventory, const char *id)
     return json_object_get(inventory->names, id) != NULL;
 }
 
-/* Devices go by their id, boot vCPUs by their QOM path. */
-static bool is_present(const struct inventory *inventory, const char *path)
+static bool is_removal(const json_t *entry)
 {
+    return strstr(field_string(entry, "operation", ""), "-remove") != NULL;
+}
+
+/* Devices go by their id, vCPUs that are to go by their QOM path. */
+bool inventory_is_present(const struct inventory *inventory, const json_t *entry)
+{
+    const char *id = field_string(entry, "id", "");
+    const char *name = is_removal(entry) ? field_string(entry, "path", id) : id;
+    const struct inventory_memory_device *memory = inventory_find_memory(inventory, name);
+    const struct inventory_cpu *cpu;
+    unsigned slot;
+    uint64_t addr;
     size_t i;
 
+    if (memory != NULL && field_u64(entry, "addr", &addr) && addr != 0)
+        return memory->addr == addr;
     for (i = 0; i < inventory->cpus.slot_count; i++) {
-        if (inventory->cpus.slots[i].present &&
-            strcmp(inventory->cpus.slots[i].qom_path, path) == 0)
-            return true;
+        cpu = &inventory->cpus.slots[i];
+        if (cpu->present && (strcmp(cpu->qom_path, name) == 0 || strcmp(cpu->id, name) == 0))
+            return !field_unsigned(entry, "slot", &slot) || cpu->slot == slot;
     }
-    return inventory_name_taken(inventory, path);
+    return inventory_name_taken(inventory, name);
 }
 
 /* Did the removed device leave something behind that was to go with it? */
@@ -260,15 +273,15 @@ json_t *inventory_pending(const struct inventory *inventory, const json_t *recor
     json_t *list = json_array();
     const char *operation, *id;
     const json_t *entry;
-    bool present, removal;
+    bool present;
     size_t i;
 
     json_array_foreach(record, i, entry) {
         operation = field_string(entry, "operation", "");
         id = field_string(entry, "id", "");
-        removal = strstr(operation, "-remove") != NULL;
-        present = is_present(inventory, removal ? field_string(entry, "path", id) : id);
-        if (!present && !(removal && has_remains(inventory, field_array(entry, "cleanups"))))
+        present = inventory_is_present(inventory, entry);
+        if (!present &&
+            !(is_removal(entry) && has_remains(inventory, field_array(entry, "cleanups"))))
             continue;
         (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "operation", operation,
                                                     "id", id, "present", present));

@@ -283,6 +283,11 @@ bool inventory_can_read_files(const struct inventory *inventory);
  * INVENTORY_NAMES and INVENTORY_CPUS. A new reference; NULL without memory. */
 json_t *inventory_pending(const struct inventory *inventory, const json_t *record);
 
+/* Is the device of this entry of a record there? Another one may have its id by now, at another
+ * address or in another slot. Rests on INVENTORY_NAMES, _CPUS and _MEMORY, as far as they are
+ * there. */
+bool inventory_is_present(const struct inventory *inventory, const json_t *entry);
+
 /* Taken by a device, an object or a block node. */
 bool inventory_name_taken(const struct inventory *inventory, const char *id);
 

@@ -322,7 +322,7 @@ static int plan(struct operation *operation, struct error *error)
     if (!take_up)
         note_pending_removal(operation);
     else if (!kind->removes)
-        operation_recall_addition(operation);
+        return operation_recall_addition(operation, error);
     return 0;
 }
 

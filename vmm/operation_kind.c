@@ -231,12 +231,18 @@ static void recall_ost(struct operation *operation, const json_t *entry)
         operation->mark = 0;
 }
 
-void operation_recall_addition(struct operation *operation)
+int operation_recall_addition(struct operation *operation, struct error *error)
 {
     AUTO_JSON json_t *entry = record_find(vm_record(operation->vm), operation->result.id);
 
+    if (strcmp(field_string(entry, "operation", ""), operation->kind->name) == 0 &&
+        !inventory_is_present(operation->before, entry))
+        return error_set(error, ERROR_BLOCKED, "see vmplug status for what is there",
+                         "the '%s' that was asked for has gone, and another one has its id",
+                         operation->result.id);
     recall_ost(operation, entry);
     operation->reached[RUNG_ACKNOWLEDGED] = field_bool(entry, "acknowledged", false);
+    return 0;
 }
 
 void operation_record(struct operation *operation)

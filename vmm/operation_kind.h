@@ -294,8 +294,9 @@ void operation_roll_back_late(struct operation *operation, const struct error *e
 /* Enters the request into the vm's record of requests that stand. */
 void operation_record(struct operation *operation);
 
-/* For request.resume of an addition, once its slot is known: what the guest has answered. */
-void operation_recall_addition(struct operation *operation);
+/* For request.resume of an addition, once its slot is known: what the guest has answered. Returns
+ * 0, or -1 with ERROR_BLOCKED when it is another device of the same id that is on record. */
+int operation_recall_addition(struct operation *operation, struct error *error);
 
 /* Tells in the result's details what would be sent. */
 void operation_describe_plan(struct operation *operation);

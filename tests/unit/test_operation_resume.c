@@ -290,6 +290,71 @@ static void test_address_is_taken(void **state)
     rig_close(&rig);
 }
 
+/* It went while nobody looked, and another one has its id: that one is left alone. */
+static void test_id_is_taken_again(void **state)
+{
+    unsigned kind;
+
+    (void)state;
+    for (kind = 0; kind < 2; kind++) {
+        struct sim *sim = sim_with_devices();
+        AUTO_JSON json_t *record = NULL, *pending = NULL;
+        struct inventory *inventory;
+
+        make_pending(kind, sim);
+        unplug(sim, kind);
+        rig_reopen(&rig);
+        if (kind == 0) {
+            sim->cpus[3] = (struct sim_cpu){.present = true, .id = "c"};
+            sim_guest_shows(sim, true, 3);
+        } else {
+            sim_put_dimm(sim, "m", SIM_DIMM_BASE + 512 * SIM_MIB, 256 * SIM_MIB);
+        }
+        inventory = rig_inventory(&rig, INVENTORY_CPUS | INVENTORY_MEMORY | INVENTORY_NAMES, 1000,
+                                  NULL);
+        record = record_list(vm_record(rig.vm));
+        assert_int_equal(json_array_size(record), 1);
+        assert_false(inventory_is_present(inventory, json_array_get(record, 0)));
+        inventory_free(inventory);
+        (void)take_up(removals[kind], removed[kind]);
+        assert_verdict(VERDICT_REMOVED);
+        assert_int_equal(sim_count(sim, SIM_QMP, "device_del"), 1); /* that of before */
+        assert_true(kind == 0 ? sim->cpus[3].present : sim->dimm_count == 1);
+        assert_true(kind == 0 || json_object_size(sim->objects) == 1);
+        assert_false(is_recorded(removed[kind]));
+        rig_close(&rig);
+    }
+}
+
+/* The same of an addition: nothing is said of the other one as if it were the one asked for. */
+static void test_addition_whose_id_is_taken(void **state)
+{
+    unsigned kind;
+
+    (void)state;
+    for (kind = 0; kind < 2; kind++) {
+        struct operation_request request = addition(kind);
+        struct sim *sim = sim_new();
+
+        sim->kvm = true;
+        sim->guest.ignores = true;
+        request.timeout_ms = 2 * rig_soon_ms();
+        rig_open_recorded(&rig, sim, true);
+        (void)rig_operate(&rig, &request);
+        assert_verdict(VERDICT_PENDING);
+        if (kind == 0) {
+            sim->cpus[3] = sim->cpus[2];
+            sim->cpus[2] = (struct sim_cpu){.present = false};
+        } else {
+            sim->dimms[0].addr += 512 * SIM_MIB;
+        }
+        (void)take_up(additions[kind], added[kind]);
+        assert_verdict(VERDICT_BLOCKED);
+        assert_non_null(strstr(rig.result->error.why, "another one has its id"));
+        rig_close(&rig);
+    }
+}
+
 /* It refused while nobody looked: QEMU's table has its last word. */
 static void test_refused_meanwhile(void **state)
 {
@@ -493,6 +558,8 @@ int main(void)
         cmocka_unit_test(test_addition_refused_later),
         cmocka_unit_test(test_removed_meanwhile),
         cmocka_unit_test(test_address_is_taken),
+        cmocka_unit_test(test_id_is_taken_again),
+        cmocka_unit_test(test_addition_whose_id_is_taken),
         cmocka_unit_test(test_refused_meanwhile),
         cmocka_unit_test(test_removed_at_last),
         cmocka_unit_test(test_no_record),
