@@ -12,7 +12,7 @@ static int list(struct invocation *invocation)
 {
     int exit_code = 0;
     struct inventory *inventory =
-        fetch(invocation, INVENTORY_CPUS | INVENTORY_AGENT | INVENTORY_GUEST_CPUS, &exit_code);
+        fetch(invocation, INVENTORY_BOARD | INVENTORY_AGENT | INVENTORY_GUEST_CPUS, &exit_code);
 
     if (inventory == NULL)
         return exit_code;

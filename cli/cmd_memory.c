@@ -17,7 +17,8 @@ static int list(struct invocation *invocation)
     int exit_code = 0;
     struct inventory *inventory =
         fetch(invocation,
-              INVENTORY_MEMORY | INVENTORY_AGENT | INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_ZONES,
+              INVENTORY_MEMORY | INVENTORY_AGENT | INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_ZONES |
+                  INVENTORY_BOARD,
               &exit_code);
 
     if (inventory == NULL)

@@ -7,7 +7,7 @@
 
 static int run(struct invocation *invocation)
 {
-    const unsigned parts = INVENTORY_MACHINE | INVENTORY_CPUS | INVENTORY_MEMORY |
+    const unsigned parts = INVENTORY_MACHINE | INVENTORY_BOARD | INVENTORY_MEMORY |
                            INVENTORY_DISKS | INVENTORY_AGENT | INVENTORY_GUEST_CPUS |
                            INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_DISKS | INVENTORY_NAMES;
     AUTO_JSON json_t *record = record_list(vm_record(invocation->session.vm));

@@ -201,10 +201,56 @@ static json_t *agent_json(const struct inventory_guest *guest)
     return object;
 }
 
+static json_t *ability_json(const struct platform_ability *ability)
+{
+    bool can = ability->grow != PLATFORM_NO;
+
+    return json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "grow",
+                     platform_answer_name(ability->grow), "shrink",
+                     platform_answer_name(ability->shrink), "signal",
+                     platform_signal_name(ability->signal), "by_itself", ability->by_itself,
+                     "unit_bytes", bytes_or_null(ability->unit_bytes != 0, ability->unit_bytes),
+                     "reason", text_or_null(can ? ability->why_no_shrink : ability->why), "fix",
+                     text_or_null(ability->fix));
+}
+
+/* From node to node, as far as the tree tells: rows of as many. */
+static json_t *distances_json(const struct fdt_board *tree)
+{
+    json_t *rows = json_array(), *row;
+    size_t from, to;
+
+    for (from = 0; from < FDT_NODES_MAX && tree->distances[from][from] != 0; from++) {
+        row = json_array();
+        for (to = 0; to < FDT_NODES_MAX && tree->distances[to][to] != 0; to++)
+            (void)json_array_append_new(row, json_integer(tree->distances[from][to]));
+        (void)json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static json_t *board_json(const struct inventory *inventory)
+{
+    const struct inventory_board *board = &inventory->board;
+    json_t *object;
+    unsigned kind;
+
+    if ((inventory->parts & INVENTORY_BOARD) == 0)
+        return json_null();
+    object = json_object();
+    for (kind = 0; kind < PLATFORM_KINDS_; kind++)
+        (void)json_object_set_new(object, platform_kind_name((enum platform_kind)kind),
+                                  ability_json(&board->platform.abilities[kind]));
+    if (board->tree != NULL && board->tree->distances_known)
+        (void)json_object_set_new(object, "numa_distances", distances_json(board->tree));
+    return object;
+}
+
 json_t *status_json(const struct inventory *inventory)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[]}", "vm",
-                     machine_json(&inventory->machine), "cpus", status_json_cpus(inventory),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[]}", "vm",
+                     machine_json(&inventory->machine), "board", board_json(inventory),
+                     "cpus", status_json_cpus(inventory),
                      "memory", status_json_memory(inventory), "disks",
                      status_json_disks(inventory), "scsi_buses", buses_json(&inventory->disks),
                      "cdroms", status_json_cdroms(inventory), "agent",

@@ -24,14 +24,15 @@ static const char *plural(uint64_t count)
 
 static void print_cpu_line(struct output *out, const struct inventory *inventory)
 {
+    const struct platform_ability *ability = &inventory->board.platform.abilities[PLATFORM_CPU];
     const struct inventory_cpus *cpus = &inventory->cpus;
     int online = inventory_cpus_online(inventory);
 
     output_print(out, "vCPUs    %u of %u", cpus->present, cpus->max);
     if (online >= 0)
         output_print(out, ", %d online in the guest", online);
-    if (!cpus->hotpluggable)
-        output_print(out, "; no more can be added: %s", cpus->reason);
+    if (ability->grow == PLATFORM_NO)
+        output_print(out, "; no more can be added: %s", ability->why);
     else if (cpus->max > cpus->present)
         output_print(out, "; %u more can be added", cpus->max - cpus->present);
     else
@@ -86,8 +87,10 @@ void status_text_cpus(struct output *out, const struct inventory *inventory)
 
 /* ---- memory ---- */
 
-static void print_memory_room(struct output *out, const struct inventory_memory *memory)
+static void print_memory_room(struct output *out, const struct inventory *inventory)
 {
+    const struct platform_ability *dimms = &inventory->board.platform.abilities[PLATFORM_DIMM];
+    const struct inventory_memory *memory = &inventory->memory;
     uint64_t used_bytes = memory->base_bytes;
     unsigned slots_used = 0, slots_free;
     char size[SIZE_TEXT_MAX];
@@ -100,7 +103,9 @@ static void print_memory_room(struct output *out, const struct inventory_memory 
         slots_used += memory->devices[i].slot >= 0 ? 1 : 0;
     }
     slots_free = memory->slots_total > slots_used ? memory->slots_total - slots_used : 0;
-    if (memory->slots_total == 0)
+    if (dimms->grow == PLATFORM_NO)
+        output_print(out, "; no DIMM can be added: %s", dimms->why);
+    else if (memory->slots_total == 0)
         output_print(out, "; no DIMM can be added: QEMU was started without slots=N,maxmem=SIZE");
     else if (slots_free == 0)
         output_print(out, "; no more DIMMs can be added (slots)");
@@ -129,7 +134,7 @@ static void print_memory_line(struct output *out, const struct inventory *invent
         output_print(out, ", %s of it plugged", size_format(memory->plugged_bytes, size));
     if (inventory_memory_online(inventory, &online_bytes))
         output_print(out, ", %s online in the guest", size_format(online_bytes, size));
-    print_memory_room(out, memory);
+    print_memory_room(out, inventory);
     output_print(out, "\n");
 }
 

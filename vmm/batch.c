@@ -329,7 +329,8 @@ static int list_items(struct batch *batch, struct error *error)
 static int fetch_inventory(struct batch *batch, struct error *error)
 {
     unsigned parts = batch->request.goal == BATCH_MEMORY
-                         ? INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_MEMINFO
+                         ? INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_MEMINFO |
+                               INVENTORY_BOARD
                          : INVENTORY_CPUS;
     double timeout_ms = batch->request.each.timeout_ms;
 

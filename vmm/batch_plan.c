@@ -159,8 +159,7 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
                       struct batch_item **ret_items, size_t *ret_count, struct error *error)
 {
     const struct inventory_memory *memory = &inventory->memory;
-    uint64_t block = inventory->guest.block_bytes != 0 ? inventory->guest.block_bytes
-                                                       : INVENTORY_SMALLEST_BLOCK_BYTES;
+    uint64_t block = inventory_memory_unit(inventory);
     uint64_t start = total, missing = target - total, available = 0, piece, reachable;
     bool known = inventory_guest_available(inventory, &available);
     unsigned slots = 0;

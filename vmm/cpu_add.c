@@ -109,9 +109,8 @@ static int plan(struct operation *operation, struct error *error)
     const struct inventory_cpu *cpu = lowest_free(cpus, operation->request.nth);
     json_t *arguments;
 
-    if (!cpus->hotpluggable)
-        return error_set(error, ERROR_BLOCKED, "use a machine type that can, such as q35",
-                         "this machine can't add vCPUs: %s", cpus->reason);
+    if (platform_check_grow(&operation->before->board.platform, PLATFORM_CPU, error) < 0)
+        return -1;
     if (cpu == NULL)
         return error_set(error, ERROR_BLOCKED,
                          "restart QEMU with a larger -smp …,maxcpus=N",
@@ -208,7 +207,7 @@ const struct operation_kind cpu_add_kind = {
     .name = "cpu-add",
     .top = VERDICT_ONLINE,
     .guest_decides = true,
-    .parts = INVENTORY_CPUS | INVENTORY_OSPM | INVENTORY_GUEST_CPUS | INVENTORY_ACCEL,
+    .parts = INVENTORY_BOARD | INVENTORY_GUEST_CPUS | INVENTORY_ACCEL,
     .has_ost = true,
     .ost_type = LEDGER_CPU,
     .ost_answer = OST_INSERTION,

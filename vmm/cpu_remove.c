@@ -30,12 +30,10 @@ static const struct inventory_cpu *find_cpu(const struct inventory_cpus *cpus, c
 static int check(const struct operation *operation, const struct inventory_cpu *cpu,
                  struct error *error)
 {
-    const struct inventory_cpus *cpus = &operation->before->cpus;
     const char *name = operation->request.id;
 
-    if (!cpus->hotpluggable)
-        return error_set(error, ERROR_BLOCKED, "use a machine type that can, such as q35",
-                         "this machine can't remove vCPUs: %s", cpus->reason);
+    if (platform_check_shrink(&operation->before->board.platform, PLATFORM_CPU, error) < 0)
+        return -1;
     if (cpu == NULL || !cpu->present)
         return error_set(error, ERROR_BLOCKED, "see vmplug cpu list for those there are",
                          cpu == NULL ? "there is no vCPU '%s'" : "slot %s has no vCPU", name);
@@ -138,7 +136,7 @@ const struct operation_kind cpu_remove_kind = {
     .name = "cpu-remove",
     .top = VERDICT_REMOVED,
     .removes = true,
-    .parts = INVENTORY_CPUS | INVENTORY_OSPM | INVENTORY_GUEST_CPUS | INVENTORY_ACCEL,
+    .parts = INVENTORY_BOARD | INVENTORY_GUEST_CPUS | INVENTORY_ACCEL,
     .has_ost = true,
     .ost_type = LEDGER_CPU,
     .ost_answer = OST_EJECTION,

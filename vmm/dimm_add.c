@@ -49,7 +49,7 @@ static int plan(struct operation *operation, struct error *error)
     char backend[OPERATION_ID_MAX];
     json_t *device;
 
-    if (memory_plan_check(operation, true, error) < 0 ||
+    if (memory_plan_check(operation, PLATFORM_DIMM, error) < 0 ||
         memory_plan_add_backend(operation, backend, error) < 0)
         return -1;
     device = json_pack("{s:s, s:s, s:s}", "driver", "pc-dimm", "id", operation->result.id,
@@ -131,8 +131,7 @@ const struct operation_kind dimm_add_kind = {
     .name = "memory-add",
     .top = VERDICT_ONLINE,
     .guest_decides = true,
-    .parts = INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_GUEST_MEMORY | INVENTORY_ACCEL |
-             INVENTORY_CPUS,
+    .parts = INVENTORY_MEMORY | INVENTORY_BOARD | INVENTORY_GUEST_MEMORY | INVENTORY_ACCEL,
     .has_ost = true,
     .ost_type = LEDGER_DIMM,
     .ost_answer = OST_INSERTION,

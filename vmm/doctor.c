@@ -100,37 +100,84 @@ static void examine_migration(struct doctor *doctor, const struct inventory *inv
     doctor_fix(check, "wait until it has ended, or cancel it");
 }
 
-/* Boards of other architectures tell the guest in other ways (POWER), or can't hotplug at all,
- * which other checks show. */
 static void examine_acpi(struct doctor *doctor, const struct inventory *inventory)
 {
-    const char *arch = inventory->machine.arch;
-    bool is_x86 = strcmp(arch, "x86_64") == 0 || strcmp(arch, "i386") == 0;
-    bool is_arm = strcmp(arch, "aarch64") == 0;
-    struct doctor_check *check = doctor_add(doctor, "acpi", yes_if(inventory->has_ost),
-                                            is_x86   ? CPUS | MEMORY
-                                            : is_arm ? MEMORY
-                                                     : 0);
+    struct doctor_check *check = doctor_add(doctor, "acpi", yes_if(inventory->has_ost), 0);
 
     doctor_reason(check, "%s", inventory->has_ost
                                    ? "the machine tells the guest by ACPI, and relays its answers"
                                    : "the machine has no ACPI hotplug, and relays no _OST");
-    if (check->forbids != 0)
-        doctor_fix(check, "start QEMU with a machine type that has it and without acpi=off; on arm "
-                          "with firmware, too");
 }
 
-static void examine_cpus(struct doctor *doctor, const struct inventory *inventory)
+static bool has_virtio_mem(const struct inventory_memory *memory)
 {
-    const struct inventory_cpus *cpus = &inventory->cpus;
-    struct doctor_check *check =
-        doctor_add(doctor, "cpu-hotplug", yes_if(cpus->hotpluggable), CPUS);
+    size_t i;
 
-    if (cpus->hotpluggable)
-        doctor_reason(check, "this machine can plug vCPUs");
+    for (i = 0; i < memory->device_count; i++) {
+        if (strcmp(memory->devices[i].kind, "virtio-mem") == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum doctor_result result_of(enum platform_answer answer)
+{
+    static const enum doctor_result results[] = {[PLATFORM_NO] = DOCTOR_NO,
+                                                 [PLATFORM_YES] = DOCTOR_YES,
+                                                 [PLATFORM_UNKNOWN] = DOCTOR_UNKNOWN};
+
+    return results[answer];
+}
+
+static const char *heard(enum platform_signal signal)
+{
+    static const char *const texts[] = {
+        [PLATFORM_SIGNAL_UNKNOWN] = "how the guest hears of it is not known",
+        [PLATFORM_SIGNAL_ACPI] = "the guest hears of it by ACPI",
+        [PLATFORM_SIGNAL_DRC] = "the guest hears of it by its firmware's connectors (DRC)",
+        [PLATFORM_SIGNAL_SCLP] = "the guest hears of it by the service-call processor (SCLP)",
+        [PLATFORM_SIGNAL_VIRTIO] = "the guest hears of it by the device itself",
+    };
+
+    return texts[signal];
+}
+
+/* What the board has to say of a kind of device. */
+static void examine_growth(struct doctor *doctor, const char *name, const char *what,
+                           const struct platform_ability *ability, unsigned forbids)
+{
+    struct doctor_check *check = doctor_add(doctor, name, result_of(ability->grow), forbids);
+
+    if (ability->grow == PLATFORM_NO)
+        doctor_reason(check, "%s", ability->why);
     else
-        doctor_reason(check, "this machine can't: %s", cpus->reason);
-    doctor_fix(check, "use a machine type that can, such as q35");
+        doctor_reason(check, "this board can plug %s; %s%s", what, heard(ability->signal),
+                      ability->by_itself ? ", and puts it online by itself" : "");
+    doctor_fix(check, ability->grow == PLATFORM_NO ? ability->fix
+                                                   : "try it: QEMU has the last word");
+}
+
+static void examine_board(struct doctor *doctor, const struct inventory *inventory)
+{
+    const struct platform_ability *abilities = inventory->board.platform.abilities;
+    const struct platform_ability *cpus = &abilities[PLATFORM_CPU];
+    struct doctor_check *check;
+
+    examine_growth(doctor, "cpu-hotplug", "vCPUs", cpus, DOCTOR_BIT(DOCTOR_CPU_ADD));
+    check = doctor_add(doctor, "cpu-unplug", result_of(cpus->shrink),
+                       DOCTOR_BIT(DOCTOR_CPU_REMOVE));
+    doctor_reason(check, "%s", cpus->shrink == PLATFORM_NO ? cpus->why_no_shrink
+                                                           : "this board can unplug vCPUs");
+    doctor_fix(check, cpus->fix);
+    examine_growth(doctor, "memory-hotplug", "DIMMs", &abilities[PLATFORM_DIMM], MEMORY);
+    examine_growth(doctor, "virtio-mem", "virtio-mem", &abilities[PLATFORM_VIRTIO_MEM],
+                   has_virtio_mem(&inventory->memory) ? 0 : DOCTOR_BIT(DOCTOR_VIRTIO_MEM));
+}
+
+static void examine_cpu_room(struct doctor *doctor, const struct inventory_cpus *cpus)
+{
+    struct doctor_check *check;
+
     if (!cpus->hotpluggable)
         return;
     check = doctor_add(doctor, "cpu-room", yes_if(cpus->present < cpus->max),
@@ -157,23 +204,11 @@ static void examine_slots(struct doctor *doctor, const struct inventory_memory *
     doctor_fix(check, "restart QEMU with more slots: -m …,slots=N,maxmem=SIZE");
 }
 
-static bool has_virtio_mem(const struct inventory_memory *memory)
-{
-    size_t i;
-
-    for (i = 0; i < memory->device_count; i++) {
-        if (strcmp(memory->devices[i].kind, "virtio-mem") == 0)
-            return true;
-    }
-    return false;
-}
-
 static void examine_room(struct doctor *doctor, const struct inventory *inventory)
 {
     const struct inventory_memory *memory = &inventory->memory;
     uint64_t used = memory->base_bytes;
-    uint64_t block = inventory->guest.block_bytes != 0 ? inventory->guest.block_bytes
-                                                       : INVENTORY_SMALLEST_BLOCK_BYTES;
+    uint64_t block = inventory_memory_unit(inventory);
     char used_text[SIZE_TEXT_MAX], max_text[SIZE_TEXT_MAX];
     struct doctor_check *check;
     size_t i;
@@ -320,7 +355,8 @@ void doctor_examine(struct doctor *doctor, struct vm *vm, const struct inventory
     *doctor = (struct doctor){.count = 0};
     examine_migration(doctor, inventory);
     examine_acpi(doctor, inventory);
-    examine_cpus(doctor, inventory);
+    examine_board(doctor, inventory);
+    examine_cpu_room(doctor, &inventory->cpus);
     examine_slots(doctor, &inventory->memory);
     examine_room(doctor, inventory);
     examine_balloon(doctor, &inventory->memory);

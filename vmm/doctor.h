@@ -15,7 +15,7 @@
 /* What a diagnosis rests on. */
 #define DOCTOR_PARTS                                                                    \
     (INVENTORY_MACHINE | INVENTORY_CPUS | INVENTORY_MEMORY | INVENTORY_DISKS |          \
-     INVENTORY_PCI | INVENTORY_OSPM | INVENTORY_NAMES | INVENTORY_AGENT |               \
+     INVENTORY_PCI | INVENTORY_BOARD | INVENTORY_NAMES | INVENTORY_AGENT |               \
      INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_ZONES | INVENTORY_GUEST_KERNEL |          \
      INVENTORY_BALLOON)
 

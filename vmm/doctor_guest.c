@@ -315,7 +315,7 @@ static void examine_plugged(struct doctor *doctor, const struct inventory *inven
 static void examine_free_memory(struct doctor *doctor, const struct inventory *inventory)
 {
     const struct inventory_guest *guest = &inventory->guest;
-    uint64_t block = guest->block_bytes != 0 ? guest->block_bytes : INVENTORY_SMALLEST_BLOCK_BYTES;
+    uint64_t block = inventory_memory_unit(inventory);
     uint64_t cost = block / PAGE_BYTES * PAGE_STRUCT_BYTES, available = 0;
     char have[SIZE_TEXT_MAX], bears[SIZE_TEXT_MAX];
     struct doctor_check *check =

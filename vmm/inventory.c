@@ -12,9 +12,8 @@
 
 struct inventory_fetch {
     struct inventory_question question; /* first: the parts see no more than this */
-    struct vm *vm;
     double timeout_ms, agent_timeout_ms;
-    bool zones_asked;
+    bool asked_rest;
     inventory_done_fn *done;
     void *user;
 };
@@ -40,6 +39,7 @@ void inventory_free(struct inventory *inventory)
     free(inventory->pci.buses);
     free(inventory->objects.backends);
     free(inventory->objects.nodes);
+    free(inventory->board.tree);
     json_decref(inventory->guest.commands);
     free(inventory->guest.cpus);
     free(inventory->guest.blocks);
@@ -51,21 +51,30 @@ void inventory_free(struct inventory *inventory)
     free(inventory);
 }
 
+static void forget(struct inventory_question *question)
+{
+    inventory_forget_readings(question);
+    inventory_board_forget(question);
+}
+
 static void on_gathered(void *user, const struct error *failure);
 
-/* What can only be asked when the memory devices and the guest's blocks are known. */
-static bool ask_zones(struct inventory_fetch *fetch)
+/* What can only be asked when the memory devices, the guest's blocks, and what QEMU has to say of
+ * the board are known. */
+static bool ask_rest(struct inventory_fetch *fetch)
 {
     struct inventory_question *question = &fetch->question;
 
-    if ((question->inventory->parts & INVENTORY_GUEST_ZONES) == 0 || fetch->zones_asked)
+    if ((question->inventory->parts & (INVENTORY_GUEST_ZONES | INVENTORY_BOARD)) == 0 ||
+        fetch->asked_rest)
         return false;
-    fetch->zones_asked = true;
-    question->gather = gather_new(fetch->vm, fetch->timeout_ms, fetch->agent_timeout_ms,
+    fetch->asked_rest = true;
+    question->gather = gather_new(question->vm, fetch->timeout_ms, fetch->agent_timeout_ms,
                                   on_gathered, fetch, NULL);
     if (question->gather == NULL)
         return false;
     inventory_zones_ask(question);
+    inventory_board_ask_guest(question);
     gather_begin(question->gather);
     return true;
 }
@@ -75,19 +84,20 @@ static void on_gathered(void *user, const struct error *failure)
     struct inventory_fetch *fetch = user;
     struct inventory_fetch ended;
 
-    if (failure == NULL && ask_zones(fetch))
+    if (failure == NULL && ask_rest(fetch))
         return;
-    inventory_forget_readings(&fetch->question);
+    forget(&fetch->question);
     ended = *fetch;
     free(fetch);
     if (failure != NULL) {
         inventory_free(ended.question.inventory);
         ended.question.inventory = NULL;
     } else {
-        inventory_guest_finish(ended.question.inventory, ended.vm);
+        inventory_guest_finish(ended.question.inventory, ended.question.vm);
         inventory_cpus_finish(ended.question.inventory);
         inventory_disks_finish(ended.question.inventory);
         inventory_objects_finish(ended.question.inventory);
+        inventory_board_finish(ended.question.inventory);
     }
     ended.done(ended.user, ended.question.inventory, failure);
 }
@@ -95,13 +105,13 @@ static void on_gathered(void *user, const struct error *failure)
 static void take_rows(void *user, void *item, const json_t *value, const struct error *error)
 {
     struct inventory_question *question = user;
-    struct vm *vm = item;
 
+    (void)item;
     (void)error;
     if (value == NULL)
         return;
     question->inventory->has_ost = true;
-    ledger_take_rows(vm_ledger(vm), value, clock_now_ms());
+    ledger_take_rows(vm_ledger(question->vm), value, clock_now_ms());
 }
 
 static void take_names(void *user, void *item, const json_t *value, const struct error *error)
@@ -149,7 +159,7 @@ static void ask_names(struct gather *gather)
     gather_ask(gather, PEER_QMP, "query-migrate", NULL, take_migration, NULL);
 }
 
-static void ask_all(const struct inventory_question *question, struct vm *vm)
+static void ask_all(struct inventory_question *question)
 {
     unsigned parts = question->inventory->parts;
 
@@ -157,13 +167,17 @@ static void ask_all(const struct inventory_question *question, struct vm *vm)
     if (parts & (INVENTORY_AGENT | INVENTORY_GUEST_CPUS | INVENTORY_GUEST_MEMORY |
                  INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS | INVENTORY_GUEST_KERNEL |
                  INVENTORY_GUEST_MEMINFO))
-        inventory_guest_ask(question, vm);
+        inventory_guest_ask(question);
     if (parts & INVENTORY_OSPM)
-        gather_ask(question->gather, PEER_QMP, "query-acpi-ospm-status", NULL, take_rows, vm);
+        gather_ask(question->gather, PEER_QMP, "query-acpi-ospm-status", NULL, take_rows, NULL);
     if (parts & (INVENTORY_MACHINE | INVENTORY_ACCEL))
         inventory_machine_ask_accel(question);
     if (parts & INVENTORY_MACHINE)
         inventory_machine_ask(question);
+    if (parts & (INVENTORY_MACHINE | INVENTORY_BOARD))
+        inventory_machine_ask_type(question);
+    if (parts & INVENTORY_BOARD)
+        inventory_board_ask(question);
     if (parts & INVENTORY_CPUS)
         inventory_cpus_ask(question);
     if (parts & INVENTORY_MEMORY)
@@ -198,14 +212,16 @@ struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double ti
         return NULL;
     }
     inventory->parts = parts;
-    fetch->question = (struct inventory_question){.gather = gather, .inventory = inventory};
+    if (parts & INVENTORY_BOARD)
+        inventory->parts |= INVENTORY_CPUS | INVENTORY_OSPM;
+    fetch->question =
+        (struct inventory_question){.vm = vm, .gather = gather, .inventory = inventory};
     STAILQ_INIT(&fetch->question.readings);
-    fetch->vm = vm;
     fetch->timeout_ms = timeout_ms;
     fetch->agent_timeout_ms = agent_timeout_ms;
     fetch->done = done;
     fetch->user = user;
-    ask_all(&fetch->question, vm);
+    ask_all(&fetch->question);
     gather_begin(gather);
     return fetch;
 }
@@ -215,7 +231,7 @@ void inventory_fetch_cancel(struct inventory_fetch *fetch)
     if (fetch == NULL)
         return;
     gather_cancel(fetch->question.gather);
-    inventory_forget_readings(&fetch->question);
+    forget(&fetch->question);
     inventory_free(fetch->question.inventory);
     free(fetch);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "acpi/platform.h"
 #include "qmp/qapi.h"
 #include "qmp/qga.h"
 #include "qmp/qga_use.h"
@@ -20,10 +21,6 @@
 /* Until an agent that says nothing counts as absent: it is a process of a guest that may be busy
  * booting, and a person waits for the answer. */
 #define INVENTORY_AGENT_SILENCE_MS 2000
-
-/* Linux's memory blocks on x86-64 and arm64 have this size or a multiple of it: what can be counted
- * on when the guest can't be asked. */
-#define INVENTORY_SMALLEST_BLOCK_BYTES (UINT64_C(128) << 20)
 
 #define INVENTORY_ID_MAX 128
 #define INVENTORY_PATH_MAX 256
@@ -49,6 +46,7 @@ enum inventory_part {
     INVENTORY_GUEST_KERNEL = 1 << 15, /* guest-get-osinfo, and files of the guest */
     INVENTORY_BALLOON = 1 << 16,      /* query-balloon */
     INVENTORY_GUEST_MEMINFO = 1 << 17, /* of INVENTORY_GUEST_KERNEL how much memory is available */
+    INVENTORY_BOARD = 1 << 18,         /* what the board can grow; brings _CPUS and _OSPM along */
 };
 
 struct inventory_machine {
@@ -196,6 +194,14 @@ struct inventory_objects {
     size_t container_count; /* backends asked so far */
 };
 
+struct inventory_board {
+    bool acpi_off;    /* the machine's property acpi */
+    bool types_known; /* which memory devices this QEMU has: */
+    bool has_dimm, has_virtio_mem;
+    struct platform platform;
+    struct fdt_board *tree; /* as the guest booted with it; NULL: none, or it can't be had */
+};
+
 enum inventory_file_name {
     INVENTORY_FILE_CONFIG,      /* the kernel's configuration, CONFIG_…=y line by line */
     INVENTORY_FILE_MEMINFO,
@@ -248,6 +254,7 @@ struct inventory {
     struct inventory_disks disks;
     struct inventory_pci pci;
     struct inventory_objects objects;
+    struct inventory_board board;
     struct inventory_guest guest;
 };
 
@@ -261,7 +268,8 @@ struct inventory_fetch;
  * the pump, once. A silent agent is given agent_timeout_ms and then reported as absent. NULL with
  * ERROR_SYSTEM. Rests on QAPI query-name, -uuid, -status, -version, -target, -kvm,
  * -hotpluggable-cpus, -cpus-fast, -memory-size-summary, -memory-devices, -block,
- * -named-block-nodes, -acpi-ospm-status, -balloon, qom-list, qom-get, x-debug-query-block-graph. */
+ * -named-block-nodes, -acpi-ospm-status, -balloon, qom-list, qom-list-types, qom-get, dumpdtb,
+ * x-debug-query-block-graph. */
 struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,
                                         double agent_timeout_ms, inventory_done_fn *done,
                                         void *user, struct error *error);
@@ -276,6 +284,10 @@ bool inventory_agent_has(const struct inventory *inventory, const char *command)
 
 /* The same of all that it takes to read the guest's files. */
 bool inventory_can_read_files(const struct inventory *inventory);
+
+/* Memory comes and goes in multiples of it: the guest's block, and what the board insists on. Rests
+ * on INVENTORY_BOARD, and knows the guest's by INVENTORY_GUEST_MEMORY. */
+uint64_t inventory_memory_unit(const struct inventory *inventory);
 
 /* The requests of a record (see vmm/record.h) that this inventory does not contradict: each has
  * "operation", "id", and "present", whether the device is there. An addition whose device is gone

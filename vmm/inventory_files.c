@@ -76,7 +76,7 @@ static void take_content(void *user, void *item, const json_t *value, const stru
 
     if (text != NULL && base64_decode(base64, (unsigned char *)text, strlen(base64), &size)) {
         text[size] = '\0';
-        reading->take(question->inventory, reading->item, text, NULL);
+        reading->take(question->inventory, reading->item, text, size, NULL);
     }
     if (is_gone(error))
         go_on(question, error);
@@ -92,7 +92,7 @@ static void take_handle(void *user, void *item, const json_t *value, const struc
 
     if (!json_is_integer(value)) {
         if (error != NULL && error->code == ERROR_REJECTED)
-            reading->take(question->inventory, reading->item, NULL, error->why);
+            reading->take(question->inventory, reading->item, NULL, 0, error->why);
         go_on(question, error);
         return;
     }

@@ -89,8 +89,9 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
     inventory_swaps_ask(question);
 }
 
-void inventory_guest_ask(const struct inventory_question *question, struct vm *vm)
+void inventory_guest_ask(const struct inventory_question *question)
 {
+    struct vm *vm = question->vm;
     struct inventory_guest *guest = &question->inventory->guest;
 
     guest->wanted = vm_has_agent(vm) || vm_agent_failure(vm)->code != ERROR_NONE;

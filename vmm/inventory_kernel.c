@@ -28,11 +28,13 @@ static const char *const paths[] = {
     [INVENTORY_FILE_VIRTIO_MEM] = "/sys/module/virtio_mem/refcnt",
 };
 
-static void take_text(struct inventory *inventory, void *item, const char *text, const char *why)
+static void take_text(struct inventory *inventory, void *item, const char *text,
+                      size_t size_bytes, const char *why)
 {
     struct inventory_file *file = item;
 
     (void)inventory;
+    (void)size_bytes;
     file->text = text != NULL ? strdup(text) : NULL;
     file->known = text != NULL ? file->text != NULL
                                : strstr(why, "No such file or directory") != NULL;

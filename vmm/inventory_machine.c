@@ -47,6 +47,7 @@ static void take_target(void *user, void *item, const json_t *value, const struc
     (void)item;
     (void)error;
     text_copy(machine->arch, sizeof(machine->arch), field_string(value, "arch", ""));
+    inventory_board_take_arch(user);
 }
 
 /* QMP names no other accelerator than KVM; without it Debian's QEMU emulates. */
@@ -101,6 +102,10 @@ void inventory_machine_ask(const struct inventory_question *question)
     gather_ask(gather, PEER_QMP, "query-name", NULL, take_name, NULL);
     gather_ask(gather, PEER_QMP, "query-uuid", NULL, take_uuid, NULL);
     gather_ask(gather, PEER_QMP, "query-status", NULL, take_status, NULL);
-    gather_ask(gather, PEER_QMP, "query-target", NULL, take_target, NULL);
-    gather_qom_get(gather, "/machine", "type", take_type, NULL);
+}
+
+void inventory_machine_ask_type(struct inventory_question *question)
+{
+    gather_ask(question->gather, PEER_QMP, "query-target", NULL, take_target, NULL);
+    gather_qom_get(question->gather, "/machine", "type", take_type, NULL);
 }

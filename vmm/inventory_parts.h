@@ -13,14 +13,17 @@ struct inventory_reading;
 
 /* Comes back as `user` with every answer, so that an answer can lead to further questions. */
 struct inventory_question {
+    struct vm *vm;
     struct gather *gather;
     struct inventory *inventory;
     STAILQ_HEAD(, inventory_reading) readings; /* of the guest's files; the first is under way */
+    char *tree_dir; /* where QEMU is writing the device tree; NULL: it is not */
 };
 
-/* What a file of the guest has, borrowed; or NULL and why the guest could not open it. */
+/* What a file of the guest has, borrowed, with a NUL behind its size_bytes; or NULL and why the
+ * guest could not open it. */
 typedef void inventory_take_file_fn(struct inventory *inventory, void *item, const char *text,
-                                    const char *why);
+                                    size_t size_bytes, const char *why);
 
 /* Reads a file of the guest, bytes_max of it at most, when those asked for before have been read.
  * item comes back with it; nothing does where the agent can't read files, falls silent or sends
@@ -33,6 +36,8 @@ void inventory_forget_readings(struct inventory_question *question);
 
 void inventory_machine_ask(const struct inventory_question *question);
 void inventory_machine_ask_accel(const struct inventory_question *question);
+void inventory_machine_ask_type(struct inventory_question *question);
+void inventory_board_ask(const struct inventory_question *question);
 void inventory_cpus_ask(const struct inventory_question *question);
 void inventory_memory_ask(const struct inventory_question *question);
 void inventory_zones_ask(struct inventory_question *question);
@@ -43,12 +48,22 @@ void inventory_objects_ask(const struct inventory_question *question);
 void inventory_balloon_ask(const struct inventory_question *question);
 void inventory_meminfo_ask(struct inventory_question *question);
 void inventory_kernel_ask(struct inventory_question *question);
-void inventory_guest_ask(const struct inventory_question *question, struct vm *vm);
+void inventory_guest_ask(const struct inventory_question *question);
+
+/* The machine's architecture is known: a device tree can be asked for where there is one. */
+void inventory_board_take_arch(struct inventory_question *question);
+
+/* When all else has been answered: the guest's device tree in place of one that QEMU can't give. */
+void inventory_board_ask_guest(struct inventory_question *question);
+
+/* Takes away what QEMU wrote, or would have. */
+void inventory_board_forget(struct inventory_question *question);
 
 /* Once all is known: what can be said only then. An agent that has gone meanwhile is none. */
 void inventory_guest_finish(struct inventory *inventory, struct vm *vm);
 void inventory_cpus_finish(struct inventory *inventory);
 void inventory_disks_finish(struct inventory *inventory);
 void inventory_objects_finish(struct inventory *inventory);
+void inventory_board_finish(struct inventory *inventory);
 
 #endif

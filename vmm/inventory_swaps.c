@@ -7,9 +7,11 @@
 
 #define READ_BYTES 4096
 
-static void take_swaps(struct inventory *inventory, void *item, const char *text, const char *why)
+static void take_swaps(struct inventory *inventory, void *item, const char *text,
+                       size_t size_bytes, const char *why)
 {
     (void)item;
+    (void)size_bytes;
     (void)why;
     if (text != NULL)
         qga_uses_read_swaps(&inventory->guest.uses, text);

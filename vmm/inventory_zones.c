@@ -15,11 +15,13 @@
 #define READ_BYTES 64
 
 /* The first word is the zone that it is in, or would be put into. */
-static void take_zone(struct inventory *inventory, void *item, const char *text, const char *why)
+static void take_zone(struct inventory *inventory, void *item, const char *text,
+                      size_t size_bytes, const char *why)
 {
     struct inventory_zone *zone = item;
 
     (void)inventory;
+    (void)size_bytes;
     (void)why;
     zone->known = text != NULL && text[0] != '\0';
     zone->movable = zone->known && strncmp(text, "Movable", strlen("Movable")) == 0;

@@ -13,20 +13,25 @@
 
 uint64_t memory_plan_block_bytes(const struct operation *operation)
 {
-    uint64_t bytes = operation->before->guest.block_bytes;
+    const struct inventory *before = operation->before;
 
-    return bytes != 0 ? bytes : INVENTORY_SMALLEST_BLOCK_BYTES;
+    return before->guest.block_bytes != 0 ? before->guest.block_bytes
+                                          : inventory_memory_unit(before);
 }
 
 static int check_size(const struct operation *operation, struct error *error)
 {
-    uint64_t block = memory_plan_block_bytes(operation), bytes = operation->request.dimm.bytes;
+    uint64_t block = inventory_memory_unit(operation->before);
+    uint64_t bytes = operation->request.dimm.bytes;
     char size[SIZE_TEXT_MAX], unit[SIZE_TEXT_MAX], below[SIZE_TEXT_MAX], above[SIZE_TEXT_MAX];
 
     if (bytes != 0 && bytes % block == 0)
         return 0;
     (void)error_set(error, ERROR_BLOCKED, "",
-                    "the guest takes memory in blocks of %s, and %s is no multiple of it",
+                    "%s of %s, and %s is no multiple of it",
+                    operation->before->board.platform.board == PLATFORM_PSERIES
+                        ? "this board takes memory in logical memory blocks (LMB)"
+                        : "the guest takes memory in blocks",
                     size_format(block, unit), size_format(bytes, size));
     size_format(bytes / block * block + block, above);
     if (bytes < block)
@@ -72,15 +77,17 @@ static int check_room(const struct operation *operation, bool takes_slot, struct
                                  free_size));
 }
 
-int memory_plan_check(const struct operation *operation, bool takes_slot, struct error *error)
+int memory_plan_check(const struct operation *operation, enum platform_kind kind,
+                      struct error *error)
 {
     const struct operation_dimm *dimm = &operation->request.dimm;
 
     if (dimm->backend == BACKEND_FILE &&
         text_check_utf8("the path", dimm->backend_path, error) < 0)
         return -1;
-    if (memory_online_check_movable(operation, error) < 0 || check_size(operation, error) < 0 ||
-        check_room(operation, takes_slot, error) < 0)
+    if (platform_check_grow(&operation->before->board.platform, kind, error) < 0 ||
+        memory_online_check_movable(operation, error) < 0 || check_size(operation, error) < 0 ||
+        check_room(operation, kind == PLATFORM_DIMM, error) < 0)
         return -1;
     return operation->request.force
                ? 0
@@ -90,7 +97,7 @@ int memory_plan_check(const struct operation *operation, bool takes_slot, struct
 uint64_t memory_plan_choose_address(const struct operation *operation)
 {
     const struct inventory_memory *memory = &operation->before->memory;
-    uint64_t block = memory_plan_block_bytes(operation), end = 0, device_end;
+    uint64_t block = inventory_memory_unit(operation->before), end = 0, device_end;
     bool aligned = true;
     size_t i;
 

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* What a DIMM and a virtio-mem have in common before anything is sent: size, room, place, backend.
- * Rests on INVENTORY_MEMORY, _GUEST_MEMORY, _ACCEL, _CPUS and _OSPM of operation->before. */
+ * Rests on INVENTORY_MEMORY, _GUEST_MEMORY, _ACCEL and _BOARD of operation->before. */
 #ifndef VMM_MEMORY_PLAN_H
 #define VMM_MEMORY_PLAN_H
 
 #include "vmm/operation_kind.h"
 
-/* The guest's memory block; where it can't be asked, the smallest that Linux has. */
+/* The guest's memory block; where it can't be asked, the smallest that it may have on the board. */
 uint64_t memory_plan_block_bytes(const struct operation *operation);
 
-/* May memory of request.dimm be added: is it whole blocks, is there address space for it and, where
- * it takes one, a slot; can it be put online as movable memory where that is wanted; does QEMU
- * survive it? Returns 0, or -1 with ERROR_BLOCKED or ERROR_INVALID. */
-int memory_plan_check(const struct operation *operation, bool takes_slot, struct error *error);
+/* May memory of request.dimm be added, as PLATFORM_DIMM or PLATFORM_VIRTIO_MEM: does the board take
+ * it, is it whole blocks, is there address space for it and, for a DIMM, a slot; can it be put
+ * online as movable memory where that is wanted; does QEMU survive it? Returns 0, or -1 with
+ * ERROR_BLOCKED or ERROR_INVALID. */
+int memory_plan_check(const struct operation *operation, enum platform_kind kind,
+                      struct error *error);
 
 /* QEMU puts a device at the end of the first gap that takes it. Behind devices that are no whole
  * blocks that would not be a block's boundary: then the address is chosen here, behind all.

@@ -20,7 +20,7 @@ static int plan(struct operation *operation, struct error *error)
     char backend[OPERATION_ID_MAX], bus[INVENTORY_ID_MAX];
     json_t *device;
 
-    if (memory_plan_check(operation, false, error) < 0 ||
+    if (memory_plan_check(operation, PLATFORM_VIRTIO_MEM, error) < 0 ||
         pci_port_choose(operation->before, bus, error) < 0 ||
         memory_plan_add_backend(operation, backend, error) < 0)
         return -1;
@@ -68,8 +68,8 @@ const struct operation_kind virtio_mem_add_kind = {
     .name = "memory-add",
     .top = VERDICT_ONLINE,
     .guest_decides = true,
-    .parts = INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_GUEST_MEMORY | INVENTORY_ACCEL |
-             INVENTORY_CPUS | INVENTORY_PCI,
+    .parts = INVENTORY_MEMORY | INVENTORY_BOARD | INVENTORY_GUEST_MEMORY | INVENTORY_ACCEL |
+             INVENTORY_PCI,
     .agent_commands = memory_online_agent_commands,
     .has_baseline = memory_online_has_baseline,
     .plan = plan,

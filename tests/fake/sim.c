@@ -223,6 +223,7 @@ struct sim *sim_new(void)
                                   .die = die,
                                   .user = sim};
     sim->greets = sim->has_cpus = sim->has_ost = true;
+    sim->board = &sim_q35;
     sim->major = 7;
     sim->scsi_count = 1;
     sim->types = json_object();

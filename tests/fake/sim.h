@@ -59,6 +59,17 @@ struct sim_cdrom {
     bool locked; /* by the guest */
 };
 
+/* A machine type of some architecture. */
+struct sim_board {
+    const char *arch, *machine;
+    const char *acpi;           /* its property; NULL: it has none */
+    const char *memory_devices; /* qom-list-types' answer */
+    const char *tree;           /* of tests/data/fdt, what dumpdtb writes; NULL: it has none */
+};
+
+extern const struct sim_board sim_q35, sim_microvm, sim_virt_arm, sim_virt_riscv, sim_pseries,
+    sim_s390;
+
 /* A block node, and the scsi-hd or virtio-blk-pci that uses it, if any. */
 struct sim_disk {
     char node[64], file[512], driver[16];
@@ -132,7 +143,7 @@ struct sim_guest {
     bool has_no_drives;  /* /dev/sr0, for lack of a driver */
     struct sim_file file;
     json_t *files; /* path -> text, or null: it is not there; beside those above */
-    const char *open_text; /* of the one that is open */
+    const json_t *open_text; /* of the one that is open */
 };
 
 struct sim {
@@ -143,6 +154,7 @@ struct sim {
     bool has_cpus;     /* query-hotpluggable-cpus */
     bool has_ost;      /* query-acpi-ospm-status and the event */
     bool kvm;
+    const struct sim_board *board;
     unsigned major;    /* of QEMU's version */
     bool single_threaded; /* all vCPUs are one host thread */
     bool migrating;

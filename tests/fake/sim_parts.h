@@ -24,6 +24,10 @@ void sim_guest_shows(struct sim *sim, bool is_cpu, unsigned slot);
 json_t *sim_device_del(struct sim *sim, const char *id);
 void sim_unplug(struct sim *sim, bool is_cpu, unsigned slot);
 
+/* The machine: its properties, and what QEMU tells of it (sim_board.c); NULL: another's command. */
+json_t *sim_board_get(const struct sim *sim, const char *property);
+json_t *sim_board_do(const struct sim *sim, const char *command, const json_t *arguments);
+
 /* Backends and block nodes (sim_objects.c). */
 json_t *sim_get_container(const struct sim *sim, const char *path);
 json_t *sim_objects_do(const struct sim *sim, const char *command); /* NULL: another's command */

@@ -321,16 +321,10 @@ static json_t *qom_get(const struct sim *sim, const char *path, const char *prop
         return of_other;
     if (type != NULL && strcmp(property, "type") == 0)
         return sim_return(json_string(json_string_value(type)));
-    if (strcmp(path, "/machine") == 0 && strcmp(property, "type") == 0)
-        return sim_return(json_string("pc-q35-7.2-machine"));
-    if (strcmp(path, "/machine") == 0 && strcmp(property, "memory-backend") == 0)
-        return sim_return(json_string("/objects/pc.ram"));
+    if (strcmp(path, "/machine") == 0)
+        return sim_board_get(sim, property);
     if (strcmp(property, "container") == 0)
         return sim_get_container(sim, path);
-    if (strcmp(path, "/machine") == 0 && strcmp(property, "memory") == 0)
-        return sim_return(json_pack("{s:I, s:I, s:I}", "size", (json_int_t)sim->base_bytes,
-                                    "max-size", (json_int_t)sim->max_bytes, "slots",
-                                    (json_int_t)sim->slots));
     if (!is_hba(sim, path, &behind))
         return sim_error("DeviceNotFound", "Device '%s' not found", path);
     if (sscanf(property, "child[%u]", &index) == 1 && index < sim->disk_count) {
@@ -494,7 +488,6 @@ static json_t *constant(const char *command)
         {"query-name", "{'name':'sim'}"},
         {"query-uuid", "{'UUID':'00000000-0000-0000-0000-000000000000'}"},
         {"query-status", "{'status':'running','singlestep':false,'running':true}"},
-        {"query-target", "{'arch':'x86_64'}"},
     };
     size_t i;
 
@@ -548,6 +541,8 @@ json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments
 {
     json_t *answer = query(sim, command, arguments);
 
+    if (answer == NULL)
+        answer = sim_board_do(sim, command, arguments);
     if (answer == NULL)
         answer = sim_media_do(sim, command, arguments);
     if (answer != NULL)

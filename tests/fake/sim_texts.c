@@ -25,22 +25,22 @@ json_t *sim_texts_new(void)
         "/boot/config-6.1.0-13-amd64");
 }
 
-static json_t *open_text(struct sim *sim, const char *path, const char *text)
+static json_t *open_text(struct sim *sim, const char *path, const json_t *text)
 {
     if (sim_has_file_open(sim))
         fake_fail("vmplug opens %s in the guest while another file is open", path);
-    if (text == NULL)
+    if (!json_is_string(text))
         return sim_error("GenericError", "failed to open file '%s' (mode: 'r'): No such file or "
                          "directory", path);
     sim->guest.open_text = text;
     return sim_return(json_integer(HANDLE));
 }
 
-static json_t *read_text(const char *text)
+static json_t *read_text(const json_t *text)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *bytes = (const unsigned char *)text;
-    size_t size = strlen(text), i;
+    const unsigned char *bytes = (const unsigned char *)json_string_value(text);
+    size_t size = json_string_length(text), i;
     char *encoded = malloc(size * 4 / 3 + 5), *at = encoded;
     unsigned bits;
     json_t *reply;
@@ -67,7 +67,7 @@ json_t *sim_text_do(struct sim *sim, const char *command, const json_t *argument
     const json_t *text = path != NULL ? json_object_get(sim->guest.files, path) : NULL;
 
     if (strcmp(command, "guest-file-open") == 0)
-        return text != NULL ? open_text(sim, path, json_string_value(text)) : NULL;
+        return text != NULL ? open_text(sim, path, text) : NULL;
     if (sim->guest.open_text == NULL ||
         json_integer_value(json_object_get(arguments, "handle")) != HANDLE)
         return NULL;

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "cli/result_json.h"
 #include "cli/status_json.h"
+#include "tests/fake/fake.h"
 #include "qmp/codec.h"
 
 /* The value is taken over. */
@@ -166,7 +167,7 @@ static void test_unknown_is_null(void **state)
     assert_json(
         status_json(&inventory),
         "{\"vm\":{\"name\":null,\"uuid\":null,\"state\":null,\"machine\":null,\"arch\":null,"
-        "\"accel\":null,\"qemu\":null},"
+        "\"accel\":null,\"qemu\":null},\"board\":null,"
         "\"cpus\":{\"present\":0,\"max\":0,\"online\":null,\"hotpluggable\":false,\"slots\":[],"
         "\"reason\":null},"
         "\"memory\":{\"base_bytes\":null,\"plugged_bytes\":null,\"total_bytes\":null,"
@@ -189,6 +190,34 @@ static void test_machine(void **state)
     assert_true(json_is_null(json_object_get(json_object_get(object, "vm"), "uuid")));
     assert_json(json_incref(json_object_get(object, "agent")),
                 "{\"connected\":true,\"version\":\"7.2.22\"}");
+}
+
+static void test_board(void **state)
+{
+    static struct fdt_board tree = {.distances_known = true,
+                                    .distances = {{10, 20}, {20, 10}}};
+    struct inventory inventory = {.parts = INVENTORY_BOARD, .board = {.tree = &tree}};
+    AUTO_JSON json_t *object = NULL;
+    AUTO_JSON json_t *expected = NULL;
+
+    (void)state;
+    platform_describe(&(const struct platform_facts){.arch = "aarch64", .machine = "virt-7.2",
+                                                     .relays_ost = true,
+                                                     .cpus_reason = "not enabled"},
+                      &inventory.board.platform);
+    object = status_json(&inventory);
+    expected = fake_json(
+        "{'cpu':{'grow':'no','shrink':'no','signal':'unknown','by_itself':false,'unit_bytes':null,"
+        "'reason':'this QEMU has no vCPU hotplug on board virt-7.2: not enabled',"
+        "'fix':'use a machine type that has, such as q35 or pseries'},"
+        "'dimm':{'grow':'yes','shrink':'yes','signal':'acpi','by_itself':false,"
+        "'unit_bytes':134217728,'reason':null,'fix':null},"
+        "'virtio-mem':{'grow':'yes','shrink':'yes','signal':'virtio','by_itself':false,"
+        "'unit_bytes':134217728,'reason':null,'fix':null},"
+        "'disk':{'grow':'yes','shrink':'yes','signal':'virtio','by_itself':true,"
+        "'unit_bytes':null,'reason':null,'fix':null},"
+        "'numa_distances':[[10,20],[20,10]]}");
+    assert_true(json_equal(json_object_get(object, "board"), expected));
 }
 
 static void test_cpus(void **state)
@@ -322,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_refused_by_ost),  cmocka_unit_test(test_summary),
         cmocka_unit_test(test_failure),         cmocka_unit_test(test_times_stay_in_order),
         cmocka_unit_test(test_unknown_is_null), cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_board),
         cmocka_unit_test(test_cpus),            cmocka_unit_test(test_memory),
         cmocka_unit_test(test_disks),           cmocka_unit_test(test_guest_name_by_lun),
     };

@@ -107,9 +107,11 @@ static void test_machine_that_cannot(void **state)
     struct sim *sim = sim_new();
 
     (void)state;
+    sim->board = &sim_virt_arm;
     sim->has_cpus = sim->has_ost = false;
     examine(sim, true);
     assert_string_equal(summarise(), "----++--");
+    assert_check("memory-hotplug", DOCTOR_NO, "GED");
     assert_check("cpu-hotplug", DOCTOR_NO, "is not enabled");
     assert_check("acpi", DOCTOR_NO, "no ACPI hotplug");
 }

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* What the board rules out is blocked before anything is sent; what it rules is kept to. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "qmp/field.h"
+#include "tests/fake/rig.h"
+
+#define TIMEOUT_MS 5000
+
+static struct rig rig;
+
+static const struct operation_request cpu_add = {.type = OPERATION_CPU_ADD,
+                                                 .timeout_ms = TIMEOUT_MS};
+
+static const struct operation_result *operate(struct sim *sim, bool with_agent,
+                                              const struct operation_request *request)
+{
+    rig_open(&rig, sim, with_agent);
+    return rig_operate(&rig, request);
+}
+
+static const struct operation_result *add_memory(struct sim *sim, bool with_agent, uint64_t mib)
+{
+    const struct operation_request request = {.type = OPERATION_DIMM_ADD,
+                                              .timeout_ms = TIMEOUT_MS,
+                                              .dimm = {.bytes = mib * SIM_MIB}};
+
+    return operate(sim, with_agent, &request);
+}
+
+static void assert_blocked(struct sim *sim, const char *why, const char *fix)
+{
+    assert_int_equal(rig.result->verdict, VERDICT_BLOCKED);
+    assert_non_null(strstr(rig.result->error.why, why));
+    assert_non_null(strstr(rig.result->error.fix, fix));
+    assert_int_equal(sim_changes(sim), 0);
+    rig_close(&rig);
+}
+
+/* POWER: no _OST; memory in LMBs, which the guest puts online by itself. */
+static struct sim *pseries(void)
+{
+    struct sim *sim = sim_new();
+
+    sim->board = &sim_pseries;
+    sim->has_ost = false;
+    sim->guest.onlines = true;
+    sim->guest.block_bytes = 256 * SIM_MIB;
+    return sim;
+}
+
+static void test_no_vcpus(void **state)
+{
+    static const struct sim_board *const boards[] = {&sim_virt_arm, &sim_virt_riscv, &sim_microvm};
+    struct operation_request removal = cpu_add;
+    struct sim *sim;
+    size_t i;
+
+    (void)state;
+    removal.type = OPERATION_CPU_REMOVE;
+    removal.id = "1";
+    for (i = 0; i < COUNT_OF(boards); i++) {
+        sim = sim_new();
+        sim->board = boards[i];
+        sim->has_cpus = false;
+        (void)operate(sim, true, &cpu_add);
+        assert_blocked(sim, "no vCPU hotplug on board", "machine type");
+        sim = sim_new();
+        sim->board = boards[i];
+        sim->has_cpus = false;
+        (void)operate(sim, true, &removal);
+        assert_blocked(sim, "no vCPU hotplug on board", "machine type");
+    }
+}
+
+/* They are used where a newer QEMU has them. */
+static void test_vcpus_of_a_newer_virt(void **state)
+{
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->board = &sim_virt_arm;
+    assert_int_equal(operate(sim, true, &cpu_add)->verdict, VERDICT_ONLINE);
+    rig_close(&rig);
+}
+
+static void test_s390_gives_no_vcpu_back(void **state)
+{
+    struct operation_request removal = cpu_add;
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->board = &sim_s390;
+    sim->has_ost = false;
+    assert_int_equal(operate(sim, true, &cpu_add)->verdict, VERDICT_ONLINE);
+    removal.type = OPERATION_CPU_REMOVE;
+    removal.id = "1";
+    assert_int_equal(rig_operate(&rig, &removal)->verdict, VERDICT_BLOCKED);
+    assert_non_null(strstr(rig.result->error.why, "s390"));
+    assert_int_equal(sim_count(sim, SIM_QMP, "device_del"), 0);
+    rig_close(&rig);
+}
+
+static void test_no_dimms(void **state)
+{
+    static const struct {
+        const struct sim_board *board;
+        bool has_ost;
+        const char *why;
+    } cases[] = {
+        {&sim_virt_arm, false, "GED"},
+        {&sim_virt_riscv, false, "no pc-dimm"},
+        {&sim_s390, false, "no pc-dimm"},
+        {&sim_microvm, true, "microvm takes no DIMM"},
+    };
+    struct sim *sim;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sim = sim_new();
+        sim->board = cases[i].board;
+        sim->has_ost = cases[i].has_ost;
+        (void)add_memory(sim, true, 256);
+        assert_blocked(sim, cases[i].why, "");
+    }
+}
+
+static void test_acpi_is_off(void **state)
+{
+    static const struct sim_board board = {.arch = "x86_64", .machine = "pc-q35-7.2-machine",
+                                           .acpi = "off", .memory_devices = "[{'name':'pc-dimm'}]"};
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->board = &board;
+    (void)operate(sim, true, &cpu_add);
+    assert_blocked(sim, "acpi=off", "without acpi=off");
+    sim = sim_new();
+    sim->board = &board;
+    (void)add_memory(sim, true, 128);
+    assert_blocked(sim, "acpi=off", "without acpi=off");
+}
+
+static unsigned count_temporary(void)
+{
+    DIR *stream = opendir(fake_dir());
+    const struct dirent *entry;
+    unsigned count = 0;
+
+    while ((entry = readdir(stream)) != NULL)
+        count += strncmp(entry->d_name, "vmplug-", strlen("vmplug-")) == 0 ? 1 : 0;
+    closedir(stream);
+    return count;
+}
+
+/* The size of an LMB stands in the device tree, with and without a guest to ask; QEMU writes it
+ * into a directory that is gone afterwards. */
+static void test_lmb(void **state)
+{
+    struct sim *sim;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        sim = pseries();
+        (void)add_memory(sim, i == 1, 100);
+        assert_int_equal(sim_count(sim, SIM_QMP, "dumpdtb"), 1);
+        assert_int_equal(count_temporary(), 0);
+        assert_blocked(sim, "logical memory blocks (LMB) of 256 MiB", "ask for 256 MiB");
+        sim = pseries();
+        assert_int_equal(add_memory(sim, i == 1, 256)->verdict,
+                         i == 1 ? VERDICT_ONLINE : VERDICT_UNCONFIRMED);
+        assert_string_equal(rig_stages(&rig),
+                            i == 1 ? "accepted realized online" : "accepted realized");
+        assert_int_equal(sim_count(sim, SIM_AGENT, "guest-set-memory-blocks"), 0);
+        rig_close(&rig);
+    }
+}
+
+static json_t *read_tree(const char *name)
+{
+    static char blob[SIM_FILE_MAX];
+    char path[512];
+    size_t size;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/tests/data/fdt/%s", getenv("VMPLUG_SOURCE"), name);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    size = fread(blob, 1, sizeof(blob), file);
+    (void)fclose(file);
+    return json_stringn_nocheck(blob, size);
+}
+
+/* Where QEMU can't write the tree, the guest has it. */
+static void test_tree_of_the_guest(void **state)
+{
+    struct sim *sim = pseries();
+    struct inventory *inventory;
+
+    (void)state;
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "dumpdtb", .action = FAULT_REJECT,
+                                  .text = "Error saving FDT to file: Permission denied"});
+    (void)json_object_set_new(sim->guest.files, "/sys/firmware/fdt",
+                              read_tree("pseries-negotiated.dtb"));
+    rig_open(&rig, sim, true);
+    inventory = rig_inventory(&rig, INVENTORY_BOARD | INVENTORY_AGENT, 5000, NULL);
+    assert_non_null(inventory->board.tree);
+    assert_string_equal(inventory->board.tree->compatible, "qemu,pseries");
+    assert_int_equal(inventory->board.tree->lmb_bytes, 256 * SIM_MIB);
+    assert_int_equal(inventory->board.platform.board, PLATFORM_PSERIES);
+    assert_int_equal(count_temporary(), 0);
+    inventory_free(inventory);
+    rig_close(&rig);
+}
+
+/* A tree that is none, from either side, is as good as none at all. */
+static void test_bad_trees(void **state)
+{
+    struct sim *sim = pseries();
+    struct inventory *inventory;
+
+    (void)state;
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "dumpdtb", .action = FAULT_ANSWER,
+                                  .text = "{}"}); /* and wrote nothing */
+    (void)json_object_set_new(sim->guest.files, "/sys/firmware/fdt", json_string("rubbish"));
+    rig_open(&rig, sim, true);
+    inventory = rig_inventory(&rig, INVENTORY_BOARD | INVENTORY_AGENT, 5000, NULL);
+    assert_null(inventory->board.tree);
+    assert_int_equal(inventory_memory_unit(inventory), 256 * SIM_MIB);
+    inventory_free(inventory);
+    rig_close(&rig);
+}
+
+/* x86 has none, and is not asked for one. */
+static void test_x86_is_not_asked(void **state)
+{
+    struct sim *sim = sim_new();
+    struct inventory *inventory;
+
+    (void)state;
+    rig_open(&rig, sim, true);
+    inventory = rig_inventory(&rig, INVENTORY_BOARD | INVENTORY_AGENT, 5000, NULL);
+    assert_null(inventory->board.tree);
+    assert_int_equal(sim_count(sim, SIM_QMP, "dumpdtb"), 0);
+    assert_int_equal(sim_count(sim, SIM_AGENT, "guest-file-open"), 0);
+    inventory_free(inventory);
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_vcpus),
+        cmocka_unit_test(test_vcpus_of_a_newer_virt),
+        cmocka_unit_test(test_s390_gives_no_vcpu_back),
+        cmocka_unit_test(test_no_dimms),
+        cmocka_unit_test(test_acpi_is_off),
+        cmocka_unit_test(test_lmb),
+        cmocka_unit_test(test_tree_of_the_guest),
+        cmocka_unit_test(test_bad_trees),
+        cmocka_unit_test(test_x86_is_not_asked),
+    };
+
+    (void)setenv("TMPDIR", fake_dir(), 1); /* where the tree is written */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The board: what it can grow. Where the rules stand in a device tree, QEMU gives it as a file
+ * only, written by QEMU's own process: into a directory that vmplug makes for it, and removes.
+ * Where QEMU can't write there, or knows no dumpdtb, the guest's own copy takes its place.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "qmp/field.h"
+#include "vmm/inventory_parts.h"
+
+#define TREE "board.dtb"
+#define GUEST_TREE "/sys/firmware/fdt"
+
+static struct inventory_board *board_of(void *user)
+{
+    return &((struct inventory_question *)user)->inventory->board;
+}
+
+/* ---- the device tree ---- */
+
+/* x86 and s390 have none. */
+static bool has_tree(const char *arch)
+{
+    static const char *const archs[] = {"aarch64", "arm",     "ppc64",
+                                        "riscv64", "riscv32", "loongarch64"};
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(archs); i++) {
+        if (strcmp(arch, archs[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void take_tree(struct inventory_board *board, const void *blob, size_t size_bytes)
+{
+    struct fdt_board *tree = calloc(1, sizeof(*tree));
+
+    if (tree != NULL && board->tree == NULL &&
+        fdt_read_board(blob, size_bytes, tree, NULL) == 0)
+        board->tree = STEAL(tree);
+    free(tree);
+}
+
+/* For QEMU's user alone, who is another one where we are root. */
+static char *make_directory(struct vm *vm)
+{
+    const char *temporary = getenv("TMPDIR");
+    char path[PATH_MAX], proc[64];
+    struct stat process;
+
+    (void)snprintf(path, sizeof(path), "%s/vmplug-XXXXXX",
+                   temporary != NULL && temporary[0] == '/' ? temporary : "/tmp");
+    if (mkdtemp(path) == NULL)
+        return NULL;
+    (void)snprintf(proc, sizeof(proc), "/proc/%ld", (long)qmp_client_peer(vm_qmp(vm)));
+    if (geteuid() == 0 && stat(proc, &process) == 0)
+        (void)!lchown(path, process.st_uid, (gid_t)-1); /* else QEMU says that it can't write */
+    return strdup(path);
+}
+
+static char *tree_path(const struct inventory_question *question)
+{
+    char *path;
+
+    return asprintf(&path, "%s/" TREE, question->tree_dir) < 0 ? NULL : path;
+}
+
+void inventory_board_forget(struct inventory_question *question)
+{
+    AUTO_FREE char *path = question->tree_dir != NULL ? tree_path(question) : NULL;
+
+    if (path == NULL)
+        return;
+    (void)unlink(path);
+    (void)rmdir(question->tree_dir);
+    free(STEAL(question->tree_dir));
+}
+
+static void read_tree(struct inventory_question *question)
+{
+    AUTO_FREE char *path = tree_path(question);
+    AUTO_FREE char *blob = malloc(FDT_BLOB_MAX_BYTES);
+    AUTO_FD int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    size_t size_bytes = 0;
+    ssize_t count = 0;
+
+    while (fd >= 0 && blob != NULL && size_bytes < FDT_BLOB_MAX_BYTES &&
+           (count = read(fd, blob + size_bytes, FDT_BLOB_MAX_BYTES - size_bytes)) > 0)
+        size_bytes += (size_t)count;
+    if (count == 0 && size_bytes > 0)
+        take_tree(&question->inventory->board, blob, size_bytes);
+}
+
+static void take_dumped(void *user, void *item, const json_t *value, const struct error *error)
+{
+    (void)item;
+    (void)error;
+    if (value != NULL)
+        read_tree(user);
+    inventory_board_forget(user);
+}
+
+void inventory_board_take_arch(struct inventory_question *question)
+{
+    AUTO_FREE char *path = NULL;
+
+    if ((question->inventory->parts & INVENTORY_BOARD) == 0 ||
+        !has_tree(question->inventory->machine.arch))
+        return;
+    question->tree_dir = make_directory(question->vm);
+    path = question->tree_dir != NULL ? tree_path(question) : NULL;
+    if (path != NULL)
+        gather_ask(question->gather, PEER_QMP, "dumpdtb", json_pack("{s:s}", "filename", path),
+                   take_dumped, NULL);
+}
+
+static void take_guest_tree(struct inventory *inventory, void *item, const char *text,
+                            size_t size_bytes, const char *why)
+{
+    (void)item;
+    (void)why;
+    if (text != NULL)
+        take_tree(&inventory->board, text, size_bytes);
+}
+
+void inventory_board_ask_guest(struct inventory_question *question)
+{
+    const struct inventory *inventory = question->inventory;
+
+    if ((inventory->parts & INVENTORY_BOARD) != 0 && inventory->board.tree == NULL &&
+        has_tree(inventory->machine.arch))
+        inventory_read_file(question, GUEST_TREE, FDT_BLOB_MAX_BYTES, take_guest_tree, NULL);
+}
+
+/* ---- the rest ---- */
+
+static void take_acpi(void *user, void *item, const json_t *value, const struct error *error)
+{
+    (void)item;
+    (void)error;
+    board_of(user)->acpi_off =
+        json_is_string(value) && strcmp(json_string_value(value), "off") == 0;
+}
+
+static void take_types(void *user, void *item, const json_t *value, const struct error *error)
+{
+    struct inventory_board *board = board_of(user);
+    const json_t *row;
+    const char *name;
+    size_t i;
+
+    (void)item;
+    (void)error;
+    board->types_known = json_is_array(value);
+    json_array_foreach(value, i, row) {
+        name = field_string(row, "name", "");
+        board->has_dimm = board->has_dimm || strcmp(name, "pc-dimm") == 0;
+        board->has_virtio_mem = board->has_virtio_mem || strcmp(name, "virtio-mem-pci") == 0;
+    }
+}
+
+void inventory_board_ask(const struct inventory_question *question)
+{
+    gather_qom_get(question->gather, "/machine", "acpi", take_acpi, NULL);
+    gather_ask(question->gather, PEER_QMP, "qom-list-types",
+               json_pack("{s:s, s:b}", "implements", "memory-device", "abstract", 0), take_types,
+               NULL);
+}
+
+void inventory_board_finish(struct inventory *inventory)
+{
+    struct inventory_board *board = &inventory->board;
+    const struct platform_facts facts = {
+        .arch = inventory->machine.arch,
+        .machine = inventory->machine.machine,
+        .acpi_off = board->acpi_off,
+        .relays_ost = inventory->has_ost,
+        .lists_cpus = inventory->cpus.hotpluggable,
+        .cpus_reason = inventory->cpus.reason,
+        .types_known = board->types_known,
+        .has_dimm = board->has_dimm,
+        .has_virtio_mem = board->has_virtio_mem,
+        .guest_block_bytes = inventory->guest.block_bytes,
+        .tree = board->tree,
+    };
+
+    if (inventory->parts & INVENTORY_BOARD)
+        platform_describe(&facts, &board->platform);
+}
+
+uint64_t inventory_memory_unit(const struct inventory *inventory)
+{
+    return inventory->board.platform.abilities[PLATFORM_DIMM].unit_bytes;
+}
