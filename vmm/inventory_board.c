@@ -110,12 +110,21 @@ static void take_dumped(void *user, void *item, const json_t *value, const struc
     inventory_board_forget(user);
 }
 
+/* On pseries the firmware hands its own tree over while the guest boots, and a dumpdtb after that
+ * lets QEMU 7.2 read memory that it has freed (qemu:hw/ppc/spapr_hcall.c, h_update_dt): it may die
+ * of it. */
+static bool may_dump(const struct inventory_machine *machine)
+{
+    return has_tree(machine->arch) && (strcmp(machine->arch, "ppc64") != 0 ||
+                                       strcmp(machine->state, "prelaunch") == 0);
+}
+
 void inventory_board_take_arch(struct inventory_question *question)
 {
     AUTO_FREE char *path = NULL;
 
     if ((question->inventory->parts & INVENTORY_BOARD) == 0 ||
-        !has_tree(question->inventory->machine.arch))
+        !may_dump(&question->inventory->machine))
         return;
     question->tree_dir = make_directory(question->vm);
     path = question->tree_dir != NULL ? tree_path(question) : NULL;

@@ -101,11 +101,11 @@ void inventory_machine_ask(const struct inventory_question *question)
 
     gather_ask(gather, PEER_QMP, "query-name", NULL, take_name, NULL);
     gather_ask(gather, PEER_QMP, "query-uuid", NULL, take_uuid, NULL);
-    gather_ask(gather, PEER_QMP, "query-status", NULL, take_status, NULL);
 }
 
 void inventory_machine_ask_type(struct inventory_question *question)
 {
+    gather_ask(question->gather, PEER_QMP, "query-status", NULL, take_status, NULL);
     gather_ask(question->gather, PEER_QMP, "query-target", NULL, take_target, NULL);
     gather_qom_get(question->gather, "/machine", "type", take_type, NULL);
 }
