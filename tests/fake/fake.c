@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,29 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/clock.h"
 #include "qmp/blocking.h"
 
 #define PATH_BYTES 512
 #define PATHS 16
 
-static bool in_child;
-
-void fake_fail(const char *format, ...)
-{
-    char text[4096];
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    if (!in_child)
-        fail_msg("%s", text);
-    (void)fprintf(stderr, "fake: %s\n", text);
-    _exit(1);
-}
+bool fake_in_child;
 
 /* ---- JSON ---- */
 
@@ -199,7 +182,7 @@ static _Noreturn void serve(const struct fake_actor actors[], size_t count, int 
     struct pump *pumps[BLOCKING_PUMPS_MAX] = {&stop.pump};
     size_t i;
 
-    in_child = true;
+    fake_in_child = true;
     if (count >= BLOCKING_PUMPS_MAX)
         fake_fail("too many actors");
     for (i = 0; i < count; i++)

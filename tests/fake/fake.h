@@ -34,7 +34,9 @@ const char *fake_file(const char *name, const void *bytes, size_t size);
 /* Removes all that is in this directory, and below it. */
 void fake_empty(const char *path);
 
-/* Fails the test. In a child process: says why on stderr and ends with 1. */
+/* Fails the test. In a child process: says why on stderr and ends with 1. Whoever is no test has
+ * one of its own, instead of fake_fail.c's. */
+extern bool fake_in_child;
 void fake_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* Something that fakes a process: pumps to drive, and a last check when the test is over. */

@@ -253,10 +253,9 @@ int fault_add_line(struct faults *faults, const char *line, struct error *error)
     const char *wrong;
     char *copy;
 
-    if (*start == '\0' || *start == '#')
+    if (strcspn(start, "#\r\n") == 0)
         return 0;
-    copy = strdup(start);
-    copy[strcspn(copy, "\r\n")] = '\0';
+    copy = strndup(start, strcspn(start, "\r\n"));
     wrong = parse(copy, &fault);
     if (wrong != NULL) {
         free(copy);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -75,8 +76,12 @@ static json_t *take_value(struct server *server)
 
     /* A value cut inside of `true` looks like a bad token at the very end. */
     if (value == NULL && json_error_code(&problem) != json_error_premature_end_of_input &&
-        (size_t)problem.position + strlen("false") < size)
-        fake_fail("vmplug sent bad JSON: %s in: %.*s", problem.text, (int)size, bytes);
+        (size_t)problem.position + strlen("false") < size) {
+        if (server->handler->malformed == NULL)
+            fake_fail("vmplug sent bad JSON: %s in: %.*s", problem.text, (int)size, bytes);
+        buffer_consume(&server->in, size);
+        server->handler->malformed(server->user);
+    }
     if (value != NULL)
         buffer_consume(&server->in, (size_t)problem.position);
     return value;
@@ -173,17 +178,20 @@ void server_open(struct server *server, const char *path, const struct server_ha
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     *server = (struct server){.pump = {.ops = &server_ops},
+                              .listen_fd = -1,
                               .fd = -1,
                               .wake_ms = CLOCK_NEVER_MS,
                               .handler = handler,
                               .user = user};
+    if (path == NULL)
+        return;
     if (strlen(path) >= sizeof(address.sun_path))
-        fake_fail("%s is too long for a socket; set TMPDIR to something shorter", path);
+        fake_fail("%s is too long for a socket: a path has 107 characters at most", path);
     (void)snprintf(server->path, sizeof(server->path), "%s", path);
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     (void)unlink(path);
     server->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (server->listen_fd < 0 ||
+    if (server->listen_fd < 0 || fchmod(server->listen_fd, 0600) < 0 ||
         bind(server->listen_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
         listen(server->listen_fd, 8) < 0)
         fake_fail("cannot listen at %s: %s", path, strerror(errno));
@@ -195,5 +203,6 @@ void server_close(struct server *server)
     if (server->listen_fd >= 0)
         close(server->listen_fd);
     server->listen_fd = -1;
-    (void)unlink(server->path);
+    if (server->path[0] != '\0')
+        (void)unlink(server->path);
 }

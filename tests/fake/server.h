@@ -16,6 +16,7 @@
 struct server_handler {
     void (*connected)(void *user); /* may be NULL, like all */
     void (*received)(void *user, json_t *value);
+    void (*malformed)(void *user); /* no JSON came, and was dropped; NULL: it fails the test */
     void (*sentinel)(void *user);  /* a byte 0xFF between values */
     void (*closed)(void *user);    /* by the client */
     void (*woken)(void *user);     /* wake_ms has come */
@@ -33,7 +34,8 @@ struct server {
     void *user;
 };
 
-/* Listens at path; backlog as for listen(2). */
+/* Listens at path, which is made anew, for its owner only; NULL: nowhere. Ends by fake_fail() when
+ * it can't. */
 void server_open(struct server *server, const char *path, const struct server_handler *handler,
                  void *user);
 

@@ -27,8 +27,28 @@ json_t *sim_error(const char *class_name, const char *desc, ...)
     return json_pack("{s:{s:s, s:s}}", "error", "class", class_name, "desc", text);
 }
 
+static void has_changed(struct sim *sim)
+{
+    if (sim->on_change != NULL)
+        sim->on_change(sim->user, sim);
+}
+
+json_t *sim_offence(const struct sim *sim, const char *desc, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, desc);
+    (void)vsnprintf(text, sizeof(text), desc, arguments);
+    va_end(arguments);
+    if (!sim->lenient)
+        fake_fail("vmplug: %s", text);
+    return sim_error("GenericError", "%s", text);
+}
+
 void sim_emit(struct sim *sim, const char *event, json_t *data)
 {
+    has_changed(sim);
     fault_emit(&sim->faults, event,
                json_pack("{s:{s:i, s:i}, s:s, s:o}", "timestamp", "seconds", 1, "microseconds", 2,
                          "event", event, "data", data));
@@ -51,77 +71,98 @@ void sim_check_arguments(const char *command, const json_t *arguments, const cha
 
 /* ---- the guest's answers ---- */
 
-static void tell_ost(struct sim *sim, const struct sim_ost *ost)
+static const char *device_of(const struct sim *sim, const struct sim_task *task)
 {
-    struct sim_ost *last = sim->telling_cpu ? &sim->cpus[sim->telling_slot].ost
-                                            : &sim->dimm_ost[sim->telling_slot];
-    const char *device = sim->telling_cpu ? sim->cpus[sim->telling_slot].id : "";
-    char slot[16];
     unsigned i;
 
-    for (i = 0; !sim->telling_cpu && i < sim->dimm_count; i++) {
-        if (sim->dimms[i].slot == sim->telling_slot)
-            device = sim->dimms[i].id;
+    for (i = 0; !task->is_cpu && i < sim->dimm_count; i++) {
+        if (sim->dimms[i].slot == task->slot)
+            return sim->dimms[i].id;
     }
-    *last = *ost;
+    return task->is_cpu ? sim->cpus[task->slot].id : "";
+}
+
+static void tell_ost(struct sim *sim, const struct sim_task *task, const struct sim_ost *ost)
+{
+    char slot[16];
+
+    *(task->is_cpu ? &sim->cpus[task->slot].ost : &sim->dimm_ost[task->slot]) = *ost;
     if (!sim->has_ost || sim->guest.ost_unheard)
         return;
-    (void)snprintf(slot, sizeof(slot), "%u", sim->telling_slot);
+    (void)snprintf(slot, sizeof(slot), "%u", task->slot);
     sim_emit(sim, "ACPI_DEVICE_OST",
-             json_pack("{s:{s:s, s:s, s:s, s:i, s:i}}", "info", "device", device, "slot", slot,
-                       "slot-type", sim->telling_cpu ? "CPU" : "DIMM", "source", (int)ost->source,
-                       "status", (int)ost->status));
+             json_pack("{s:{s:s, s:s, s:s, s:i, s:i}}", "info", "device", device_of(sim, task),
+                       "slot", slot, "slot-type", task->is_cpu ? "CPU" : "DIMM", "source",
+                       (int)ost->source, "status", (int)ost->status));
+}
+
+/* Gives the answers that have their time. Returns false when some have not. */
+static bool tell_answers(struct sim *sim, struct sim_task *task)
+{
+    const struct sim_ost *answers = task->ejecting ? sim->guest.eject : sim->guest.ost;
+    unsigned count = task->ejecting ? sim->guest.eject_count : sim->guest.ost_count;
+
+    while (task->told < count) {
+        if (sim->guest.ost_delay_ms > 0 && sim->qmp.wake_ms == CLOCK_NEVER_MS) {
+            sim->qmp.wake_ms = clock_now_ms() + sim->guest.ost_delay_ms;
+            return false;
+        }
+        sim->qmp.wake_ms = CLOCK_NEVER_MS;
+        /* QEMU unplugs before the guest has said its last word, which then names no device. */
+        if (task->ejecting && task->told + 1 == count && answers[task->told].status == 0)
+            sim_unplug(sim, task->is_cpu, task->slot);
+        tell_ost(sim, task, &answers[task->told++]);
+    }
+    return true;
 }
 
 static void tell_more(struct sim *sim)
 {
-    const struct sim_ost *answers = sim->ejecting ? sim->guest.eject : sim->guest.ost;
-    unsigned count = sim->ejecting ? sim->guest.eject_count : sim->guest.ost_count;
+    struct sim_task *task = sim->tasks;
 
-    if (sim->telling && sim->ejecting && sim->unplug_error != NULL) {
-        sim_refuse_by_event(sim);
-        sim->telling = false;
-    }
-    while (sim->telling && sim->told < count) {
-        if (sim->guest.ost_delay_ms > 0 && sim->qmp.wake_ms == CLOCK_NEVER_MS) {
-            sim->qmp.wake_ms = clock_now_ms() + sim->guest.ost_delay_ms;
+    while (sim->task_count > 0) {
+        if (task->ejecting && sim->unplug_error != NULL)
+            sim_refuse_by_event(sim, device_of(sim, task));
+        else if (!tell_answers(sim, task))
             return;
-        }
-        sim->qmp.wake_ms = CLOCK_NEVER_MS;
-        /* QEMU unplugs before the guest has said its last word, which then names no device. */
-        if (sim->ejecting && sim->told + 1 == count && answers[sim->told].status == 0)
-            sim_unplug(sim, sim->telling_cpu, sim->telling_slot);
-        tell_ost(sim, &answers[sim->told++]);
+        if (!task->ejecting && !sim->guest.ignores)
+            sim_guest_shows(sim, task->is_cpu, task->slot);
+        sim->task_count--;
+        memmove(task, task + 1, sim->task_count * sizeof(*task));
     }
-    if (sim->telling && !sim->ejecting && !sim->guest.ignores)
-        sim_guest_shows(sim, sim->telling_cpu, sim->telling_slot);
-    sim->telling = false;
 }
 
-static void begin_telling(struct sim *sim, bool ejecting, bool is_cpu, unsigned slot)
+/* Asking twice for the same is asking once. */
+static void ask_guest(struct sim *sim, bool ejecting, bool is_cpu, unsigned slot)
 {
-    sim->telling = !ejecting || !sim->guest.ignores_eject;
-    sim->ejecting = ejecting;
-    sim->telling_cpu = is_cpu;
-    sim->telling_slot = slot;
-    sim->told = 0;
+    unsigned i;
+
+    for (i = 0; i < sim->task_count; i++) {
+        if (sim->tasks[i].ejecting == ejecting && sim->tasks[i].is_cpu == is_cpu &&
+            sim->tasks[i].slot == slot)
+            return;
+    }
+    if ((ejecting && sim->guest.ignores_eject) || sim->task_count == SIM_TASKS_MAX)
+        return;
+    sim->tasks[sim->task_count++] =
+        (struct sim_task){.ejecting = ejecting, .is_cpu = is_cpu, .slot = slot};
     if (sim->event_first)
         tell_more(sim);
 }
 
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot)
 {
-    begin_telling(sim, true, is_cpu, slot);
+    ask_guest(sim, true, is_cpu, slot);
 }
 
 void sim_plugged(struct sim *sim, bool is_cpu, unsigned slot)
 {
-    begin_telling(sim, false, is_cpu, slot);
+    ask_guest(sim, false, is_cpu, slot);
 }
 
 void sim_reset(struct sim *sim)
 {
-    sim->telling = false;
+    sim->task_count = 0;
     sim->qmp.wake_ms = CLOCK_NEVER_MS;
     sim_emit(sim, "RESET", json_pack("{s:b, s:s}", "guest", 0, "reason", "host-qmp-system-reset"));
 }
@@ -130,8 +171,9 @@ static void on_woken(void *user)
 {
     struct sim *sim = user;
 
-    sim->qmp.wake_ms = 0; /* tell_more() takes it for a delay that has passed */
+    sim->qmp.wake_ms = 0; /* tell_answers() takes it for a delay that has passed */
     tell_more(sim);
+    has_changed(sim);
 }
 
 /* ---- commands ---- */
@@ -140,36 +182,43 @@ static json_t *carry_out(void *user, enum sim_side side, const json_t *message)
 {
     const char *command = json_string_value(json_object_get(message, "execute"));
     const json_t *arguments = json_object_get(message, "arguments");
+    json_t *answer = side == SIM_QMP ? sim_qmp_do(user, command, arguments)
+                                     : sim_agent_do(user, command, arguments);
 
-    return side == SIM_QMP ? sim_qmp_do(user, command, arguments)
-                           : sim_agent_do(user, command, arguments);
+    has_changed(user);
+    return answer;
 }
 
 static void take(struct sim *sim, enum sim_side side, json_t *message)
 {
     const char *command = json_string_value(json_object_get(message, "execute"));
+    struct server *server = sim->faults.servers[side];
 
-    if (command == NULL)
-        fake_fail("vmplug sent what is no command: %s", json_dumps(message, JSON_COMPACT));
+    if (command == NULL) {
+        server_send_json(server, sim_offence(sim, "QMP input lacks member 'execute'"));
+        return;
+    }
     json_array_append(sim->record[side], message);
     if (sim->on_command != NULL)
         sim->on_command(sim->user, sim, side, command);
-    if ((side == SIM_QMP ? sim->qmp.fd : sim->agent.fd) < 0)
+    if (server->fd < 0)
         return; /* hung up by the test */
     fault_command(&sim->faults, side, message);
     if (sim->qmp.wake_ms == CLOCK_NEVER_MS)
         tell_more(sim);
     sim_virtio_mem_work(sim);
+    has_changed(sim);
 }
 
 static void greet(void *user)
 {
     struct sim *sim = user;
 
+    sim->negotiated = false;
     if (sim->greets)
         fault_greet(&sim->faults,
-                    fake_json("{'QMP':{'version':{'qemu':{'micro':22,'minor':2,'major':7},"
-                              "'package':''},'capabilities':['oob']}}"));
+                    json_pack("{s:{s:o, s:[s]}}", "QMP", "version", sim_version(sim),
+                              "capabilities", "oob"));
 }
 
 static void take_qmp(void *user, json_t *message)
@@ -185,20 +234,41 @@ static void take_agent(void *user, json_t *message)
         take(sim, SIM_AGENT, message);
 }
 
+static void complain(struct server *server)
+{
+    server_send_json(server, sim_error("GenericError", "JSON parse error, stray ''"));
+}
+
 static void take_sentinel(void *user)
 {
-    static const char complaint[] =
-        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error, stray ''\"}}\n";
     struct sim *sim = user;
 
     if (!sim->agent_hangs)
-        server_send(&sim->agent, complaint, sizeof(complaint) - 1);
+        complain(&sim->agent);
 }
 
-static const struct server_handler qmp_handler = {
-    .connected = greet, .received = take_qmp, .woken = on_woken};
+static void take_malformed_qmp(void *user)
+{
+    struct sim *sim = user;
+
+    json_decref(sim_offence(sim, "what is no JSON was sent"));
+    complain(&sim->qmp);
+}
+
+static void take_malformed_agent(void *user)
+{
+    struct sim *sim = user;
+
+    json_decref(sim_offence(sim, "what is no JSON was sent to the agent"));
+    complain(&sim->agent);
+}
+
+static const struct server_handler qmp_handler = {.connected = greet,
+                                                  .received = take_qmp,
+                                                  .malformed = take_malformed_qmp,
+                                                  .woken = on_woken};
 static const struct server_handler agent_handler = {
-    .received = take_agent, .sentinel = take_sentinel};
+    .received = take_agent, .malformed = take_malformed_agent, .sentinel = take_sentinel};
 
 static void die(void *user)
 {
@@ -207,17 +277,32 @@ static void die(void *user)
 
 /* ---- the test's side ---- */
 
-struct sim *sim_new(void)
+void sim_resize(struct sim *sim, unsigned cpus, unsigned max_cpus, uint64_t base_bytes,
+                uint64_t max_bytes, unsigned slots)
 {
-    static unsigned number;
-    struct sim *sim = calloc(1, sizeof(*sim));
-    char name[64];
+    struct sim_guest *guest = &sim->guest;
     unsigned i;
 
-    (void)snprintf(name, sizeof(name), "sim%u-qmp", number);
-    server_open(&sim->qmp, fake_path(name), &qmp_handler, sim);
-    (void)snprintf(name, sizeof(name), "sim%u-agent", number++);
-    server_open(&sim->agent, fake_path(name), &agent_handler, sim);
+    sim->cpu_count = max_cpus;
+    sim->base_bytes = base_bytes;
+    sim->max_bytes = max_bytes;
+    sim->slots = slots;
+    for (i = 0; i < max_cpus; i++)
+        sim->cpus[i].present = i < cpus;
+    guest->vcpu_count = cpus;
+    for (i = 0; i < cpus; i++)
+        guest->vcpus[i] = (struct sim_vcpu){i, true};
+    guest->block_count = (unsigned)(base_bytes / guest->block_bytes);
+    for (i = 0; i < guest->block_count; i++)
+        guest->blocks[i] = (struct sim_block){.index = i, .online = true};
+}
+
+struct sim *sim_new_at(const char *qmp_path, const char *agent_path)
+{
+    struct sim *sim = calloc(1, sizeof(*sim));
+
+    server_open(&sim->qmp, qmp_path, &qmp_handler, sim);
+    server_open(&sim->agent, agent_path, &agent_handler, sim);
     sim->faults = (struct faults){.servers = {&sim->qmp, &sim->agent},
                                   .carry_out = carry_out,
                                   .die = die,
@@ -227,30 +312,30 @@ struct sim *sim_new(void)
     sim->major = 7;
     sim->scsi_count = 1;
     sim->types = json_object();
-    sim->cpu_count = 4;
     sim->vcpus_per_slot = 1;
-    sim->cpus[0].present = sim->cpus[1].present = true;
-    sim->base_bytes = 256 * SIM_MIB;
-    sim->max_bytes = 4 * SIM_GIB;
-    sim->slots = 4;
     sim->objects = json_object();
     sim->disabled = json_object();
     sim->record[SIM_QMP] = json_array();
     sim->record[SIM_AGENT] = json_array();
-    sim->guest = (struct sim_guest){
-        .ost = {{1, 0}},
-        .ost_count = 1,
-        .eject = {{3, 0x84}, {3, 0}},
-        .eject_count = 2,
-        .tells_serials = true,
-        .block_bytes = 128 * SIM_MIB,
-        .files = sim_texts_new()};
-    for (i = 0; i < 2; i++) {
-        sim->guest.vcpus[sim->guest.vcpu_count++] = (struct sim_vcpu){i, true};
-        sim->guest.blocks[sim->guest.block_count++] =
-            (struct sim_block){.index = i, .online = true};
-    }
+    sim->guest = (struct sim_guest){.ost = {{1, 0}},
+                                    .ost_count = 1,
+                                    .eject = {{3, 0x84}, {3, 0}},
+                                    .eject_count = 2,
+                                    .tells_serials = true,
+                                    .block_bytes = 128 * SIM_MIB,
+                                    .files = sim_texts_new()};
+    sim_resize(sim, 2, 4, 256 * SIM_MIB, 4 * SIM_GIB, 4);
     return sim;
+}
+
+struct sim *sim_new(void)
+{
+    static unsigned number;
+    char qmp[64], agent[64];
+
+    (void)snprintf(qmp, sizeof(qmp), "sim%u-qmp", number);
+    (void)snprintf(agent, sizeof(agent), "sim%u-agent", number++);
+    return sim_new_at(fake_path(qmp), fake_path(agent));
 }
 
 void sim_actors(struct sim *sim, struct fake_actor actors[2])

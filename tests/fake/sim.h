@@ -25,6 +25,7 @@
 #define SIM_PORTS_MAX 16
 #define SIM_VIRTIO_MEMS_MAX 4
 #define SIM_OST_MAX 4
+#define SIM_TASKS_MAX 64
 #define SIM_MIB (UINT64_C(1) << 20)
 #define SIM_GIB (UINT64_C(1) << 30)
 #define SIM_DIMM_BASE (4 * SIM_GIB) /* where memory devices go */
@@ -142,8 +143,14 @@ struct sim_guest {
     bool opens_trays;    /* that it has locked, when QEMU asks it to */
     bool has_no_drives;  /* /dev/sr0, for lack of a driver */
     struct sim_file file;
-    json_t *files; /* path -> text, or null: it is not there; beside those above */
-    const json_t *open_text; /* of the one that is open */
+    json_t *files; /* path -> text, or null: it is not there */
+};
+
+/* What the guest has been asked for, and not answered to yet. */
+struct sim_task {
+    bool ejecting, is_cpu;
+    unsigned slot;
+    unsigned told; /* answers given */
 };
 
 struct sim {
@@ -191,17 +198,32 @@ struct sim {
     void (*on_command)(void *user, struct sim *sim, enum sim_side side, const char *command);
     void *user;
 
-    /* What the guest has not answered to yet. */
-    unsigned told; /* answers given */
-    bool telling;
-    bool ejecting;
-    bool telling_cpu;
-    unsigned telling_slot;
+    /* Called after what may have changed the state, before it is told; may be NULL. */
+    void (*on_change)(void *user, struct sim *sim);
+
+    /* A program: a client's mistakes are answered. Else they are vmplug's, and fail the test. */
+    bool lenient;
+    bool negotiated; /* qmp_capabilities came */
+    bool quit;       /* and so did that */
+
+    struct sim_task tasks[SIM_TASKS_MAX]; /* the guest's, one after the other */
+    unsigned task_count;
 };
 
 /* q35 with 2 of 4 vCPUs, 256 MiB in 2 blocks of at most 4 GiB, 4 slots, a virtio-scsi bus without
  * disks; the guest answers 1/0 at once, shows all, and leaves it to the agent to put it online. */
 struct sim *sim_new(void);
+
+/* The same with sockets at these paths; agent_path NULL: it has none. */
+struct sim *sim_new_at(const char *qmp_path, const char *agent_path);
+
+/* Another size than that; before anything is plugged in. The guest has its memory in blocks of
+ * guest.block_bytes. */
+void sim_resize(struct sim *sim, unsigned cpus, unsigned max_cpus, uint64_t base_bytes,
+                uint64_t max_bytes, unsigned slots);
+
+/* All that there is, as a new value. */
+json_t *sim_state(const struct sim *sim);
 
 /* Both sockets, as a process; see fake_serve(). Writes two. */
 void sim_actors(struct sim *sim, struct fake_actor actors[2]);

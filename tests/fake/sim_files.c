@@ -67,17 +67,29 @@ static bool ends_here(const char *path, int used)
     return used > 0 && path[used] == '\0';
 }
 
-/* Whether the guest has the file that the path names. Anything but these kinds fails the test. */
+static void put_text(const char *text, size_t size, struct sim_file *file)
+{
+    if (size > SIM_FILE_MAX)
+        fake_fail("a file of the guest is too large");
+    memcpy(file->bytes, text, size);
+    file->size = size;
+}
+
+/* Whether the guest has the file that the path names. */
 static bool put_file(struct sim *sim, const char *path, struct sim_file *file)
 {
+    const json_t *text = json_object_get(sim->guest.files, path);
     unsigned drive;
     char letter;
     int used = 0;
 
+    if (json_is_string(text))
+        put_text(json_string_value(text), json_string_length(text), file);
+    if (text != NULL)
+        return json_is_string(text);
     if (strcmp(path, "/proc/swaps") == 0) {
-        file->size = sim->guest.swaps != NULL ? strlen(sim->guest.swaps) : 0;
-        if (file->size > 0)
-            memcpy(file->bytes, sim->guest.swaps, file->size);
+        if (sim->guest.swaps != NULL)
+            put_text(sim->guest.swaps, strlen(sim->guest.swaps), file);
         return sim->guest.swaps != NULL;
     }
     if (sscanf(path, "/sys/block/sd%c/device/vpd_pg80%n", &letter, &used) == 1 &&
@@ -103,7 +115,8 @@ static bool put_file(struct sim *sim, const char *path, struct sim_file *file)
                file->attribute) == 2 &&
         (strcmp(file->attribute, "state") == 0 || strcmp(file->attribute, "valid_zones") == 0))
         return put_block(sim, file);
-    fake_fail("vmplug opens %s in the guest", path);
+    json_decref(sim_offence(sim, "%s is opened in the guest", path));
+    return false;
 }
 
 static json_t *open_file(struct sim *sim, const json_t *arguments)
@@ -113,14 +126,14 @@ static json_t *open_file(struct sim *sim, const json_t *arguments)
     struct sim_file *file = &sim->guest.file;
 
     sim_check_arguments("guest-file-open", arguments, "path mode");
-    if (sim_has_file_open(sim))
-        fake_fail("vmplug left a file open in the guest");
+    if (sim_has_file_open(sim)) /* one that a client left open is closed for it */
+        json_decref(sim_offence(sim, "%s is opened while another file is open", path));
     *file = (struct sim_file){0};
     if (!put_file(sim, path, file))
         return sim_error("GenericError", "failed to open file '%s' (mode: '%s'): No such file or "
                          "directory", path, mode);
     if ((strcmp(mode, "w") == 0) != (strcmp(file->attribute, "state") == 0))
-        fake_fail("vmplug opens %s with mode %s", path, mode);
+        return sim_offence(sim, "%s is opened with mode %s", path, mode);
     file->handle = HANDLE;
     return sim_return(json_integer(HANDLE));
 }
@@ -137,26 +150,26 @@ static json_t *seek_file(struct sim *sim, const json_t *arguments)
 static json_t *read_file(struct sim *sim, const json_t *arguments)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static char text[SIM_FILE_MAX * 4 / 3 + 5];
     struct sim_file *file = &sim->guest.file;
+    const unsigned char *bytes = file->bytes + file->at;
     size_t count = (size_t)json_integer_value(json_object_get(arguments, "count"));
     size_t left = file->at < file->size ? file->size - file->at : 0;
     size_t size = count < left ? count : left, i;
-    unsigned char bytes[4096 + 2] = {0};
-    char text[8192], *at = text;
+    char *at = text;
     unsigned bits;
 
-    if (size > 4096)
-        fake_fail("vmplug reads a lot at once");
-    memcpy(bytes, file->bytes + file->at, size);
-    file->at += size;
     for (i = 0; i < size; i += 3) {
-        bits = (unsigned)(bytes[i] << 16 | bytes[i + 1] << 8 | bytes[i + 2]);
+        bits = (unsigned)bytes[i] << 16;
+        bits |= i + 1 < size ? (unsigned)bytes[i + 1] << 8 : 0;
+        bits |= i + 2 < size ? (unsigned)bytes[i + 2] : 0;
         *at++ = digits[bits >> 18];
         *at++ = digits[bits >> 12 & 63];
         *at++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
         *at++ = i + 2 < size ? digits[bits & 63] : '=';
     }
     *at = '\0';
+    file->at += size;
     return sim_return(json_pack("{s:I, s:s, s:b}", "count", (json_int_t)size, "buf-b64", text,
                                 "eof", size < count));
 }
@@ -196,17 +209,14 @@ static json_t *close_file(struct sim *sim)
 
 json_t *sim_file_do(struct sim *sim, const char *command, const json_t *arguments)
 {
-    json_t *answer = sim_text_do(sim, command, arguments);
-
-    if (answer != NULL)
-        return answer;
     if (strcmp(command, "guest-file-open") == 0)
         return open_file(sim, arguments);
     if (strncmp(command, "guest-file-", strlen("guest-file-")) != 0)
         return NULL;
     if (sim->guest.file.handle == 0 ||
         json_integer_value(json_object_get(arguments, "handle")) != sim->guest.file.handle)
-        fake_fail("vmplug's %s is of a file that is not open", command);
+        return sim_offence(sim, "handle '%" JSON_INTEGER_FORMAT "' has not been found",
+                           json_integer_value(json_object_get(arguments, "handle")));
     if (strcmp(command, "guest-file-read") == 0)
         return read_file(sim, arguments);
     if (strcmp(command, "guest-file-seek") == 0)
@@ -216,4 +226,9 @@ json_t *sim_file_do(struct sim *sim, const char *command, const json_t *argument
     if (strcmp(command, "guest-file-flush") == 0)
         return flush_file(sim);
     return strcmp(command, "guest-file-close") == 0 ? close_file(sim) : NULL;
+}
+
+bool sim_has_file_open(const struct sim *sim)
+{
+    return sim->guest.file.handle != 0;
 }

@@ -240,7 +240,7 @@ static json_t *resize(struct sim *sim, const json_t *arguments)
     if (node->read_only)
         return sim_error("GenericError", "Image is read-only");
     if (size < (json_int_t)node->bytes)
-        fake_fail("vmplug shrinks a disk");
+        return sim_offence(sim, "the disk is made smaller");
     node->bytes = (uint64_t)size;
     return sim_return(json_object());
 }

@@ -13,6 +13,10 @@ json_t *sim_return(json_t *value); /* value is taken over */
 json_t *sim_error(const char *class_name, const char *desc, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* vmplug did what it must not: fails the test, or tells a lenient sim's client. */
+json_t *sim_offence(const struct sim *sim, const char *desc, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Fails the test when arguments has a member that is not among the words in names. */
 void sim_check_arguments(const char *command, const json_t *arguments, const char *names);
 
@@ -33,9 +37,11 @@ json_t *sim_get_container(const struct sim *sim, const char *path);
 json_t *sim_objects_do(const struct sim *sim, const char *command); /* NULL: another's command */
 json_t *sim_object_del(struct sim *sim, const char *id);
 
-/* What the guest's kernel shows as text (sim_texts.c); NULL: the file is none of these. */
+/* What the guest's kernel shows as text: path -> text, or null. */
 json_t *sim_texts_new(void);
-json_t *sim_text_do(struct sim *sim, const char *command, const json_t *arguments);
+
+/* QEMU's version, as the greeting and query-version say it. */
+json_t *sim_version(const struct sim *sim);
 
 /* The guest is asked to give something back: the last of its answers decides. */
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
@@ -69,8 +75,8 @@ json_t *sim_disk_row(const struct sim_disk *disk);
 json_t *sim_add_disk(struct sim *sim, const json_t *arguments);
 json_t *sim_virtio_blk_get(const struct sim *sim, const char *path, const char *property);
 
-/* The guest refuses, on a board that tells so by sim->unplug_error. */
-void sim_refuse_by_event(struct sim *sim);
+/* The guest refuses to give the device back, on a board that tells so by sim->unplug_error. */
+void sim_refuse_by_event(struct sim *sim, const char *id);
 
 /* The agent's file commands. NULL when it is none of them. */
 json_t *sim_file_do(struct sim *sim, const char *command, const json_t *arguments);

@@ -23,7 +23,7 @@ struct sim_port *sim_find_port(struct sim *sim, const char *bus)
 {
     unsigned i;
 
-    for (i = 0; i < sim->port_count; i++) {
+    for (i = 0; bus != NULL && i < sim->port_count; i++) {
         if (strcmp(sim->ports[i].bus, bus) == 0)
             return &sim->ports[i];
     }

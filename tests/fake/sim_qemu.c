@@ -71,29 +71,31 @@ static bool device_exists(struct sim *sim, const char *id)
 
 void sim_put_cpu(struct sim *sim, const char *id)
 {
+    bool onlines = sim->guest.onlines;
     unsigned slot = 0;
 
     while (sim->cpus[slot].present)
         slot++;
     sim->cpus[slot].present = true;
     copy(sim->cpus[slot].id, sizeof(sim->cpus[slot].id), id);
-    sim->guest.onlines = !sim->guest.onlines;
+    sim->guest.onlines = true;
     sim_guest_shows(sim, true, slot);
-    sim->guest.onlines = !sim->guest.onlines;
+    sim->guest.onlines = onlines;
 }
 
 void sim_put_dimm(struct sim *sim, const char *id, uint64_t addr, uint64_t bytes)
 {
     struct sim_dimm *dimm = &sim->dimms[sim->dimm_count];
+    bool onlines = sim->guest.onlines;
 
     *dimm = (struct sim_dimm){.addr = addr, .bytes = bytes, .slot = sim->dimm_count};
     copy(dimm->id, sizeof(dimm->id), id);
     (void)snprintf(dimm->backend, sizeof(dimm->backend), "%.50s-memory", id);
     json_object_set_new(sim->objects, dimm->backend, json_object());
     sim->dimm_count++;
-    sim->guest.onlines = !sim->guest.onlines;
+    sim->guest.onlines = true;
     sim_guest_shows(sim, false, dimm->slot);
-    sim->guest.onlines = !sim->guest.onlines;
+    sim->guest.onlines = onlines;
 }
 
 void sim_put_disk(struct sim *sim, const char *id, const char *serial, unsigned lun)
@@ -366,6 +368,8 @@ static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
     const json_t *file = json_object_get(arguments, "file");
     struct sim_disk *disk = &sim->disks[sim->disk_count];
 
+    if (sim->disk_count == SIM_NODES_MAX)
+        return sim_error("GenericError", "there are no more than %d nodes here", SIM_NODES_MAX);
     sim_check_arguments("blockdev-add", arguments, "driver node-name file read-only");
     if (strcmp(text_of(file, "driver"), "nbd") == 0)
         sim_check_arguments("blockdev-add file", file, "driver server export open-timeout");
@@ -479,12 +483,17 @@ static json_t *device_add(struct sim *sim, const json_t *arguments)
 
 /* ---- ---- */
 
+json_t *sim_version(const struct sim *sim)
+{
+    return fake_jsonf("{'qemu':{'micro':%u,'minor':%u,'major':%u},'package':''}",
+                      sim->major < 10 ? 22 : 13, sim->major < 10 ? 2 : 0, sim->major);
+}
+
 static json_t *constant(const char *command)
 {
     static const struct {
         const char *command, *answer;
     } constants[] = {
-        {"qmp_capabilities", "{}"},
         {"query-name", "{'name':'sim'}"},
         {"query-uuid", "{'UUID':'00000000-0000-0000-0000-000000000000'}"},
         {"query-status", "{'status':'running','singlestep':false,'running':true}"},
@@ -527,8 +536,7 @@ static json_t *query(struct sim *sim, const char *command, const json_t *argumen
     if (strcmp(command, "qom-get") == 0)
         return qom_get(sim, text_of(arguments, "path"), text_of(arguments, "property"));
     if (strcmp(command, "query-version") == 0)
-        return sim_return(fake_jsonf("{'qemu':{'micro':22,'minor':2,'major':%u},'package':''}",
-                                     sim->major));
+        return sim_return(sim_version(sim));
     if (strcmp(command, "query-kvm") == 0)
         return sim_return(json_pack("{s:b, s:b}", "enabled", sim->kvm, "present", 1));
     if (strcmp(command, "query-migrate") == 0)
@@ -537,10 +545,25 @@ static json_t *query(struct sim *sim, const char *command, const json_t *argumen
     return constant(command);
 }
 
+static json_t *negotiate(struct sim *sim)
+{
+    if (sim->negotiated)
+        return sim_error("CommandNotFound",
+                         "Capabilities negotiation is already complete, command ignored");
+    sim->negotiated = true;
+    return sim_return(json_object());
+}
+
 json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments)
 {
-    json_t *answer = query(sim, command, arguments);
+    json_t *answer;
 
+    if (strcmp(command, "qmp_capabilities") == 0)
+        return negotiate(sim);
+    if (!sim->negotiated && sim->lenient)
+        return sim_error("CommandNotFound",
+                         "Expecting capabilities negotiation with 'qmp_capabilities'");
+    answer = query(sim, command, arguments);
     if (answer == NULL)
         answer = sim_board_do(sim, command, arguments);
     if (answer == NULL)
@@ -561,5 +584,9 @@ json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments
         return sim_qom_set(sim, arguments);
     if (strcmp(command, "device_del") == 0)
         return sim_device_del(sim, text_of(arguments, "id"));
-    fake_fail("vmplug sent %s, which this QEMU does not know", command);
+    if (strcmp(command, "quit") == 0) {
+        sim->quit = true;
+        return sim_return(json_object());
+    }
+    return sim_offence(sim, "%s is not simulated", command);
 }

@@ -89,16 +89,10 @@ static bool find_cpu(const struct sim *sim, const char *id, unsigned *ret_slot)
     return false;
 }
 
-void sim_refuse_by_event(struct sim *sim)
+void sim_refuse_by_event(struct sim *sim, const char *id)
 {
-    const char *id = sim->telling_cpu ? sim->cpus[sim->telling_slot].id : "";
     char path[128];
-    unsigned i;
 
-    for (i = 0; !sim->telling_cpu && i < sim->dimm_count; i++) {
-        if (sim->dimms[i].slot == sim->telling_slot)
-            id = sim->dimms[i].id;
-    }
     (void)snprintf(path, sizeof(path), PERIPHERAL "%s", id);
     if (strcmp(sim->unplug_error, "MEM_UNPLUG_ERROR") == 0)
         sim_emit(sim, sim->unplug_error, json_pack("{s:s, s:s}", "device", id, "msg",

@@ -56,7 +56,7 @@ static void show_blocks(struct sim_guest *guest, const struct sim_virtio_mem *de
     guest->block_count = kept;
     for (; index < end; index++) {
         if (guest->block_count == SIM_BLOCKS_MAX)
-            fake_fail("too many memory blocks");
+            return;
         guest->blocks[guest->block_count++] =
             (struct sim_block){.index = index, .online = guest->onlines};
     }
@@ -187,6 +187,9 @@ json_t *sim_virtio_mem_add(struct sim *sim, const json_t *arguments, uint64_t fr
         return sim_error("GenericError", "Bus '%s' not found", bus);
     if (port->off || port->handler[0] == '\0')
         return sim_error("GenericError", "Bus '%s' does not support hotplugging", bus);
+    if (sim->virtio_mem_count == SIM_VIRTIO_MEMS_MAX)
+        return sim_error("GenericError", "there are no more than %d virtio-mem here",
+                         SIM_VIRTIO_MEMS_MAX);
     device = &sim->virtio_mems[sim->virtio_mem_count];
     *device = (struct sim_virtio_mem){
         .addr = addr != NULL ? (uint64_t)json_integer_value(addr) : free_addr,
@@ -217,6 +220,6 @@ json_t *sim_qom_set(struct sim *sim, const json_t *arguments)
     if (device == NULL)
         return sim_error("DeviceNotFound", "Device '%s' not found", path);
     if (strcmp(property, "requested-size") != 0)
-        fake_fail("vmplug sets %s", property);
+        return sim_offence(sim, "Property '%s' is set", property);
     return request(device, json_object_get(arguments, "value"));
 }
