@@ -14,7 +14,8 @@ static int run(struct invocation *invocation)
     enum operation_type type;
 
     if (!operation_type_find(field_string(entry, "operation", ""), &type)) {
-        (void)error_set(&error, ERROR_BLOCKED, "see vmplug status for what is there and pending",
+        (void)error_set(&error, ERROR_BLOCKED, "see vmplug status for what is there and pending; what was asked "
+                        "for by another user or with another XDG_RUNTIME_DIR is on record there",
                         "no request for '%s' is on record: whether one stands is unknown", id);
         return report_device_failure(invocation, id, VERDICT_BLOCKED, &error);
     }

@@ -258,6 +258,8 @@ static void print_environment(struct output *out)
                        spec->name);
         roff_text(out, meaning, ".IP");
     }
+    print_tag(out, "XDG_RUNTIME_DIR");
+    roff_text(out, "Where the record of requests is kept; see FILES.", ".IP");
     print_tag(out, "NO_COLOR");
     roff_text(out, "When it is set and not empty, a terminal gets no colour.", ".IP");
 }
@@ -269,6 +271,12 @@ static void print_files(struct output *out)
               "The file of --trace is made readable for its owner only, and appended to. A line is "
               "an object with ms (of the host's monotonic clock), channel (qmp or agent), "
               "direction (sent or received) and message, or text for what is no JSON.",
+              ".PP");
+    roff_text(out,
+              "The requests that stand are recorded in $XDG_RUNTIME_DIR/vmplug; where that variable "
+              "is not set, in /run/vmplug as root and in /tmp/vmplug-UID as another user; in a file "
+              "for each QEMU process. A vmplug that another user runs, or that cron or sudo runs "
+              "with another XDG_RUNTIME_DIR, does not see them: set the same for all.",
               ".PP");
     print_head(out, "SEE ALSO");
     output_print(out, ".BR qemu\\-system\\-x86_64 (1),\n.BR qemu\\-img (1),\n.BR qemu\\-ga (8)\n");
