@@ -93,6 +93,7 @@ static const struct command commands[] = {
         .examples = insert_examples,
         .options = OPTIONS_REMOVE | OPTION_BIT(OPTION_FORMAT),
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT | COMMAND_TAKES_FILES,
+        .ids = "cdrom list",
         .run = insert,
     },
     {
@@ -110,6 +111,7 @@ static const struct command commands[] = {
         .examples = eject_examples,
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .ids = "cdrom list",
         .run = eject,
     },
 };

@@ -170,6 +170,7 @@ static const struct command commands[] = {
         .examples = remove_examples,
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .ids = "cpu list",
         .run = take_back,
     },
 };

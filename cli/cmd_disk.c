@@ -242,6 +242,7 @@ static const struct command commands[] = {
         .examples = remove_examples,
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .ids = "disk list",
         .run = take_back,
     },
     {
@@ -260,6 +261,7 @@ static const struct command commands[] = {
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check_resize,
+        .ids = "disk list",
         .run = resize,
     },
     {
@@ -276,6 +278,7 @@ static const struct command commands[] = {
                    OPTION_BIT(OPTION_OFF),
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check_throttle,
+        .ids = "disk list",
         .run = throttle,
     },
 };

@@ -169,6 +169,8 @@ static const struct command commands[] = {
         .options = OPTIONS_VM,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check,
+        .words = "cpu_add cpu_remove memory_add memory_remove disk_add disk_remove virtio_mem "
+                 "cdrom",
         .run = run,
     },
 };

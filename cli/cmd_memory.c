@@ -251,6 +251,7 @@ static const struct command commands[] = {
         .options = OPTIONS_REMOVE | OPTION_BIT(OPTION_MOVABLE),
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
         .check = check,
+        .ids = "memory list",
         .run = resize,
     },
     {
@@ -267,6 +268,7 @@ static const struct command commands[] = {
         .examples = remove_examples,
         .options = OPTIONS_REMOVE,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .ids = "memory list",
         .run = take_back,
     },
 };

@@ -14,8 +14,9 @@ static int run(struct invocation *invocation)
     enum operation_type type;
 
     if (!operation_type_find(field_string(entry, "operation", ""), &type)) {
-        (void)error_set(&error, ERROR_BLOCKED, "see vmplug status for what is there and pending; what was asked "
-                        "for by another user or with another XDG_RUNTIME_DIR is on record there",
+        (void)error_set(&error, ERROR_BLOCKED,
+                        "see vmplug status for what is there and pending; another user, or another "
+                        "XDG_RUNTIME_DIR, has a record of its own",
                         "no request for '%s' is on record: whether one stands is unknown", id);
         return report_device_failure(invocation, id, VERDICT_BLOCKED, &error);
     }
@@ -46,6 +47,7 @@ static const struct command commands[] = {
         .examples = examples,
         .options = OPTIONS_VM,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,
+        .ids = "status",
         .run = run,
     },
 };

@@ -22,7 +22,7 @@ enum command_flag {
     COMMAND_USES_QMP = 1 << 1,    /* where --qmp is given */
     COMMAND_USES_AGENT = 1 << 2,  /* beside QMP, where --agent is given */
     COMMAND_NEEDS_AGENT = 1 << 3, /* the agent alone */
-    COMMAND_TAKES_FILES = 1 << 4, /* the operands are files, for the completion */
+    COMMAND_TAKES_FILES = 1 << 4, /* the operands are files, or behind an id; for the completion */
 };
 
 struct command_example {
@@ -41,6 +41,10 @@ struct command {
     const struct command_example *examples; /* ended by one without a line */
     uint64_t options;    /* OPTION_BIT(…) of those it takes, beside OPTION_HELP */
     unsigned flags;      /* enum command_flag */
+    /* For the completion: what operands can be, and the subcommand whose --json names the ids that
+     * they can be, or of which the first can be one. NULL: neither. */
+    const char *words;
+    const char *ids;
     /* Looks at the operands, before anybody is talked to. Returns 0, or -1 with ERROR_INVALID whose
      * why begins with the command. May be NULL. */
     int (*check)(const struct invocation *invocation, struct error *error);

@@ -18,9 +18,16 @@ static const char beginning[] =
     "\tmapfile -t COMPREPLY < <(compgen -f -- \"$1\")\n"
     "}\n"
     "\n"
+    /* What compgen is given it expands like a shell: so only what an id is made of. */
+    "_vmplug_ids() {\n"
+    "\t[[ -n $VMPLUG_QMP ]] || return\n"
+    "\t_vmplug_words \"$(VMPLUG_AGENT='' vmplug $1 --json --timeout 1 2>/dev/null |\n"
+    "\t\tgrep -o '\"id\":\"[A-Za-z][A-Za-z0-9._-]*\"' | cut -d '\"' -f 4)\" \"$2\"\n"
+    "}\n"
+    "\n"
     "_vmplug() {\n"
     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-    "\tlocal first='' second='' skip='' word i\n"
+    "\tlocal first='' second='' third='' skip='' word i\n"
     "\n"
     "\tCOMPREPLY=()\n"
     "\tif [[ $cur == : || $prev == : ]]; then\n"
@@ -48,6 +55,8 @@ static const char after_skips[] =
     "\t\t\tfirst=$word\n"
     "\t\telif [[ -z $second ]]; then\n"
     "\t\t\tsecond=$word\n"
+    "\t\telif [[ -z $third ]]; then\n"
+    "\t\t\tthird=$word\n"
     "\t\tfi\n"
     "\tdone\n";
 
@@ -169,17 +178,33 @@ static void print_options(struct output *out, const struct command_group *const 
     output_print(out, "' \"$cur\"; return ;;\n\tesac\n\tfi\n");
 }
 
-static void print_file_operands(struct output *out, const struct command_group *const *groups)
+static void print_command_operands(struct output *out, const struct command *command)
+{
+    bool one_word = strchr(command->name, ' ') == NULL;
+    bool files = (command->flags & COMMAND_TAKES_FILES) != 0;
+
+    if (!files && command->words == NULL && command->ids == NULL)
+        return;
+    output_print(out, "\t'%s%s) ", command->name, one_word ? " '*" : "'");
+    if (files && command->ids != NULL)
+        output_print(out, "[[ -z $third ]] || { _vmplug_files \"$cur\"; return; }; ");
+    if (command->ids != NULL)
+        output_print(out, "_vmplug_ids '%s' \"$cur\"", command->ids);
+    else if (command->words != NULL)
+        output_print(out, "_vmplug_words '%s' \"$cur\"", command->words);
+    else
+        output_print(out, "_vmplug_files \"$cur\"");
+    output_print(out, "; return ;;\n");
+}
+
+static void print_operands(struct output *out, const struct command_group *const *groups)
 {
     size_t i;
 
     output_print(out, "\tcase \"$first $second\" in\n");
     for (; *groups != NULL; groups++) {
-        for (i = 0; i < (*groups)->count; i++) {
-            if (((*groups)->commands[i].flags & COMMAND_TAKES_FILES) != 0)
-                output_print(out, "\t'%s') _vmplug_files \"$cur\"; return ;;\n",
-                             (*groups)->commands[i].name);
-        }
+        for (i = 0; i < (*groups)->count; i++)
+            print_command_operands(out, &(*groups)->commands[i]);
     }
     output_print(out, "\tesac\n");
 }
@@ -197,7 +222,7 @@ void completion_print(struct output *out, const struct command_group *const *gro
     output_print(out, "\tif [[ -z $first ]]; then\n\t\t_vmplug_words '");
     print_first_words(out, groups);
     output_print(out, "' \"$cur\"\n\t\treturn\n\tfi\n");
-    print_file_operands(out, groups);
+    print_operands(out, groups);
     output_print(out, "\t[[ -z $second ]] || return\n");
     print_second_words(out, groups);
     output_print(out, "%s", end);

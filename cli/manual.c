@@ -273,10 +273,10 @@ static void print_files(struct output *out)
               "direction (sent or received) and message, or text for what is no JSON.",
               ".PP");
     roff_text(out,
-              "The requests that stand are recorded in $XDG_RUNTIME_DIR/vmplug; where that variable "
-              "is not set, in /run/vmplug as root and in /tmp/vmplug-UID as another user; in a file "
-              "for each QEMU process. A vmplug that another user runs, or that cron or sudo runs "
-              "with another XDG_RUNTIME_DIR, does not see them: set the same for all.",
+              "The requests that stand are recorded in $XDG_RUNTIME_DIR/vmplug, in a file for each "
+              "QEMU process; where that variable is not set, in /run/vmplug as root, and in "
+              "/tmp/vmplug-UID as another user. A vmplug that another user runs, or that cron or "
+              "sudo runs with another XDG_RUNTIME_DIR, does not see them: set the same for all.",
               ".PP");
     print_head(out, "SEE ALSO");
     output_print(out, ".BR qemu\\-system\\-x86_64 (1),\n.BR qemu\\-img (1),\n.BR qemu\\-ga (8)\n");

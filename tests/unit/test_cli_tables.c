@@ -256,6 +256,42 @@ static void test_completion_is_complete(void **state)
     assert_null(strstr(text, "generate)"));
 }
 
+/* What bash offers at the end of these words, to a user whose VM has a drive cd0, and a disk whose
+ * id is a trap. */
+static void assert_offered(const char *words, const char *expected)
+{
+    AUTO_FREE char *script = print(completion_print);
+    AUTO_FREE char *command = NULL;
+    char offered[512] = "";
+    FILE *bash;
+
+    assert_true(asprintf(&command,
+                         "vmplug() { [[ \"$*\" != 'cdrom list --json'* ]] || "
+                         "echo '[{\"id\":\"cd0\"},{\"id\":\"$(id)\"}]'; }\n%s\n"
+                         "VMPLUG_QMP=x COMP_WORDS=(vmplug %s)\n"
+                         "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) _vmplug; echo \"${COMPREPLY[*]}\"",
+                         script, words) > 0);
+    assert_int_equal(setenv("SCRIPT", command, 1), 0);
+    bash = popen("bash -c \"$SCRIPT\"", "r");
+    assert_non_null(bash);
+    assert_non_null(fgets(offered, sizeof(offered), bash));
+    (void)pclose(bash);
+    offered[strcspn(offered, "\n")] = '\0';
+    assert_string_equal(offered, expected);
+}
+
+static void test_completion_offers(void **state)
+{
+    (void)state;
+    assert_offered("cdrom eject ''", "cd0");
+    assert_offered("cdrom insert --json c", "cd0");
+    assert_offered("cdrom insert cd0 /proc/version", "/proc/version");
+    assert_offered("disk remove ''", "");
+    assert_offered("doctor cpu_add mem", "memory_add memory_remove");
+    assert_offered("memo", "memory");
+    assert_offered("--wait real", "realized");
+}
+
 static void check_in_help(const struct command *command, void *user)
 {
     assert_contains(user, "  %s", command->name);
@@ -384,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_manual_has_no_stray_requests),
         cmocka_unit_test(test_roff),
         cmocka_unit_test(test_completion_is_complete),
+        cmocka_unit_test(test_completion_offers),
         cmocka_unit_test(test_help_is_complete),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_refusals),
