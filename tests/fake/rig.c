@@ -129,6 +129,41 @@ struct inventory *rig_inventory(struct rig *rig, unsigned parts, double agent_ti
 
 /* ---- operations and batches ---- */
 
+struct operation_request rig_addition(enum operation_type type)
+{
+    return (struct operation_request){
+        .type = type,
+        .timeout_ms = 5000,
+        .dimm = {.bytes = 256 * SIM_MIB},
+        .disk = {.file = fake_file("disk.raw", "", 0)},
+    };
+}
+
+const char *rig_addition_id(enum operation_type type)
+{
+    static const char *const ids[] = {[OPERATION_CPU_ADD] = "vmplug-cpu-2",
+                                      [OPERATION_DIMM_ADD] = "vmplug-mem-0",
+                                      [OPERATION_DISK_ADD] = "vmplug-disk-0"};
+
+    return ids[type];
+}
+
+void rig_assert_verdict(const struct operation_result *result, enum verdict verdict)
+{
+    bool success = verdict_is_success(verdict);
+
+    if (result->verdict != verdict)
+        fake_fail("%s %s is %s, not %s (%s)", result->operation, result->id,
+                  verdict_name(result->verdict), verdict_name(verdict), result->error.why);
+    if ((result->error.code == ERROR_NONE) != success ||
+        (result->awaiting != NULL) != (verdict == VERDICT_PENDING) ||
+        (success && result->left_count > 0) || result->elapsed_ms < 0)
+        fake_fail("%s %s is %s, which does not fit its error '%s', awaiting '%s' or %u left",
+                  result->operation, result->id, verdict_name(verdict), result->error.why,
+                  result->awaiting != NULL ? result->awaiting : "",
+                  (unsigned)result->left_count);
+}
+
 static void on_stage(void *user, const struct operation_result *so_far,
                      const struct operation_stage *stage)
 {

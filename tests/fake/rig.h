@@ -53,6 +53,13 @@ struct inventory *rig_inventory(struct rig *rig, unsigned parts, double agent_ti
 const struct operation_result *rig_operate(struct rig *rig,
                                            const struct operation_request *request);
 
+/* A vCPU, a DIMM of two blocks, or a disk, for a new sim, with five seconds; and the id it gets. */
+struct operation_request rig_addition(enum operation_type type);
+const char *rig_addition_id(enum operation_type type);
+
+/* Fails the test unless it is this one, and the rest of the result fits it. */
+void rig_assert_verdict(const struct operation_result *result, enum verdict verdict);
+
 /* The same in two halves, to do something in between. */
 void rig_start(struct rig *rig, const struct operation_request *request);
 const struct operation_result *rig_await(struct rig *rig);

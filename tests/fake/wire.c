@@ -115,3 +115,23 @@ void outcome_take(void *user, const struct reply *reply)
     if (outcome->also != NULL)
         outcome->also(outcome->user);
 }
+
+static void assert_told(const struct outcome *outcome, enum error_code code)
+{
+    if (outcome->count != 1 || outcome->error.code != code)
+        fake_fail("told %u times, with error %d '%s', not once with %d", outcome->count,
+                  (int)outcome->error.code, outcome->error.why, (int)code);
+}
+
+void outcome_assert_value(const struct outcome *outcome, int value)
+{
+    assert_told(outcome, ERROR_NONE);
+    if (json_integer_value(outcome->value) != value)
+        fake_fail("told %" JSON_INTEGER_FORMAT ", not %d", json_integer_value(outcome->value),
+                  value);
+}
+
+void outcome_assert_error(const struct outcome *outcome, enum error_code code)
+{
+    assert_told(outcome, code);
+}

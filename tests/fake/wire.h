@@ -58,4 +58,8 @@ struct outcome {
 /* A reply_fn; user is the outcome. */
 void outcome_take(void *user, const struct reply *reply);
 
+/* Fail the test unless it was told once, this number or an error of this code. */
+void outcome_assert_value(const struct outcome *outcome, int value);
+void outcome_assert_error(const struct outcome *outcome, enum error_code code);
+
 #endif

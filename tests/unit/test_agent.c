@@ -16,96 +16,23 @@
 #include "base/clock.h"
 #include "qmp/agent.h"
 #include "tests/fake/fake.h"
-#include "tests/fake/wire.h"
+#include "tests/fake/wire_agent.h"
 
 #define COMPLAINT \
     "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error, stray\"}}\n"
 
 static struct wire wire;
 
-static struct agent *begin_with(struct agent_options options)
-{
-    struct agent *agent;
-
-    options.fd = wire_open(&wire);
-    agent = agent_new(&options, NULL);
-    assert_non_null(agent);
-    wire.pump = agent_pump(agent);
-    return agent;
-}
-
-static struct agent *begin(void)
-{
-    return begin_with((struct agent_options){.path = NULL});
-}
-
-static void end(struct agent *agent)
-{
-    agent_free(agent);
-    wire_close(&wire);
-}
-
-static int64_t submit_until(struct agent *agent, const char *command, double timeout_ms,
-                            struct outcome *outcome)
-{
-    const struct request request = {
-        .command = command, .timeout_ms = timeout_ms, .done = outcome_take, .user = outcome};
-
-    return agent_submit(agent, &request, NULL);
-}
-
-static int64_t submit(struct agent *agent, const char *command, struct outcome *outcome)
-{
-    return submit_until(agent, command, 60000, outcome);
-}
-
-/* Hears the synchronisation and nothing else; returns its number. */
-static int64_t hear_sync(void)
-{
-    static const char format[] =
-        "{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" SCNd64 "}}\n%n";
-    const char *heard = wire_hear(&wire);
-    int64_t number = 0;
-    int used = 0;
-
-    if ((unsigned char)heard[0] != 0xff || sscanf(heard + 1, format, &number, &used) != 1 ||
-        heard[1 + used] != '\0' || used == 0)
-        fail_msg("heard no synchronisation, but: %s", heard);
-    assert_true(number > 0);
-    return number;
-}
-
-static void say_sync(int64_t number)
-{
-    char text[128];
-
-    (void)snprintf(text, sizeof(text), "\xff{\"return\": %" PRId64 "}\n", number);
-    wire_say(&wire, text);
-}
-
 static struct agent *begin_synced(struct outcome *outcome)
 {
-    struct agent *agent = begin();
+    struct agent *agent = wire_agent_begin(&wire);
 
-    (void)submit(agent, "guest-ping", outcome);
+    (void)wire_agent_submit(agent, "guest-ping", outcome);
     wire_say(&wire, COMPLAINT);
-    say_sync(hear_sync());
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
     assert_int_equal(outcome->count, 0);
     return agent;
-}
-
-static void assert_value(const struct outcome *outcome, int value)
-{
-    assert_int_equal(outcome->count, 1);
-    assert_int_equal(outcome->error.code, ERROR_NONE);
-    assert_int_equal(json_integer_value(outcome->value), value);
-}
-
-static void assert_error(const struct outcome *outcome, enum error_code code)
-{
-    assert_int_equal(outcome->count, 1);
-    assert_int_equal(outcome->error.code, code);
 }
 
 /* ---- commands ---- */
@@ -116,8 +43,8 @@ static void test_one_at_a_time(void **state)
     struct agent *agent = begin_synced(&outcomes[0]);
 
     (void)state;
-    assert_int_equal(submit(agent, "guest-b", &outcomes[1]), 2);
-    assert_int_equal(submit(agent, "guest-c", &outcomes[2]), 3);
+    assert_int_equal(wire_agent_submit(agent, "guest-b", &outcomes[1]), 2);
+    assert_int_equal(wire_agent_submit(agent, "guest-c", &outcomes[2]), 3);
     assert_string_equal(wire_hear(&wire), "");
     wire_say(&wire, "{\"return\": 1}\n");
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-b\"}\n");
@@ -125,11 +52,11 @@ static void test_one_at_a_time(void **state)
     assert_string_equal(wire_hear(&wire),
                         "{\"execute\":\"guest-c\"}\n"); /* an error is an answer */
     wire_say(&wire, "{\"return\": 3, \"id\": 99}\n");
-    assert_value(&outcomes[0], 1);
-    assert_error(&outcomes[1], ERROR_REJECTED);
+    outcome_assert_value(&outcomes[0], 1);
+    outcome_assert_error(&outcomes[1], ERROR_REJECTED);
     assert_string_equal(outcomes[1].error.class_name, "CommandNotFound");
-    assert_value(&outcomes[2], 3);
-    end(agent);
+    outcome_assert_value(&outcomes[2], 3);
+    wire_agent_end(&wire, agent);
 }
 
 static void test_unasked_words_are_ignored(void **state)
@@ -139,12 +66,12 @@ static void test_unasked_words_are_ignored(void **state)
 
     (void)state;
     wire_say(&wire, "{\"return\": 1}\n{\"return\": 2}\n{\"return\": 3}\n");
-    assert_value(&outcomes[0], 1);
-    (void)submit(agent, "guest-b", &outcomes[1]);
+    outcome_assert_value(&outcomes[0], 1);
+    (void)wire_agent_submit(agent, "guest-b", &outcomes[1]);
     assert_int_equal(outcomes[1].count, 0);
     wire_say(&wire, "{\"return\": 4}\n");
-    assert_value(&outcomes[1], 4);
-    end(agent);
+    outcome_assert_value(&outcomes[1], 4);
+    wire_agent_end(&wire, agent);
 }
 
 /* The reply to what has timed out must not become the reply to what comes next. */
@@ -156,20 +83,20 @@ static void test_late_reply(void **state)
 
     (void)state;
     wire_say(&wire, "{\"return\": 1}\n");
-    (void)submit_until(agent, "guest-slow", 300, &outcomes[1]);
-    (void)submit(agent, "guest-next", &outcomes[2]);
+    (void)wire_agent_submit_until(agent, "guest-slow", 300, &outcomes[1]);
+    (void)wire_agent_submit(agent, "guest-next", &outcomes[2]);
     (void)wire_hear(&wire);
     wire_pass_deadline(&wire);
-    assert_error(&outcomes[1], ERROR_TIMEOUT);
-    number = hear_sync(); /* the next one begins with it */
+    outcome_assert_error(&outcomes[1], ERROR_TIMEOUT);
+    number = wire_agent_hear_sync(&wire); /* the next one begins with it */
     wire_say(&wire, "{\"return\": 666}\n" COMPLAINT);
     assert_int_equal(outcomes[2].count, 0);
-    say_sync(number);
+    wire_agent_say_sync(&wire, number);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-next\"}\n");
     wire_say(&wire, "{\"return\": 7}\n");
-    assert_value(&outcomes[2], 7);
+    outcome_assert_value(&outcomes[2], 7);
     assert_int_equal(outcomes[1].count, 1);
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 /* Half of a reply when its command times out: the rest is not the beginning of the next. */
@@ -181,17 +108,17 @@ static void test_half_a_reply(void **state)
 
     (void)state;
     wire_say(&wire, "{\"return\": 1}\n");
-    (void)submit_until(agent, "guest-slow", 300, &outcomes[1]);
-    (void)submit(agent, "guest-next", &outcomes[2]);
+    (void)wire_agent_submit_until(agent, "guest-slow", 300, &outcomes[1]);
+    (void)wire_agent_submit(agent, "guest-next", &outcomes[2]);
     (void)wire_hear(&wire);
     wire_say(&wire, "{\"return\": [1, 2, {\"a");
     wire_pass_deadline(&wire);
-    number = hear_sync();
+    number = wire_agent_hear_sync(&wire);
     wire_say(&wire, "\": {\"return\": 3}}]}\n");
-    say_sync(number);
+    wire_agent_say_sync(&wire, number);
     wire_say(&wire, "{\"return\": 7}\n");
-    assert_value(&outcomes[2], 7);
-    end(agent);
+    outcome_assert_value(&outcomes[2], 7);
+    wire_agent_end(&wire, agent);
 }
 
 static void test_nonsense(void **state)
@@ -220,23 +147,24 @@ static void test_nonsense(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
         struct agent *agent =
-            begin_with((struct agent_options){.limits = {.message_bytes = 150, .depth = 32}});
+            wire_agent_begin_with(&wire, (struct agent_options){.limits = {.message_bytes = 150,
+                                                                           .depth = 32}});
         struct outcome outcomes[2] = {{0}};
 
-        (void)submit(agent, "guest-a", &outcomes[0]);
-        (void)submit(agent, "guest-b", &outcomes[1]);
-        say_sync(hear_sync());
+        (void)wire_agent_submit(agent, "guest-a", &outcomes[0]);
+        (void)wire_agent_submit(agent, "guest-b", &outcomes[1]);
+        wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
         (void)wire_hear(&wire);
         wire_say(&wire, cases[i].said);
         if (outcomes[0].count != 1 || outcomes[0].error.code != cases[i].code)
             fail_msg("%s", cases[i].said);
         assert_int_equal(outcomes[1].count, 0);
         assert_null(agent_failure(agent));
-        say_sync(hear_sync()); /* begins anew */
+        wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire)); /* begins anew */
         assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-b\"}\n");
         wire_say(&wire, "{\"return\": 2}\n");
-        assert_value(&outcomes[1], 2);
-        end(agent);
+        outcome_assert_value(&outcomes[1], 2);
+        wire_agent_end(&wire, agent);
     }
 }
 
@@ -253,19 +181,19 @@ static void test_endless_reply(void **state)
     wire_say(&wire, "{\"return\": \"");
     for (i = 0; i < 128; i++) /* 8 MiB; the default limit is 4 */
         wire_say(&wire, text);
-    assert_error(&outcomes[0], ERROR_LIMIT);
-    (void)submit(agent, "guest-b", &outcomes[1]);
+    outcome_assert_error(&outcomes[0], ERROR_LIMIT);
+    (void)wire_agent_submit(agent, "guest-b", &outcomes[1]);
     for (i = 0; i < 16; i++)
         wire_say(&wire, text);
-    say_sync(hear_sync());
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
     wire_say(&wire, "{\"return\": 2}\n");
-    assert_value(&outcomes[1], 2);
-    end(agent);
+    outcome_assert_value(&outcomes[1], 2);
+    wire_agent_end(&wire, agent);
 }
 
 static void test_refusals(void **state)
 {
-    struct agent *agent = begin();
+    struct agent *agent = wire_agent_begin(&wire);
     struct outcome outcome = {0};
     struct request request = {.command = "bad name", .arguments = json_object(),
                               .timeout_ms = 1000, .done = outcome_take, .user = &outcome};
@@ -284,7 +212,7 @@ static void test_refusals(void **state)
     assert_int_equal(agent_submit(agent, &request, &error), -1);
     assert_int_equal(error.code, ERROR_LIMIT);
     assert_int_equal(outcome.count, 0);
-    end(agent);
+    wire_agent_end(&wire, agent);
     assert_int_equal(outcome.count, 1024);
 }
 
@@ -296,8 +224,8 @@ static void test_cancel(void **state)
     struct agent *agent = begin_synced(&outcomes[0]);
 
     (void)state;
-    (void)submit(agent, "guest-b", &outcomes[1]);
-    (void)submit(agent, "guest-c", &outcomes[2]);
+    (void)wire_agent_submit(agent, "guest-b", &outcomes[1]);
+    (void)wire_agent_submit(agent, "guest-c", &outcomes[2]);
     agent_cancel(agent, 1); /* under way: its reply must still be recognised */
     agent_cancel(agent, 2); /* never leaves */
     agent_cancel(agent, 99);
@@ -305,27 +233,27 @@ static void test_cancel(void **state)
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-c\"}\n");
     wire_say(&wire, "{\"return\": 3}\n");
     assert_int_equal(outcomes[0].count + outcomes[1].count, 0);
-    assert_value(&outcomes[2], 3);
-    end(agent);
+    outcome_assert_value(&outcomes[2], 3);
+    wire_agent_end(&wire, agent);
 }
 
 /* A cancelled command that is never answered must not block the next for ever. */
 static void test_cancelled_and_silent(void **state)
 {
-    struct agent *agent = begin();
+    struct agent *agent = wire_agent_begin(&wire);
     struct outcome outcomes[2] = {{0}};
 
     (void)state;
-    (void)submit_until(agent, "guest-shutdown", 300, &outcomes[0]);
-    (void)submit(agent, "guest-b", &outcomes[1]);
-    say_sync(hear_sync());
+    (void)wire_agent_submit_until(agent, "guest-shutdown", 300, &outcomes[0]);
+    (void)wire_agent_submit(agent, "guest-b", &outcomes[1]);
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
     (void)wire_hear(&wire);
     agent_cancel(agent, 1);
     wire_pass_deadline(&wire);
-    say_sync(hear_sync());
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-b\"}\n");
     assert_int_equal(outcomes[0].count, 0);
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 static void test_end_of_file(void **state)
@@ -336,19 +264,19 @@ static void test_end_of_file(void **state)
     const struct request late = {.command = "guest-ping", .timeout_ms = 1000};
 
     (void)state;
-    (void)submit(agent, "guest-b", &outcomes[1]);
+    (void)wire_agent_submit(agent, "guest-b", &outcomes[1]);
     wire_hang_up(&wire);
     wire_pump(&wire);
     assert_int_equal(wire.result, PUMP_DEAD);
-    assert_error(&outcomes[0], ERROR_DISCONNECTED);
-    assert_error(&outcomes[1], ERROR_DISCONNECTED);
+    outcome_assert_error(&outcomes[0], ERROR_DISCONNECTED);
+    outcome_assert_error(&outcomes[1], ERROR_DISCONNECTED);
     assert_int_equal(agent_failure(agent)->code, ERROR_DISCONNECTED);
     assert_int_equal(agent_submit(agent, &late, &error), -1);
     assert_int_equal(error.code, ERROR_DISCONNECTED);
     assert_int_equal(pump_fd(wire.pump), -1);
     assert_true(pump_deadline_ms(wire.pump) == CLOCK_NEVER_MS);
     assert_int_equal(pump_process(wire.pump, 0), PUMP_DEAD);
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 static void free_agent(void *user)
@@ -364,11 +292,11 @@ static void test_freeing_inside_a_reply(void **state)
     (void)state;
     outcomes[0].also = free_agent;
     outcomes[0].user = agent;
-    (void)submit(agent, "guest-b", &outcomes[1]);
+    (void)wire_agent_submit(agent, "guest-b", &outcomes[1]);
     wire_say(&wire, "{\"return\": 1}\n{\"return\": 2}\n");
     assert_int_equal(wire.result, PUMP_DEAD);
-    assert_value(&outcomes[0], 1);
-    assert_error(&outcomes[1], ERROR_CANCELLED);
+    outcome_assert_value(&outcomes[0], 1);
+    outcome_assert_error(&outcomes[1], ERROR_CANCELLED);
     wire_close(&wire);
 }
 
@@ -381,17 +309,17 @@ static void test_freeing_inside_failures(void **state)
     outcomes[0].also = free_agent;
     outcomes[0].user = agent;
     wire_say(&wire, "nonsense");
-    assert_error(&outcomes[0], ERROR_PROTOCOL);
+    outcome_assert_error(&outcomes[0], ERROR_PROTOCOL);
     wire_close(&wire);
 
     outcomes[0] = (struct outcome){0};
-    agent = begin();
+    agent = wire_agent_begin(&wire);
     outcomes[0].also = free_agent;
     outcomes[0].user = agent;
-    (void)submit_until(agent, "guest-a", 20, &outcomes[0]);
-    (void)submit_until(agent, "guest-b", 20, &outcomes[1]);
+    (void)wire_agent_submit_until(agent, "guest-a", 20, &outcomes[0]);
+    (void)wire_agent_submit_until(agent, "guest-b", 20, &outcomes[1]);
     wire_pass_deadline(&wire);
-    assert_error(&outcomes[0], ERROR_TIMEOUT);
+    outcome_assert_error(&outcomes[0], ERROR_TIMEOUT);
     assert_int_equal(outcomes[1].count, 1);
     wire_close(&wire);
 
@@ -401,7 +329,7 @@ static void test_freeing_inside_failures(void **state)
     outcomes[0].user = agent;
     wire_hang_up(&wire);
     wire_pump(&wire);
-    assert_error(&outcomes[0], ERROR_DISCONNECTED);
+    outcome_assert_error(&outcomes[0], ERROR_DISCONNECTED);
     wire_close(&wire);
     agent_free(NULL);
 }
@@ -410,7 +338,7 @@ static struct agent *resubmit_agent;
 
 static void resubmit(void *user)
 {
-    (void)submit(resubmit_agent, "guest-again", user);
+    (void)wire_agent_submit(resubmit_agent, "guest-again", user);
 }
 
 static void test_submitting_inside_a_callback(void **state)
@@ -423,26 +351,26 @@ static void test_submitting_inside_a_callback(void **state)
     first.user = &next;
     wire_say(&wire, "{\"return\": 1}\n{\"return\": 666}\n");
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-again\"}\n");
-    assert_value(&first, 1);
+    outcome_assert_value(&first, 1);
     /* The second word came in the same breath, before the command could be heard; an agent does
      * not number its answers, so it can't be told from one. But never more than one. */
     assert_true(next.count <= 1);
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 static void test_no_callback_inside_submit(void **state)
 {
-    struct agent *agent = begin();
+    struct agent *agent = wire_agent_begin(&wire);
     struct outcome outcomes[2] = {{0}};
 
     (void)state;
-    (void)submit_until(agent, "guest-a", -5, &outcomes[0]);
+    (void)wire_agent_submit_until(agent, "guest-a", -5, &outcomes[0]);
     wire_hang_up(&wire);
-    (void)submit(agent, "guest-b", &outcomes[1]);
+    (void)wire_agent_submit(agent, "guest-b", &outcomes[1]);
     assert_int_equal(outcomes[0].count + outcomes[1].count, 0);
     wire_pump(&wire);
     assert_int_equal(outcomes[0].count + outcomes[1].count, 2);
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 /* ---- connecting ---- */

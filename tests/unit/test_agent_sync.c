@@ -14,106 +14,33 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "qmp/agent.h"
-#include "tests/fake/wire.h"
+#include "tests/fake/wire_agent.h"
 
 #define COMPLAINT \
     "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error, stray\"}}\n"
 
 static struct wire wire;
 
-static struct agent *begin_with(struct agent_options options)
-{
-    struct agent *agent;
-
-    options.fd = wire_open(&wire);
-    agent = agent_new(&options, NULL);
-    assert_non_null(agent);
-    wire.pump = agent_pump(agent);
-    return agent;
-}
-
-static struct agent *begin(void)
-{
-    return begin_with((struct agent_options){.path = NULL});
-}
-
-static void end(struct agent *agent)
-{
-    agent_free(agent);
-    wire_close(&wire);
-}
-
-static int64_t submit_until(struct agent *agent, const char *command, double timeout_ms,
-                            struct outcome *outcome)
-{
-    const struct request request = {
-        .command = command, .timeout_ms = timeout_ms, .done = outcome_take, .user = outcome};
-
-    return agent_submit(agent, &request, NULL);
-}
-
-static int64_t submit(struct agent *agent, const char *command, struct outcome *outcome)
-{
-    return submit_until(agent, command, 60000, outcome);
-}
-
-/* Hears the synchronisation and nothing else; returns its number. */
-static int64_t hear_sync(void)
-{
-    static const char format[] =
-        "{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" SCNd64 "}}\n%n";
-    const char *heard = wire_hear(&wire);
-    int64_t number = 0;
-    int used = 0;
-
-    if ((unsigned char)heard[0] != 0xff || sscanf(heard + 1, format, &number, &used) != 1 ||
-        heard[1 + used] != '\0' || used == 0)
-        fail_msg("heard no synchronisation, but: %s", heard);
-    assert_true(number > 0);
-    return number;
-}
-
-static void say_sync(int64_t number)
-{
-    char text[128];
-
-    (void)snprintf(text, sizeof(text), "\xff{\"return\": %" PRId64 "}\n", number);
-    wire_say(&wire, text);
-}
-
-static void assert_value(const struct outcome *outcome, int value)
-{
-    assert_int_equal(outcome->count, 1);
-    assert_int_equal(outcome->error.code, ERROR_NONE);
-    assert_int_equal(json_integer_value(outcome->value), value);
-}
-
-static void assert_error(const struct outcome *outcome, enum error_code code)
-{
-    assert_int_equal(outcome->count, 1);
-    assert_int_equal(outcome->error.code, code);
-}
-
 static void test_sync_comes_first(void **state)
 {
-    struct agent *agent = begin();
+    struct agent *agent = wire_agent_begin(&wire);
     struct outcome outcome = {0};
     int64_t number;
 
     (void)state;
     wire_pump(&wire);
     assert_string_equal(wire_hear(&wire), ""); /* nobody wants anything yet */
-    assert_int_equal(submit(agent, "guest-ping", &outcome), 1);
-    number = hear_sync();
+    assert_int_equal(wire_agent_submit(agent, "guest-ping", &outcome), 1);
+    number = wire_agent_hear_sync(&wire);
     wire_say(&wire, COMPLAINT); /* what the 0xFF makes of an agent without a partial request */
     assert_string_equal(wire_hear(&wire), "");
-    say_sync(number);
+    wire_agent_say_sync(&wire, number);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n"); /* no id: old agents */
     wire_say(&wire, "{\"return\": 5}\n");
-    assert_value(&outcome, 5);
-    (void)submit(agent, "guest-ping", &outcome);
+    outcome_assert_value(&outcome, 5);
+    (void)wire_agent_submit(agent, "guest-ping", &outcome);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n"); /* once is enough */
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 static void test_numbers_are_fresh(void **state)
@@ -124,13 +51,13 @@ static void test_numbers_are_fresh(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(numbers); i++) {
         struct outcome outcome = {0};
-        struct agent *agent = begin();
+        struct agent *agent = wire_agent_begin(&wire);
 
-        (void)submit(agent, "guest-ping", &outcome);
-        numbers[i] = hear_sync();
+        (void)wire_agent_submit(agent, "guest-ping", &outcome);
+        numbers[i] = wire_agent_hear_sync(&wire);
         for (j = 0; j < i; j++)
             assert_true(numbers[i] != numbers[j]);
-        end(agent);
+        wire_agent_end(&wire, agent);
     }
 }
 
@@ -151,18 +78,18 @@ static void test_leftovers_are_dropped(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(leftovers); i++) {
         struct outcome outcome = {0};
-        struct agent *agent = begin();
+        struct agent *agent = wire_agent_begin(&wire);
         int64_t number;
 
         wire_put(&wire, leftovers[i]);
-        (void)submit(agent, "guest-ping", &outcome);
-        number = hear_sync();
+        (void)wire_agent_submit(agent, "guest-ping", &outcome);
+        number = wire_agent_hear_sync(&wire);
         wire_pump(&wire);
         wire_say(&wire, leftovers[i]);
-        say_sync(number);
+        wire_agent_say_sync(&wire, number);
         wire_say(&wire, "{\"return\": 5}\n");
-        assert_value(&outcome, 5);
-        end(agent);
+        outcome_assert_value(&outcome, 5);
+        wire_agent_end(&wire, agent);
     }
 }
 
@@ -173,64 +100,67 @@ static void test_wrong_number(void **state)
         "\xff{\"return\": 1}\n", "\xff{\"return\": \"1\"}\n", "\xff{\"error\": {}}\n", "\xff{}\n",
         "\xff\xff\xff", "\xffnonsense", "\xff{\"return\": 18446744073709551615}",
     };
-    struct agent *agent = begin();
+    struct agent *agent = wire_agent_begin(&wire);
     struct outcome outcome = {0};
     int64_t number;
     size_t i;
 
     (void)state;
-    (void)submit(agent, "guest-ping", &outcome);
-    number = hear_sync();
+    (void)wire_agent_submit(agent, "guest-ping", &outcome);
+    number = wire_agent_hear_sync(&wire);
     for (i = 0; i < COUNT_OF(wrongs); i++) {
         wire_say(&wire, wrongs[i]);
         assert_string_equal(wire_hear(&wire), "");
     }
-    say_sync(number);
+    wire_agent_say_sync(&wire, number);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 static void test_resync_after_silence(void **state)
 {
-    struct agent *agent = begin_with((struct agent_options){.sync_timeout_ms = 300});
+    struct agent *agent =
+        wire_agent_begin_with(&wire, (struct agent_options){.sync_timeout_ms = 300});
     struct outcome outcome = {0};
     int64_t first, second;
 
     (void)state;
-    (void)submit(agent, "guest-ping", &outcome);
-    first = hear_sync();
+    (void)wire_agent_submit(agent, "guest-ping", &outcome);
+    first = wire_agent_hear_sync(&wire);
     wire_pass_deadline(&wire);
-    second = hear_sync();
+    second = wire_agent_hear_sync(&wire);
     assert_true(first != second);
-    say_sync(first); /* late: it may stand before anything */
+    wire_agent_say_sync(&wire, first); /* late: it may stand before anything */
     assert_string_equal(wire_hear(&wire), "");
-    say_sync(second);
+    wire_agent_say_sync(&wire, second);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 /* An agent that died within its answer, and a new one in its place: the brackets do not match any
  * more, and the next synchronisation puts that right. */
 static void test_resync_after_half_an_answer(void **state)
 {
-    struct agent *agent = begin_with((struct agent_options){.sync_timeout_ms = 300});
+    struct agent *agent =
+        wire_agent_begin_with(&wire, (struct agent_options){.sync_timeout_ms = 300});
     struct outcome outcome = {0};
 
     (void)state;
-    (void)submit(agent, "guest-ping", &outcome);
-    (void)hear_sync();
+    (void)wire_agent_submit(agent, "guest-ping", &outcome);
+    (void)wire_agent_hear_sync(&wire);
     wire_say(&wire, "\xff{\"return\": [\"");
     wire_pass_deadline(&wire);
-    say_sync(hear_sync());
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 /* An agent that does not even read is not sent more and more. */
 static void test_resync_does_not_pile_up(void **state)
 {
     static char bytes[1 << 20];
-    struct agent *agent = begin_with((struct agent_options){.sync_timeout_ms = 10});
+    struct agent *agent =
+        wire_agent_begin_with(&wire, (struct agent_options){.sync_timeout_ms = 10});
     struct outcome outcome = {0};
     unsigned sentinels = 0, i;
     ssize_t count;
@@ -238,7 +168,7 @@ static void test_resync_does_not_pile_up(void **state)
     (void)state;
     while (send(pump_fd(wire.pump), bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
         ; /* the socket is full: nothing leaves */
-    (void)submit(agent, "guest-ping", &outcome);
+    (void)wire_agent_submit(agent, "guest-ping", &outcome);
     for (i = 0; i < 5; i++)
         wire_pass_deadline(&wire);
     do {
@@ -250,76 +180,77 @@ static void test_resync_does_not_pile_up(void **state)
     } while (count > 0);
     assert_in_range(sentinels, 1, 2); /* time enough for another may pass while we read */
     assert_int_equal(outcome.count, 0);
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 static void test_never_answers(void **state)
 {
-    struct agent *agent = begin_with((struct agent_options){.sync_timeout_ms = 30});
+    struct agent *agent =
+        wire_agent_begin_with(&wire, (struct agent_options){.sync_timeout_ms = 30});
     struct outcome outcomes[2] = {{0}};
 
     (void)state;
-    (void)submit_until(agent, "guest-ping", 70, &outcomes[0]);
-    (void)submit_until(agent, "guest-info", 70, &outcomes[1]);
+    (void)wire_agent_submit_until(agent, "guest-ping", 70, &outcomes[0]);
+    (void)wire_agent_submit_until(agent, "guest-info", 70, &outcomes[1]);
     while (outcomes[1].count == 0)
         wire_pass_deadline(&wire);
-    assert_error(&outcomes[0], ERROR_TIMEOUT);
-    assert_error(&outcomes[1], ERROR_TIMEOUT);
+    outcome_assert_error(&outcomes[0], ERROR_TIMEOUT);
+    outcome_assert_error(&outcomes[1], ERROR_TIMEOUT);
     assert_null(agent_failure(agent));
     assert_true(pump_deadline_ms(wire.pump) == CLOCK_NEVER_MS); /* nothing to do: no waking up */
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 /* The agent starts late: what is asked then works. */
 static void test_awakes(void **state)
 {
-    struct agent *agent = begin();
+    struct agent *agent = wire_agent_begin(&wire);
     struct outcome outcomes[2] = {{0}};
     int64_t number;
 
     (void)state;
-    (void)submit_until(agent, "guest-ping", 20, &outcomes[0]);
-    number = hear_sync();
+    (void)wire_agent_submit_until(agent, "guest-ping", 20, &outcomes[0]);
+    number = wire_agent_hear_sync(&wire);
     wire_pass_deadline(&wire);
-    assert_error(&outcomes[0], ERROR_TIMEOUT);
-    (void)submit(agent, "guest-info", &outcomes[1]);
+    outcome_assert_error(&outcomes[0], ERROR_TIMEOUT);
+    (void)wire_agent_submit(agent, "guest-info", &outcomes[1]);
     assert_string_equal(wire_hear(&wire), ""); /* the first synchronisation still counts */
-    say_sync(number);
+    wire_agent_say_sync(&wire, number);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-info\"}\n");
     wire_say(&wire, "{\"return\": 5}");
-    assert_value(&outcomes[1], 5);
-    end(agent);
+    outcome_assert_value(&outcomes[1], 5);
+    wire_agent_end(&wire, agent);
 }
 
 /* The agent has taken a command and dies; its successor is asked the same. */
 static void test_asks_the_successor(void **state)
 {
-    struct agent *agent = begin();
+    struct agent *agent = wire_agent_begin(&wire);
     struct outcome outcomes[2] = {{0}};
 
     (void)state;
     agent_ask_again(agent); /* nothing was asked yet */
-    (void)submit(agent, "guest-ping", &outcomes[0]);
-    (void)submit(agent, "guest-info", &outcomes[1]);
-    say_sync(hear_sync());
+    (void)wire_agent_submit(agent, "guest-ping", &outcomes[0]);
+    (void)wire_agent_submit(agent, "guest-info", &outcomes[1]);
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
     wire_say(&wire, "{\"retu");
     agent_ask_again(agent);
-    say_sync(hear_sync());
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
     wire_say(&wire, "{\"return\": 5}\n");
-    assert_value(&outcomes[0], 5);
+    outcome_assert_value(&outcomes[0], 5);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-info\"}\n");
 
     /* Nobody waits for it any more: it is not asked again, and blocks nobody. */
     agent_cancel(agent, 2);
     agent_ask_again(agent);
     assert_string_equal(wire_hear(&wire), "");
-    (void)submit(agent, "guest-ping", &outcomes[0]);
-    say_sync(hear_sync());
+    (void)wire_agent_submit(agent, "guest-ping", &outcomes[0]);
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
     assert_int_equal(outcomes[1].count, 0);
-    end(agent);
+    wire_agent_end(&wire, agent);
 }
 
 int main(void)

@@ -18,23 +18,6 @@
 
 static struct rig rig;
 
-static struct operation_request request_of(enum operation_type type)
-{
-    return (struct operation_request){
-        .type = type,
-        .timeout_ms = 5000,
-        .dimm = {.bytes = 256 * SIM_MIB},
-        .disk = {.file = fake_file("disk.raw", "", 0)},
-    };
-}
-
-static const char *id_of(enum operation_type type)
-{
-    static const char *const ids[KINDS] = {"vmplug-cpu-2", "vmplug-mem-0", "vmplug-disk-0"};
-
-    return ids[type];
-}
-
 static bool has_ost(enum operation_type type)
 {
     return type != OPERATION_DISK_ADD;
@@ -55,17 +38,6 @@ static bool is_untouched(const struct sim *sim)
            sim->disk_count == 0;
 }
 
-static void assert_verdict(const struct operation_result *result, enum verdict verdict)
-{
-    if (result->verdict != verdict)
-        fail_msg("%s %s is %s, not %s (%s)", result->operation, result->id,
-                 verdict_name(result->verdict), verdict_name(verdict), result->error.why);
-    assert_true((result->error.code == ERROR_NONE) == verdict_is_success(verdict));
-    assert_true((result->awaiting != NULL) == (verdict == VERDICT_PENDING));
-    assert_true(!verdict_is_success(verdict) || result->left_count == 0);
-    assert_true(result->elapsed_ms >= 0);
-}
-
 /* ---- it works ---- */
 
 static void test_online(void **state)
@@ -79,14 +51,14 @@ static void test_online(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         const struct operation_result *result;
 
         rig_open(&rig, sim_new(), true);
         result = rig_operate(&rig, &request);
-        assert_verdict(result, VERDICT_ONLINE);
+        rig_assert_verdict(result, VERDICT_ONLINE);
         assert_string_equal(result->operation, names[type]);
-        assert_string_equal(result->id, id_of(type));
+        assert_string_equal(result->id, rig_addition_id(type));
         assert_string_equal(rig_stages(&rig), stages[type]);
         assert_int_equal(rig.stages, result->stage_count); /* each was told as it came */
         assert_null(result->missing);
@@ -106,12 +78,12 @@ static void test_guest_that_needs_no_help(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim->guest.onlines = true;
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
         assert_int_equal(sim_count(sim, SIM_AGENT, "guest-set-vcpus") +
                              sim_count(sim, SIM_AGENT, "guest-set-memory-blocks"), 0);
         rig_close(&rig);
@@ -126,12 +98,12 @@ static void test_without_an_agent(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         const struct operation_result *result;
 
         rig_open(&rig, sim_new(), false);
         result = rig_operate(&rig, &request);
-        assert_verdict(result, VERDICT_UNCONFIRMED);
+        rig_assert_verdict(result, VERDICT_UNCONFIRMED);
         assert_string_equal(result->missing, "agent");
         assert_int_equal(rig.result->expects_ost, has_ost(type));
         assert_string_equal(rig_stages(&rig), has_ost(type) ? "accepted realized acknowledged"
@@ -146,13 +118,13 @@ static void test_with_a_silent_agent(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        struct operation_request request = request_of(type);
+        struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim->agent_hangs = true;
         request.timeout_ms = 2 * rig_soon_ms();
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
         assert_string_equal(rig.result->missing, "agent");
         rig_close(&rig);
 
@@ -161,7 +133,7 @@ static void test_with_a_silent_agent(void **state)
         request.wait_set = true;
         request.wait = RUNG_ONLINE;
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_UNPROVEN);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_UNPROVEN);
         assert_non_null(strstr(rig.result->error.fix, "another client")); /* its socket was given */
         assert_int_equal(sim_changes(sim), 0);
         rig_close(&rig);
@@ -176,12 +148,12 @@ static void test_with_an_agent_that_may_not(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        struct operation_request request = request_of(type);
+        struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim_disable(sim, lacking[type]);
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
         assert_string_equal(rig.result->missing, "agent-command");
         rig_close(&rig);
 
@@ -190,7 +162,7 @@ static void test_with_an_agent_that_may_not(void **state)
         request.wait_set = true;
         request.wait = RUNG_ONLINE;
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_UNPROVEN);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_UNPROVEN);
         assert_non_null(strstr(rig.result->error.why, lacking[type]));
         assert_int_equal(sim_changes(sim), 0);
         rig_close(&rig);
@@ -204,14 +176,14 @@ static void test_without_ost(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim->has_ost = false;
         rig_open(&rig, sim, true);
         if (type == OPERATION_CPU_ADD) /* such a board's guests online by themselves */
             sim->guest.onlines = true;
-        assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
         assert_string_equal(rig_stages(&rig), "accepted realized online");
         assert_false(rig.result->expects_ost);
         rig_close(&rig);
@@ -219,7 +191,7 @@ static void test_without_ost(void **state)
         sim = sim_new();
         sim->has_ost = false;
         rig_open(&rig, sim, false);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
         assert_string_equal(rig_stages(&rig), "accepted realized");
         rig_close(&rig);
     }
@@ -249,13 +221,13 @@ static void test_wait_levels(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
         for (type = 0; type < KINDS; type++) {
-            struct operation_request request = request_of(type);
+            struct operation_request request = rig_addition(type);
 
             request.wait_set = true;
             request.wait = cases[i].wait;
             rig_open(&rig, sim_new(), cases[i].agent);
-            assert_verdict(rig_operate(&rig, &request),
-                           has_ost(type) ? cases[i].with_ost : cases[i].without_ost);
+            rig_assert_verdict(rig_operate(&rig, &request),
+                               has_ost(type) ? cases[i].with_ost : cases[i].without_ost);
             if (rig.result->verdict == VERDICT_UNPROVEN) {
                 assert_int_equal(sim_changes(rig.sim), 0); /* known beforehand: nothing was sent */
                 assert_string_equal(rig.result->missing, "agent");
@@ -300,14 +272,14 @@ static void test_ost(void **state)
     for (i = 0; i < COUNT_OF(cases); i++) {
         for (delayed = 0; delayed < 2; delayed++) {
             for (type = 0; type < OPERATION_DISK_ADD; type++) {
-                const struct operation_request request = request_of(type);
+                const struct operation_request request = rig_addition(type);
                 struct sim *sim = sim_new();
 
                 memcpy(sim->guest.ost, cases[i].ost, sizeof(cases[i].ost));
                 sim->guest.ost_count = cases[i].count;
                 sim->guest.ost_delay_ms = delayed * 15;
                 rig_open(&rig, sim, true);
-                assert_verdict(rig_operate(&rig, &request), cases[i].verdict);
+                rig_assert_verdict(rig_operate(&rig, &request), cases[i].verdict);
                 if (cases[i].verdict == VERDICT_REFUSED) {
                     assert_true(rig.result->has_ost);
                     assert_int_equal(rig.result->ost_status, cases[i].status);
@@ -327,12 +299,12 @@ static void test_event_before_the_reply(void **state)
 
     (void)state;
     for (type = 0; type < OPERATION_DISK_ADD; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim->event_first = true;
         rig_open(&rig, sim, false);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
         assert_string_equal(rig_stages(&rig), "accepted realized acknowledged");
         rig_close(&rig);
 
@@ -340,7 +312,7 @@ static void test_event_before_the_reply(void **state)
         sim->event_first = true;
         sim->guest.ost[0].status = 0x82;
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_REFUSED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_REFUSED);
         rig_close(&rig);
     }
 }
@@ -352,12 +324,12 @@ static void test_missed_event(void **state)
 
     (void)state;
     for (type = 0; type < OPERATION_DISK_ADD; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim->guest.ost_unheard = true;
         rig_open(&rig, sim, false);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_UNCONFIRMED);
         assert_string_equal(rig_stages(&rig), "accepted realized acknowledged");
         assert_true(rig.result->stages[2].has_ost);
         rig_close(&rig);
@@ -366,7 +338,7 @@ static void test_missed_event(void **state)
         sim->guest.ost_unheard = true;
         sim->guest.ost[0].status = 0x81;
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_REFUSED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_REFUSED);
         rig_close(&rig);
     }
 }
@@ -374,13 +346,13 @@ static void test_missed_event(void **state)
 /* What QEMU still shows of the slot's last tenant is not about us. */
 static void test_old_words(void **state)
 {
-    struct operation_request request = request_of(OPERATION_CPU_ADD);
+    struct operation_request request = rig_addition(OPERATION_CPU_ADD);
     struct sim *sim = sim_new();
 
     (void)state;
     sim->cpus[2].ost = (struct sim_ost){1, 0x82};
     rig_open(&rig, sim, true);
-    assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
+    rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
     rig_close(&rig);
 
     sim = sim_new();
@@ -388,7 +360,7 @@ static void test_old_words(void **state)
     sim->guest.ost_count = 0;
     request.timeout_ms = rig_soon_ms();
     rig_open(&rig, sim, false);
-    assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING); /* not acknowledged by us */
+    rig_assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING); /* not acknowledged by us */
     assert_string_equal(rig.result->awaiting, "acknowledged");
     rig_close(&rig);
 }
@@ -416,7 +388,7 @@ static void test_other_events(void **state)
 {
     static char moments[][32] = {"query-named-block-nodes", "device_add", "query-hotpluggable-cpus",
                                  "guest-get-vcpus", "guest-set-vcpus"};
-    const struct operation_request request = request_of(OPERATION_CPU_ADD);
+    const struct operation_request request = rig_addition(OPERATION_CPU_ADD);
     size_t i;
 
     (void)state;
@@ -427,7 +399,7 @@ static void test_other_events(void **state)
         sim->user = moments[i];
         sim->guest.ost_delay_ms = 5;
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
         assert_string_equal(rig_stages(&rig), "accepted realized acknowledged online");
         rig_close(&rig);
     }
@@ -442,7 +414,7 @@ static void test_rejected(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         const struct operation_result *result;
         struct sim *sim = sim_new();
 
@@ -450,7 +422,7 @@ static void test_rejected(void **state)
                                       .action = FAULT_REJECT, .text = "no \x1b[1mroom"});
         rig_open(&rig, sim, true);
         result = rig_operate(&rig, &request);
-        assert_verdict(result, VERDICT_REJECTED);
+        rig_assert_verdict(result, VERDICT_REJECTED);
         assert_int_equal(result->error.code, ERROR_REJECTED);
         assert_string_equal(result->error.class_name, "GenericError");
         assert_string_equal(result->error.why, "no ?[1mroom");
@@ -470,14 +442,14 @@ static void test_rejected_at_the_first_step(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim_fault(sim, (struct fault){
                            .side = SIM_QMP, .command = first[type], .action = FAULT_REJECT,
                            .text = "no"});
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_REJECTED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_REJECTED);
         assert_int_equal(sim_changes(sim), 1); /* no other step, and nothing to undo */
         rig_close(&rig);
     }
@@ -491,7 +463,7 @@ static void test_undoing_fails(void **state)
 
     (void)state;
     for (type = OPERATION_DIMM_ADD; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
@@ -499,7 +471,7 @@ static void test_undoing_fails(void **state)
         sim_fault(sim, (struct fault){.side = SIM_QMP, .command = undo[type],
                                       .action = FAULT_REJECT, .text = "in use"});
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_REJECTED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_REJECTED);
         assert_string_equal(rig.result->error.why, "no"); /* the reason, not its consequence */
         assert_string_equal(rig_left(&rig), left[type]);
         rig_close(&rig);

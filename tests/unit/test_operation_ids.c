@@ -15,34 +15,6 @@
 
 static struct rig rig;
 
-static struct operation_request request_of(enum operation_type type)
-{
-    return (struct operation_request){
-        .type = type,
-        .timeout_ms = 5000,
-        .dimm = {.bytes = 256 * SIM_MIB},
-        .disk = {.file = fake_file("disk.raw", "", 0)},
-    };
-}
-
-static const char *id_of(enum operation_type type)
-{
-    static const char *const ids[KINDS] = {"vmplug-cpu-2", "vmplug-mem-0", "vmplug-disk-0"};
-
-    return ids[type];
-}
-
-static void assert_verdict(const struct operation_result *result, enum verdict verdict)
-{
-    if (result->verdict != verdict)
-        fail_msg("%s %s is %s, not %s (%s)", result->operation, result->id,
-                 verdict_name(result->verdict), verdict_name(verdict), result->error.why);
-    assert_true((result->error.code == ERROR_NONE) == verdict_is_success(verdict));
-    assert_true((result->awaiting != NULL) == (verdict == VERDICT_PENDING));
-    assert_true(!verdict_is_success(verdict) || result->left_count == 0);
-    assert_true(result->elapsed_ms >= 0);
-}
-
 static void test_bad_ids(void **state)
 {
     static const char *const ids[] = {"",
@@ -64,10 +36,10 @@ static void test_bad_ids(void **state)
     for (type = 0; type < KINDS; type++) {
         rig_open(&rig, sim_new(), true);
         for (i = 0; i < COUNT_OF(ids); i++) {
-            struct operation_request request = request_of(type);
+            struct operation_request request = rig_addition(type);
 
             request.id = ids[i];
-            assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
+            rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
             assert_int_equal(rig.result->error.code, ERROR_INVALID);
         }
         assert_int_equal(sim_changes(rig.sim), 0);
@@ -83,7 +55,7 @@ static void test_given_and_taken_ids(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        struct operation_request request = request_of(type);
+        struct operation_request request = rig_addition(type);
 
         memset(id, 'a', sizeof(id));
         id[longest[type]] = '\0';
@@ -94,15 +66,15 @@ static void test_given_and_taken_ids(void **state)
         id[5] = '9';
         request.id = id;
         rig_open(&rig, sim_new(), true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
         assert_string_equal(rig.result->id, id);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_BLOCKED); /* it is taken now */
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_BLOCKED); /* it is taken now */
         assert_non_null(strstr(rig.result->error.why, id));
         id[longest[type]] = 'a';
         id[longest[type] + 1] = '\0';
-        assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR); /* one too long */
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR); /* one too long */
         request.id = "scsi0";
-        assert_verdict(rig_operate(&rig, &request), VERDICT_BLOCKED);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_BLOCKED);
         rig_close(&rig);
     }
 }
@@ -114,12 +86,12 @@ static void test_next_free_ids(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
 
         rig_open(&rig, sim_new(), true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
-        assert_string_equal(rig.result->id, id_of(type));
-        assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
+        assert_string_equal(rig.result->id, rig_addition_id(type));
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
         assert_string_equal(rig.result->id, seconds[type]);
         rig_close(&rig);
     }

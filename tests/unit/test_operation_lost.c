@@ -20,29 +20,12 @@
 
 static struct rig rig;
 
-static struct operation_request request_of(enum operation_type type)
-{
-    return (struct operation_request){
-        .type = type,
-        .timeout_ms = 5000,
-        .dimm = {.bytes = 256 * SIM_MIB},
-        .disk = {.file = fake_file("disk.raw", "", 0)},
-    };
-}
-
-static const char *id_of(enum operation_type type)
-{
-    static const char *const ids[KINDS] = {"vmplug-cpu-2", "vmplug-mem-0", "vmplug-disk-0"};
-
-    return ids[type];
-}
-
 static bool device_stands(struct sim *sim, enum operation_type type)
 {
     if (type == OPERATION_CPU_ADD)
         return sim->cpus[2].present;
     return type == OPERATION_DIMM_ADD ? sim->dimm_count > 0
-                                      : sim_find_disk(sim, id_of(type)) != NULL;
+                                      : sim_find_disk(sim, rig_addition_id(type)) != NULL;
 }
 
 static bool anything_stands(struct sim *sim, enum operation_type type)
@@ -71,7 +54,7 @@ static void at_each_step(struct fault fault, bool with_agent, struct operation_r
 
     for (type = 0; type < KINDS; type++) {
         for (step = 0, steps = 1; step < steps; step++) {
-            struct operation_request request = request_of(type);
+            struct operation_request request = rig_addition(type);
             struct sim *sim = sim_new();
 
             request.wait_set = pattern->wait_set;
@@ -98,11 +81,11 @@ static void at_each_step(struct fault fault, bool with_agent, struct operation_r
 static void check_lost(enum operation_type type, unsigned step)
 {
     if (rig.result->verdict != VERDICT_LOST)
-        fail_msg("%s, step %u: %s", id_of(type), step, verdict_name(rig.result->verdict));
+        fail_msg("%s, step %u: %s", rig_addition_id(type), step, verdict_name(rig.result->verdict));
     assert_int_equal(rig.result->error.code, ERROR_DISCONNECTED);
     /* What was sent may stand: then it is named. What was not sent is not. */
     if (sim_count(rig.sim, SIM_QMP, "device_add") > 0)
-        assert_true(is_left(id_of(type)));
+        assert_true(is_left(rig_addition_id(type)));
     if (sim_changes(rig.sim) == 0)
         assert_int_equal(rig.result->left_count, 0);
     if (json_object_size(rig.sim->objects) > 0)
@@ -134,7 +117,7 @@ static void test_both_go_at_each_question(void **state)
     for (kind = 0; kind < 2; kind++) {
         for (type = 0; type < KINDS; type++) {
             for (step = 0; step < 2; step++) {
-                struct operation_request request = request_of(type);
+                struct operation_request request = rig_addition(type);
                 struct sim *sim = sim_new();
 
                 request.wait_set = kind == 1;
@@ -161,7 +144,7 @@ static void test_agent_goes_first(void **state)
     for (type = 0; type < KINDS; type++) {
         for (waits = 0; waits < 2; waits++) {
             for (step = 1; step < 3; step++) {
-                struct operation_request request = request_of(type);
+                struct operation_request request = rig_addition(type);
                 struct sim *sim = sim_new();
                 static const char *const asked[KINDS][2] = {
                     {"guest-get-vcpus", "guest-set-vcpus"},
@@ -213,7 +196,7 @@ static void check_agent_lost(enum operation_type type, bool wait_set)
     assert_int_equal(result->verdict, VERDICT_PENDING);
     assert_string_equal(result->awaiting, "online");
     assert_true(result->elapsed_ms < 5000);
-    assert_true(device_stands(rig.sim, type) && is_left(id_of(type)));
+    assert_true(device_stands(rig.sim, type) && is_left(rig_addition_id(type)));
 }
 
 static void agent_at_each_step(bool wait_set)
@@ -223,7 +206,7 @@ static void agent_at_each_step(bool wait_set)
 
     for (type = 0; type < KINDS; type++) {
         for (step = 0;; step++) {
-            struct operation_request request = request_of(type);
+            struct operation_request request = rig_addition(type);
             struct sim *sim = sim_new();
             bool met;
 
@@ -257,7 +240,7 @@ static void test_agent_goes_at_each_step(void **state)
 /* The device is gone when QEMU is asked for the last time. */
 static void test_agent_goes_and_the_device_is_gone(void **state)
 {
-    struct operation_request request = request_of(OPERATION_CPU_ADD);
+    struct operation_request request = rig_addition(OPERATION_CPU_ADD);
     struct sim *sim = sim_new();
 
     (void)state;
@@ -281,7 +264,7 @@ static void test_lost_while_undoing(void **state)
 
     (void)state;
     for (type = OPERATION_DIMM_ADD; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
@@ -298,7 +281,7 @@ static void test_lost_while_undoing(void **state)
 /* Before there was a session at all it is no loss, but an error. */
 static void test_no_session(void **state)
 {
-    struct operation_request request = request_of(OPERATION_CPU_ADD);
+    struct operation_request request = rig_addition(OPERATION_CPU_ADD);
     struct sim *sim = sim_new();
 
     (void)state;
@@ -367,10 +350,10 @@ static void check_interrupted(enum operation_type type, unsigned at)
     struct sim *sim = rig.sim;
 
     if (rig.result->verdict != VERDICT_INTERRUPTED)
-        fail_msg("%s at %u: %s", id_of(type), at, verdict_name(rig.result->verdict));
+        fail_msg("%s at %u: %s", rig_addition_id(type), at, verdict_name(rig.result->verdict));
     assert_int_equal(rig.result->error.code, ERROR_CANCELLED);
     if (device_stands(sim, type))
-        assert_true(is_left(id_of(type)));
+        assert_true(is_left(rig_addition_id(type)));
     else
         assert_true(!anything_stands(sim, type) && rig.result->left_count == 0);
 }
@@ -378,8 +361,8 @@ static void check_interrupted(enum operation_type type, unsigned at)
 /* What stands is on record, and is taken up again as the advice says. */
 static void take_up_interrupted(enum operation_type type, bool with_agent)
 {
-    struct operation_request request = request_of(type);
-    AUTO_JSON json_t *entry = rig_recorded(&rig, id_of(type));
+    struct operation_request request = rig_addition(type);
+    AUTO_JSON json_t *entry = rig_recorded(&rig, rig_addition_id(type));
     bool advised = strstr(rig.result->error.fix, "vmplug wait") != NULL;
 
     assert_int_equal(entry != NULL, device_stands(rig.sim, type));
@@ -387,7 +370,7 @@ static void take_up_interrupted(enum operation_type type, bool with_agent)
     if (entry == NULL)
         return;
     rig.sim->on_command = NULL;
-    request.id = id_of(type);
+    request.id = rig_addition_id(type);
     request.resume = true;
     assert_int_equal(rig_operate(&rig, &request)->verdict,
                      with_agent ? VERDICT_ONLINE : VERDICT_UNCONFIRMED);
@@ -403,7 +386,7 @@ static void test_interrupted_at_each_step(void **state)
         for (agent = 0; agent < 2; agent++) {
             for (slow = 0; slow < 2; slow++) {
                 for (at = 0;; at++) {
-                    const struct operation_request request = request_of(type);
+                    const struct operation_request request = rig_addition(type);
                     struct interruption interruption = {.at = at};
                     struct sim *sim = sim_new();
                     bool met, last;
@@ -434,7 +417,7 @@ static void test_interrupted_at_each_step(void **state)
 /* How many commands come before the first that changes anything. */
 static unsigned count_questions(enum operation_type type, bool with_agent)
 {
-    const struct operation_request request = request_of(type);
+    const struct operation_request request = rig_addition(type);
     struct interruption interruption = {.seen = 0};
     struct sim *sim = sim_new();
 
@@ -455,7 +438,7 @@ static void test_interrupted_with_the_last_answer(void **state)
     (void)state;
     for (type = 0; type < KINDS; type++) {
         for (agent = 0; agent < 2; agent++) {
-            const struct operation_request request = request_of(type);
+            const struct operation_request request = rig_addition(type);
             struct interruption interruption = {.at = count_questions(type, agent == 1) - 1};
             struct sim *sim = sim_new();
 
@@ -490,7 +473,7 @@ static void interrupt_and_answer(void *user, struct sim *sim, enum sim_side side
 /* The guest's answer comes in the turn of the interruption, and does not make it forgotten. */
 static void test_interrupted_with_an_event(void **state)
 {
-    const struct operation_request request = request_of(OPERATION_CPU_ADD);
+    const struct operation_request request = rig_addition(OPERATION_CPU_ADD);
     struct sim *sim = sim_new();
 
     (void)state;
@@ -517,7 +500,7 @@ static void test_interrupted_and_rejected(void **state)
         sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
                                       .action = FAULT_REJECT, .text = "no"});
         for (interruption.at = 0;; interruption.at++) { /* find where device_add comes */
-            const struct operation_request request = request_of(type);
+            const struct operation_request request = rig_addition(type);
 
             interruption = (struct interruption){.at = interruption.at};
             rig_open(&rig, sim, false);
@@ -548,7 +531,7 @@ static void test_freed_at_each_step(void **state)
     (void)state;
     for (type = 0; type < KINDS; type++) {
         for (at = 0;; at++) {
-            const struct operation_request request = request_of(type);
+            const struct operation_request request = rig_addition(type);
             struct interruption interruption = {.at = at, .frees = true};
             struct sim *sim = sim_new();
             bool met;

@@ -43,16 +43,6 @@ static const struct operation_result *race(struct rival *rival, struct sim *sim,
     return rig_operate(&rig, request);
 }
 
-static struct operation_request request_of(enum operation_type type)
-{
-    return (struct operation_request){
-        .type = type,
-        .timeout_ms = 5000,
-        .dimm = {.bytes = 256 * SIM_MIB},
-        .disk = {.file = fake_file("disk.raw", "", 0)},
-    };
-}
-
 static void take_cpu(struct sim *sim, unsigned turn)
 {
     (void)turn;
@@ -118,7 +108,7 @@ static void test_another_is_chosen(void **state)
 
     (void)state;
     for (i = 0; i < COUNT_OF(rows); i++) {
-        struct operation_request request = request_of(rows[i].type);
+        struct operation_request request = rig_addition(rows[i].type);
         const struct operation_result *result;
         struct rival rival = rows[i].rival;
         struct sim *sim = sim_new();
@@ -139,7 +129,7 @@ static void test_another_is_chosen(void **state)
 
 static void test_the_others_things_stay(void **state)
 {
-    const struct operation_request request = request_of(OPERATION_DISK_ADD);
+    const struct operation_request request = rig_addition(OPERATION_DISK_ADD);
     struct rival rival = {"blockdev-add", take_node, 1, 0};
     struct sim *sim = sim_new();
 
@@ -153,7 +143,7 @@ static void test_the_others_things_stay(void **state)
 /* What the user named is not ours to change. */
 static void test_named_by_the_user(void **state)
 {
-    struct operation_request request = request_of(OPERATION_DISK_ADD);
+    struct operation_request request = rig_addition(OPERATION_DISK_ADD);
     struct rival rival = {"blockdev-add", take_node, 1, 0};
     struct sim *sim = sim_new();
     const struct operation_result *result;
@@ -171,7 +161,7 @@ static void test_named_by_the_user(void **state)
 
 static void test_the_last_place_is_taken(void **state)
 {
-    const struct operation_request request = request_of(OPERATION_CPU_ADD);
+    const struct operation_request request = rig_addition(OPERATION_CPU_ADD);
     struct rival rival = {"device_add", take_cpu, 2, 0};
     struct sim *sim = sim_new();
     const struct operation_result *result;
@@ -187,7 +177,7 @@ static void test_the_last_place_is_taken(void **state)
 /* The same plan again is no other one. */
 static void test_refused_for_another_reason(void **state)
 {
-    const struct operation_request request = request_of(OPERATION_DISK_ADD);
+    const struct operation_request request = rig_addition(OPERATION_DISK_ADD);
     struct rival rival = {"device_add", do_nothing, 1, 0};
     struct sim *sim = sim_new();
 
@@ -201,7 +191,7 @@ static void test_refused_for_another_reason(void **state)
 
 static void test_not_for_ever(void **state)
 {
-    const struct operation_request request = request_of(OPERATION_DISK_ADD);
+    const struct operation_request request = rig_addition(OPERATION_DISK_ADD);
     struct rival rival = {"blockdev-add", take_node, 31, 0};
     struct sim *sim = sim_new();
 
@@ -246,7 +236,7 @@ static void on_command_of_either(void *user, struct sim *sim, enum sim_side side
 
 static void test_interrupted_between(void **state)
 {
-    const struct operation_request request = request_of(OPERATION_DISK_ADD);
+    const struct operation_request request = rig_addition(OPERATION_DISK_ADD);
     struct rival rivals[] = {{"blockdev-add", take_node_and_freeze, 1, 0},
                              {"query-block", interrupt, 1, 0}};
     struct sim *sim = sim_new();
@@ -263,7 +253,7 @@ static void test_interrupted_between(void **state)
 
 static void test_lost_between(void **state)
 {
-    const struct operation_request request = request_of(OPERATION_DISK_ADD);
+    const struct operation_request request = rig_addition(OPERATION_DISK_ADD);
     struct rival rival = {"blockdev-add", take_node_and_die, 1, 0};
 
     (void)state;
@@ -274,7 +264,7 @@ static void test_lost_between(void **state)
 
 static void test_frozen_between(void **state)
 {
-    struct operation_request request = request_of(OPERATION_DISK_ADD);
+    struct operation_request request = rig_addition(OPERATION_DISK_ADD);
     struct rival rival = {"blockdev-add", take_node_and_freeze, 1, 0};
 
     (void)state;
@@ -297,7 +287,7 @@ static void take_node_and_remove_it(struct sim *sim, unsigned turn)
 
 static void test_the_others_requests_stay_on_record(void **state)
 {
-    const struct operation_request request = request_of(OPERATION_DISK_ADD);
+    const struct operation_request request = rig_addition(OPERATION_DISK_ADD);
     struct rival rival = {"blockdev-add", take_node_and_remove_it, 31, 0};
     AUTO_JSON json_t *entries = NULL;
 

@@ -54,17 +54,6 @@ static bool is_gone(struct sim *sim, unsigned kind)
     return sim->disk_count == 0;
 }
 
-static void assert_verdict(enum verdict verdict)
-{
-    const struct operation_result *result = rig.result;
-
-    if (result->verdict != verdict)
-        fail_msg("%s is %s, not %s (%s)", result->operation, verdict_name(result->verdict),
-                 verdict_name(verdict), result->error.why);
-    assert_true((result->error.code == ERROR_NONE) == verdict_is_success(verdict));
-    assert_true((result->awaiting != NULL) == (verdict == VERDICT_PENDING));
-}
-
 static void assert_recorded(const char *id, bool recorded)
 {
     AUTO_JSON json_t *entry = rig_recorded(&rig, id);
@@ -101,7 +90,7 @@ static void test_removed(void **state)
                 sim->event_first = early == 1;
                 rig_open_recorded(&rig, sim, agent == 1);
                 (void)rig_operate(&rig, &request);
-                assert_verdict(VERDICT_REMOVED);
+                rig_assert_verdict(rig.result, VERDICT_REMOVED);
                 assert_string_equal(rig_stages(&rig), stages[kind]);
                 assert_string_equal(rig.result->id, ids[kind]);
                 assert_null(rig.result->missing);
@@ -137,7 +126,7 @@ static void test_how_vcpus_are_named(void **state)
         struct sim *sim = new_sim();
 
         (void)remove_id(sim, OPERATION_CPU_REMOVE, cases[i].wanted);
-        assert_verdict(VERDICT_REMOVED);
+        rig_assert_verdict(rig.result, VERDICT_REMOVED);
         assert_string_equal(rig.result->id, cases[i].id);
         assert_true(json_equal(sim_arguments(sim, SIM_QMP, "device_del"), expected));
         assert_false(sim->cpus[cases[i].slot].present);
@@ -163,9 +152,9 @@ static void test_added_again_at_once(void **state)
         rig_open_recorded(&rig, new_sim(), true);
         for (again = 0; again < 3; again++) {
             (void)rig_operate(&rig, &removal);
-            assert_verdict(VERDICT_REMOVED);
+            rig_assert_verdict(rig.result, VERDICT_REMOVED);
             (void)rig_operate(&rig, &addition);
-            assert_verdict(VERDICT_ONLINE);
+            rig_assert_verdict(rig.result, VERDICT_ONLINE);
         }
         rig_close(&rig);
     }
@@ -184,7 +173,7 @@ static void test_rejected(void **state)
         sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
                                       .action = FAULT_REJECT, .text = "Bus does not support it"});
         (void)remove_id(sim, types[kind], ids[kind]);
-        assert_verdict(VERDICT_REJECTED);
+        rig_assert_verdict(rig.result, VERDICT_REJECTED);
         assert_string_equal(rig.result->error.why, "Bus does not support it");
         assert_int_equal(rig.result->left_count, 0);
         assert_int_equal(sim_changes(sim), 1); /* nothing was tried besides */
@@ -218,7 +207,7 @@ static void test_device_not_found(void **state)
 
         sim->on_command = vanish;
         (void)remove_id(sim, types[kind], ids[kind]);
-        assert_verdict(VERDICT_REMOVED);
+        rig_assert_verdict(rig.result, VERDICT_REMOVED);
         assert_true(is_gone(sim, kind));
         rig_close(&rig);
     }
@@ -240,7 +229,7 @@ static void test_device_not_found_but_there(void **state)
         request.timeout_ms = rig_soon_ms();
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_PENDING);
+        rig_assert_verdict(rig.result, VERDICT_PENDING);
         rig_close(&rig);
     }
 }
@@ -259,7 +248,7 @@ static void test_already_being_unplugged(void **state)
                            .text = "Device x is already in the process of unplug"});
         sim->on_command = vanish;
         (void)remove_id(sim, types[kind], ids[kind]);
-        assert_verdict(VERDICT_REMOVED);
+        rig_assert_verdict(rig.result, VERDICT_REMOVED);
         assert_true(is_gone(sim, kind));
         rig_close(&rig);
     }
@@ -287,7 +276,7 @@ static void test_deadline(void **state)
             request.timeout_ms = rig_soon_ms();
             rig_open_recorded(&rig, sim, true);
             (void)rig_operate(&rig, &request);
-            assert_verdict(VERDICT_PENDING);
+            rig_assert_verdict(rig.result, VERDICT_PENDING);
             assert_string_equal(rig.result->awaiting, "removed");
             assert_string_equal(rig_stages(&rig), "accepted");
             assert_in_range((unsigned)rig.result->elapsed_ms, (unsigned)request.timeout_ms - 1,
@@ -315,7 +304,7 @@ static void test_deadline_before_the_reply(void **state)
         request.timeout_ms = rig_soon_ms();
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_PENDING);
+        rig_assert_verdict(rig.result, VERDICT_PENDING);
         assert_string_equal(rig.result->awaiting, "accepted");
         assert_recorded(ids[kind], true);
         rig_close(&rig);
@@ -344,7 +333,7 @@ static void test_guest_lags(void **state)
             request.timeout_ms = for_ever ? rig_soon_ms() : 5000;
             rig_open_recorded(&rig, sim, true);
             (void)rig_operate(&rig, &request);
-            assert_verdict(for_ever ? VERDICT_PENDING : VERDICT_REMOVED);
+            rig_assert_verdict(rig.result, for_ever ? VERDICT_PENDING : VERDICT_REMOVED);
             assert_true(for_ever || sim_count(sim, SIM_AGENT, asked[kind]) == 5);
             assert_recorded(ids[kind], for_ever);
             rig_close(&rig);
@@ -369,7 +358,7 @@ static void test_agent_goes_at_each_step(void **state)
                                           .action = FAULT_HANG_UP});
             (void)remove_id(sim, types[kind], ids[kind]);
             met = sim->faults.hits[0] > step;
-            assert_verdict(VERDICT_REMOVED);
+            rig_assert_verdict(rig.result, VERDICT_REMOVED);
             assert_true(is_gone(sim, kind));
             rig_close(&rig);
         }
@@ -398,7 +387,7 @@ static void test_agent_talks_nonsense(void **state)
             request.timeout_ms = rig_soon_ms();
             rig_open_recorded(&rig, sim, true);
             (void)rig_operate(&rig, &request);
-            assert_verdict(VERDICT_PENDING);
+            rig_assert_verdict(rig.result, VERDICT_PENDING);
             rig_close(&rig);
         }
     }
@@ -431,7 +420,7 @@ static void test_wait(void **state)
                 request.wait = cases[i].wait;
                 rig_open_recorded(&rig, sim, agent == 1);
                 (void)rig_operate(&rig, &request);
-                assert_verdict(cases[i].verdict[kind]);
+                rig_assert_verdict(rig.result, cases[i].verdict[kind]);
                 assert_recorded(ids[kind], cases[i].wait != RUNG_ONLINE); /* its end was not seen */
                 /* What is said to be gone is, with all that hung on it. */
                 assert_true(cases[i].wait == RUNG_ACCEPTED || is_gone(sim, kind));

@@ -38,17 +38,6 @@ static struct operation_request request_of(unsigned kind)
     return (struct operation_request){.type = types[kind], .id = ids[kind], .timeout_ms = 5000};
 }
 
-static void assert_verdict(enum verdict verdict)
-{
-    const struct operation_result *result = rig.result;
-
-    if (result->verdict != verdict)
-        fail_msg("%s is %s, not %s (%s)", result->operation, verdict_name(result->verdict),
-                 verdict_name(verdict), result->error.why);
-    assert_true((result->error.code == ERROR_NONE) == verdict_is_success(verdict));
-    assert_true((result->awaiting != NULL) == (verdict == VERDICT_PENDING));
-}
-
 static void assert_recorded(const char *id, bool recorded)
 {
     AUTO_JSON json_t *entry = rig_recorded(&rig, id);
@@ -93,7 +82,7 @@ static void test_blocked(void **state)
         struct sim *sim = new_sim();
 
         (void)remove_id(sim, cases[i].type, cases[i].id);
-        assert_verdict(VERDICT_BLOCKED);
+        rig_assert_verdict(rig.result, VERDICT_BLOCKED);
         if (strstr(rig.result->error.why, cases[i].why) == NULL)
             fail_msg("'%s', not '%s'", rig.result->error.why, cases[i].why);
         assert_true(rig.result->error.fix[0] != '\0');
@@ -117,12 +106,12 @@ static void test_disk_that_may_be_mounted(void **state)
     sim->guest.mounts = "[{'name':'sdb1','mountpoint':'/data','type':'ext4','disk':[]}]";
     rig_open_recorded(&rig, sim, true);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_BLOCKED);
+    rig_assert_verdict(rig.result, VERDICT_BLOCKED);
     assert_non_null(strstr(rig.result->error.why, "/dev/sdb for /data, and that may be 'd'"));
     assert_int_equal(sim_changes(sim), 0);
     request.force = true;
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_REMOVED);
+    rig_assert_verdict(rig.result, VERDICT_REMOVED);
     rig_close(&rig);
 }
 
@@ -148,7 +137,7 @@ static void test_memory_that_cannot_go(void **state)
         sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-memory-devices",
                                       .action = FAULT_ANSWER, .text = cases[i].rows});
         (void)remove_id(sim, OPERATION_DIMM_REMOVE, "m");
-        assert_verdict(VERDICT_BLOCKED);
+        rig_assert_verdict(rig.result, VERDICT_BLOCKED);
         assert_non_null(strstr(rig.result->error.why, cases[i].why));
         assert_int_equal(sim_changes(sim), 0);
         rig_close(&rig);
@@ -162,7 +151,7 @@ static void test_machine_that_cannot(void **state)
     (void)state;
     sim->has_cpus = false;
     (void)remove_id(sim, OPERATION_CPU_REMOVE, "c");
-    assert_verdict(VERDICT_BLOCKED);
+    rig_assert_verdict(rig.result, VERDICT_BLOCKED);
     assert_non_null(strstr(rig.result->error.why, "is not enabled"));
     assert_int_equal(sim_changes(sim), 0);
     rig_close(&rig);
@@ -180,12 +169,12 @@ static void test_migrating(void **state)
         sim->migrating = true;
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_BLOCKED);
+        rig_assert_verdict(rig.result, VERDICT_BLOCKED);
         assert_non_null(strstr(rig.result->error.why, "migration"));
         assert_int_equal(sim_changes(sim), 0);
         request.force = true; /* QEMU will say */
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_REMOVED);
+        rig_assert_verdict(rig.result, VERDICT_REMOVED);
         rig_close(&rig);
     }
 }

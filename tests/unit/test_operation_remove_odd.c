@@ -16,15 +16,6 @@
 
 static struct rig rig;
 
-static void assert_verdict(enum verdict verdict)
-{
-    const struct operation_result *result = rig.result;
-
-    if (result->verdict != verdict)
-        fail_msg("%s is %s, not %s (%s)", result->operation, verdict_name(result->verdict),
-                 verdict_name(verdict), result->error.why);
-}
-
 /* It had refused it, or not yet come to it: nothing more than QEMU's vCPUs can be left there. */
 static void test_vcpu_that_the_guest_never_showed(void **state)
 {
@@ -38,7 +29,7 @@ static void test_vcpu_that_the_guest_never_showed(void **state)
     sim->guest.vcpu_count--;
     rig_open_recorded(&rig, sim, true);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_REMOVED);
+    rig_assert_verdict(rig.result, VERDICT_REMOVED);
     assert_int_equal(sim->guest.vcpu_count, 2);
     rig_close(&rig);
 }
@@ -76,7 +67,7 @@ static void test_long_ids(void **state)
                                       .action = FAULT_ANSWER, .text = "{}"});
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_PENDING);
+        rig_assert_verdict(rig.result, VERDICT_PENDING);
         rig_close(&rig);
     }
 }
@@ -107,13 +98,13 @@ static void test_asked_before(void **state)
         sim->guest.eject_count = 1; /* it begins */
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_ACCEPTED);
+        rig_assert_verdict(rig.result, VERDICT_ACCEPTED);
         memcpy(sim->guest.eject, cases[i].eject, sizeof(sim->guest.eject));
         sim->guest.eject_count = cases[i].count;
         sim->guest.ost_delay_ms = 20;
         request.wait_set = false;
         (void)rig_operate(&rig, &request);
-        assert_verdict(cases[i].verdict);
+        rig_assert_verdict(rig.result, cases[i].verdict);
         assert_int_equal(sim->dimm_count, cases[i].verdict == VERDICT_REMOVED ? 0 : 1);
         rig_close(&rig);
     }
@@ -133,12 +124,12 @@ static void test_changed_meanwhile(void **state)
                                   .action = FAULT_ANSWER, .text = "{}"});
     rig_open_recorded(&rig, sim, true);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_PENDING);
+    rig_assert_verdict(rig.result, VERDICT_PENDING);
     request = (struct operation_request){.type = OPERATION_DISK_THROTTLE, .id = "d",
                                          .timeout_ms = 5000,
                                          .limits = {.iops_set = true, .iops = 10}};
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_DONE);
+    rig_assert_verdict(rig.result, VERDICT_DONE);
     entry = rig_recorded(&rig, "d");
     assert_non_null(entry);
     rig_close(&rig);
@@ -159,9 +150,9 @@ static void test_rejected_the_second_time(void **state)
                                   .action = FAULT_REJECT, .text = "not now"});
     rig_open_recorded(&rig, sim, true);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_PENDING);
+    rig_assert_verdict(rig.result, VERDICT_PENDING);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_REJECTED);
+    rig_assert_verdict(rig.result, VERDICT_REJECTED);
     entry = rig_recorded(&rig, "m");
     assert_non_null(entry);
     rig_close(&rig);
@@ -180,12 +171,12 @@ static void test_record_is_held(void **state)
     rig_open_recorded(&rig, sim, true);
     sim->guest.ignores_eject = true;
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_PENDING);
+    rig_assert_verdict(rig.result, VERDICT_PENDING);
     assert_non_null(strstr(rig.result->error.fix, "vmplug wait m"));
     fd = open(fake_path("run"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(flock(fd, LOCK_EX), 0);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_PENDING);
+    rig_assert_verdict(rig.result, VERDICT_PENDING);
     assert_null(strstr(rig.result->error.fix, "vmplug wait"));
     assert_non_null(strstr(json_string_value(json_object_get(rig.result->details, "note")),
                            "could not be recorded"));

@@ -57,13 +57,6 @@ static bool is_recorded(const char *id)
     return entry != NULL;
 }
 
-static void assert_verdict(enum verdict verdict)
-{
-    if (rig.result->verdict != verdict)
-        fail_msg("%s %s is %s, not %s (%s)", rig.result->operation, rig.result->id,
-                 verdict_name(rig.result->verdict), verdict_name(verdict), rig.result->error.why);
-}
-
 static const struct operation_result *take_up(enum operation_type type, const char *id)
 {
     const struct operation_request request = {
@@ -91,7 +84,7 @@ static void test_addition_is_put_online(void **state)
         request.timeout_ms = 2 * rig_soon_ms();
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_PENDING);
+        rig_assert_verdict(rig.result, VERDICT_PENDING);
         assert_true(is_recorded(added[kind]));
         changes = sim_changes(sim);
 
@@ -99,7 +92,7 @@ static void test_addition_is_put_online(void **state)
         if (kind < 2) /* disks show by themselves */
             sim_guest_shows(sim, kind == 0, kind == 0 ? 2 : 0);
         (void)take_up(additions[kind], added[kind]);
-        assert_verdict(VERDICT_ONLINE);
+        rig_assert_verdict(rig.result, VERDICT_ONLINE);
         assert_string_equal(rig.result->id, added[kind]);
         assert_false(is_recorded(added[kind]));
         assert_int_equal(sim_changes(sim), changes + (kind < 2 ? 1 : 0)); /* guest-set-… */
@@ -122,9 +115,9 @@ static void test_only_its_own_vcpu(void **state)
     request.timeout_ms = 2 * rig_soon_ms();
     rig_open_recorded(&rig, sim, true);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_PENDING);
+    rig_assert_verdict(rig.result, VERDICT_PENDING);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_PENDING);
+    rig_assert_verdict(rig.result, VERDICT_PENDING);
     assert_string_equal(rig.result->id, "vmplug-cpu-3");
     sim->guest.ignores = false;
     sim_guest_shows(sim, true, 3);
@@ -132,16 +125,16 @@ static void test_only_its_own_vcpu(void **state)
     request.id = "vmplug-cpu-2";
     rig_reopen(&rig);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_PENDING); /* what has come may be the other one */
+    rig_assert_verdict(rig.result, VERDICT_PENDING); /* what has come may be the other one */
     sim_guest_shows(sim, true, 2);
     (void)take_up(OPERATION_CPU_ADD, "vmplug-cpu-2");
-    assert_verdict(VERDICT_ONLINE);
+    rig_assert_verdict(rig.result, VERDICT_ONLINE);
     (void)take_up(OPERATION_CPU_ADD, "vmplug-cpu-3");
-    assert_verdict(VERDICT_ONLINE);
+    rig_assert_verdict(rig.result, VERDICT_ONLINE);
     assert_true(sim->guest.vcpus[2].online && sim->guest.vcpus[3].online);
     assert_false(sim->guest.vcpus[1].online);
     (void)take_up(OPERATION_CPU_ADD, "vmplug-cpu-2");
-    assert_verdict(VERDICT_ONLINE);
+    rig_assert_verdict(rig.result, VERDICT_ONLINE);
     assert_true(sim->guest.vcpus[1].online);
     rig_close(&rig);
 }
@@ -165,7 +158,7 @@ static void test_addition_stays_pending(void **state)
         request.id = added[kind];
         rig_reopen(&rig);
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_PENDING);
+        rig_assert_verdict(rig.result, VERDICT_PENDING);
         assert_string_equal(rig.result->awaiting, "online");
         assert_true(is_recorded(added[kind]));
         rig_close(&rig);
@@ -180,7 +173,7 @@ static void test_addition_that_is_not_there(void **state)
     for (kind = 0; kind < KINDS; kind++) {
         rig_open_recorded(&rig, sim_with_devices(), true);
         (void)take_up(additions[kind], "nobody");
-        assert_verdict(VERDICT_BLOCKED);
+        rig_assert_verdict(rig.result, VERDICT_BLOCKED);
         assert_int_equal(sim_changes(rig.sim), 0);
         rig_close(&rig);
     }
@@ -195,7 +188,7 @@ static void test_addition_that_is_online(void **state)
     for (kind = 0; kind < KINDS; kind++) {
         rig_open_recorded(&rig, sim_with_devices(), true);
         (void)take_up(additions[kind], removed[kind]);
-        assert_verdict(VERDICT_ONLINE);
+        rig_assert_verdict(rig.result, VERDICT_ONLINE);
         assert_int_equal(sim_changes(rig.sim), 0);
         rig_close(&rig);
     }
@@ -211,7 +204,7 @@ static void test_addition_refused_later(void **state)
     sim->guest.block_response = "operation-failed";
     rig_open_recorded(&rig, sim, true);
     (void)take_up(OPERATION_DIMM_ADD, "m");
-    assert_verdict(VERDICT_REFUSED);
+    rig_assert_verdict(rig.result, VERDICT_REFUSED);
     assert_string_equal(rig_left(&rig), "m");
     assert_int_equal(sim_count(sim, SIM_QMP, "device_del"), 0);
     rig_close(&rig);
@@ -230,7 +223,7 @@ static void make_pending(unsigned kind, struct sim *sim)
     request.timeout_ms = rig_soon_ms();
     rig_open_recorded(&rig, sim, true);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_PENDING);
+    rig_assert_verdict(rig.result, VERDICT_PENDING);
     assert_true(is_recorded(removed[kind]));
 }
 
@@ -265,7 +258,7 @@ static void test_removed_meanwhile(void **state)
             request.resume = resume == 1;
             rig_reopen(&rig);
             (void)rig_operate(&rig, &request);
-            assert_verdict(VERDICT_REMOVED);
+            rig_assert_verdict(rig.result, VERDICT_REMOVED);
             assert_int_equal(sim_count(sim, SIM_QMP, "device_del"), 1); /* that of before */
             assert_true(is_clean(sim, kind));
             assert_false(is_recorded(removed[kind]));
@@ -285,7 +278,7 @@ static void test_address_is_taken(void **state)
     rig_reopen(&rig);
     sim_put_dimm(sim, "other", SIM_DIMM_BASE, 256 * SIM_MIB);
     (void)take_up(removals[1], removed[1]);
-    assert_verdict(VERDICT_REMOVED);
+    rig_assert_verdict(rig.result, VERDICT_REMOVED);
     assert_false(is_recorded(removed[1]));
     rig_close(&rig);
 }
@@ -317,7 +310,7 @@ static void test_id_is_taken_again(void **state)
         assert_false(inventory_is_present(inventory, json_array_get(record, 0)));
         inventory_free(inventory);
         (void)take_up(removals[kind], removed[kind]);
-        assert_verdict(VERDICT_REMOVED);
+        rig_assert_verdict(rig.result, VERDICT_REMOVED);
         assert_int_equal(sim_count(sim, SIM_QMP, "device_del"), 1); /* that of before */
         assert_true(kind == 0 ? sim->cpus[3].present : sim->dimm_count == 1);
         assert_true(kind == 0 || json_object_size(sim->objects) == 1);
@@ -341,7 +334,7 @@ static void test_addition_whose_id_is_taken(void **state)
         request.timeout_ms = 2 * rig_soon_ms();
         rig_open_recorded(&rig, sim, true);
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_PENDING);
+        rig_assert_verdict(rig.result, VERDICT_PENDING);
         if (kind == 0) {
             sim->cpus[3] = sim->cpus[2];
             sim->cpus[2] = (struct sim_cpu){.present = false};
@@ -349,7 +342,7 @@ static void test_addition_whose_id_is_taken(void **state)
             sim->dimms[0].addr += 512 * SIM_MIB;
         }
         (void)take_up(additions[kind], added[kind]);
-        assert_verdict(VERDICT_BLOCKED);
+        rig_assert_verdict(rig.result, VERDICT_BLOCKED);
         assert_non_null(strstr(rig.result->error.why, "another one has its id"));
         rig_close(&rig);
     }
@@ -367,7 +360,7 @@ static void test_refused_meanwhile(void **state)
         make_pending(kind, sim);
         sim->cpus[2].ost = sim->dimm_ost[0] = (struct sim_ost){3, 0x82};
         (void)take_up(removals[kind], removed[kind]);
-        assert_verdict(VERDICT_REFUSED);
+        rig_assert_verdict(rig.result, VERDICT_REFUSED);
         assert_int_equal(rig.result->ost_status, 0x82);
         assert_false(is_recorded(removed[kind]));
         rig_close(&rig);
@@ -405,7 +398,7 @@ static void test_removed_at_last(void **state)
         sim->guest.vcpu_count = sim->guest.block_count = 2;
         sim->guest.ignores = true;
         (void)rig_await(&rig);
-        assert_verdict(VERDICT_REMOVED);
+        rig_assert_verdict(rig.result, VERDICT_REMOVED);
         assert_int_equal(sim_count(sim, SIM_QMP, "device_del"), 1);
         rig_close(&rig);
     }
@@ -420,11 +413,11 @@ static void test_no_record(void **state)
     for (kind = 0; kind < KINDS; kind++) {
         rig_open_recorded(&rig, sim_with_devices(), true);
         (void)take_up(removals[kind], removed[kind]);
-        assert_verdict(VERDICT_BLOCKED);
+        rig_assert_verdict(rig.result, VERDICT_BLOCKED);
         assert_true(record_put(vm_record(rig.vm),
                                fake_jsonf("{'operation':'x-add','id':'%s'}", removed[kind])));
         (void)take_up(removals[kind], removed[kind]);
-        assert_verdict(VERDICT_BLOCKED);
+        rig_assert_verdict(rig.result, VERDICT_BLOCKED);
         assert_int_equal(sim_changes(rig.sim), 0);
         assert_true(is_recorded(removed[kind]));
         rig_close(&rig);
@@ -444,10 +437,10 @@ static void test_id_is_taken(void **state)
         make_pending(kind, sim);
         request.id = removed[kind];
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_BLOCKED);
+        rig_assert_verdict(rig.result, VERDICT_BLOCKED);
         request.id = NULL;
         (void)rig_operate(&rig, &request);
-        assert_verdict(VERDICT_ONLINE);
+        rig_assert_verdict(rig.result, VERDICT_ONLINE);
         /* The guest's ACPI looks at all slots of the kind. */
         assert_non_null(strstr(json_string_value(json_object_get(rig.result->details, "note")),
                                removed[kind]));
@@ -463,7 +456,7 @@ static void assert_described(const char *first, const char *last)
     const json_t *expected = json_object_get(rig.result->details, "expected");
     size_t count = json_array_size(expected);
 
-    assert_verdict(VERDICT_DONE);
+    rig_assert_verdict(rig.result, VERDICT_DONE);
     assert_int_equal(sim_changes(rig.sim), 0);
     assert_int_equal(rig.result->stage_count, 0);
     assert_true(json_is_true(json_object_get(rig.result->details, "dry_run")));
@@ -512,7 +505,7 @@ static void test_dry_run(void **state)
             lines = json_incref(json_object_get(rig.result->details, "would_send"));
             request.dry_run = false;
             (void)rig_operate(&rig, &request);
-            assert_verdict(down ? VERDICT_REMOVED : VERDICT_ONLINE);
+            rig_assert_verdict(rig.result, down ? VERDICT_REMOVED : VERDICT_ONLINE);
             assert_foretold(lines);
             rig_close(&rig);
         }
@@ -529,7 +522,7 @@ static void test_dry_run_blocked(void **state)
     request.id = "0";
     rig_open_recorded(&rig, sim_with_devices(), true);
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_BLOCKED);
+    rig_assert_verdict(rig.result, VERDICT_BLOCKED);
     rig_close(&rig);
 }
 
@@ -542,7 +535,7 @@ static void test_dry_run_leaves_the_record(void **state)
     make_pending(0, sim_with_devices());
     request.dry_run = true;
     (void)rig_operate(&rig, &request);
-    assert_verdict(VERDICT_DONE);
+    rig_assert_verdict(rig.result, VERDICT_DONE);
     assert_true(is_recorded("c"));
     rig_close(&rig);
 }

@@ -15,22 +15,6 @@
 
 static struct rig rig;
 
-static struct operation_request request_of(enum operation_type type)
-{
-    return (struct operation_request){
-        .type = type,
-        .timeout_ms = 5000,
-        .dimm = {.bytes = 256 * SIM_MIB},
-    };
-}
-
-static const char *id_of(enum operation_type type)
-{
-    static const char *const ids[KINDS] = {"vmplug-cpu-2", "vmplug-mem-0"};
-
-    return ids[type];
-}
-
 static struct sim *sim_that_refuses(void)
 {
     struct sim *sim = sim_new();
@@ -47,7 +31,7 @@ static void test_once(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_that_refuses();
 
         sim->guest.ost_delay_ms = 300; /* some looks long */
@@ -67,14 +51,14 @@ static void test_lost_meanwhile(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_that_refuses();
 
         sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
                                       .action = FAULT_DIE});
         rig_open(&rig, sim, true);
         assert_int_equal(rig_operate(&rig, &request)->verdict, VERDICT_REFUSED);
-        assert_non_null(strstr(rig_left(&rig), id_of(type)));
+        assert_non_null(strstr(rig_left(&rig), rig_addition_id(type)));
         rig_close(&rig);
     }
 }
@@ -97,7 +81,7 @@ static void test_freed_meanwhile(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        const struct operation_request request = request_of(type);
+        const struct operation_request request = rig_addition(type);
         struct sim *sim = sim_that_refuses();
 
         rig_open(&rig, sim, true);

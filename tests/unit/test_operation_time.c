@@ -16,23 +16,6 @@
 
 static struct rig rig;
 
-static struct operation_request request_of(enum operation_type type)
-{
-    return (struct operation_request){
-        .type = type,
-        .timeout_ms = 5000,
-        .dimm = {.bytes = 256 * SIM_MIB},
-        .disk = {.file = fake_file("disk.raw", "", 0)},
-    };
-}
-
-static const char *id_of(enum operation_type type)
-{
-    static const char *const ids[KINDS] = {"vmplug-cpu-2", "vmplug-mem-0", "vmplug-disk-0"};
-
-    return ids[type];
-}
-
 /* The device is in QEMU, and whatever it stands on. */
 static bool is_there(struct sim *sim, enum operation_type type)
 {
@@ -40,17 +23,6 @@ static bool is_there(struct sim *sim, enum operation_type type)
         return sim->cpus[2].present;
     return type == OPERATION_DIMM_ADD ? sim->dimm_count > 0
                                       : sim->disk_count > 0 && sim->disks[0].id[0] != '\0';
-}
-
-static void assert_verdict(const struct operation_result *result, enum verdict verdict)
-{
-    if (result->verdict != verdict)
-        fail_msg("%s %s is %s, not %s (%s)", result->operation, result->id,
-                 verdict_name(result->verdict), verdict_name(verdict), result->error.why);
-    assert_true((result->error.code == ERROR_NONE) == verdict_is_success(verdict));
-    assert_true((result->awaiting != NULL) == (verdict == VERDICT_PENDING));
-    assert_true(!verdict_is_success(verdict) || result->left_count == 0);
-    assert_true(result->elapsed_ms >= 0);
 }
 
 /* A step that is not answered: the device may or may not come. */
@@ -62,14 +34,14 @@ static void test_deadline_before_the_reply(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        struct operation_request request = request_of(type);
+        struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
                                       .action = FAULT_DROP});
         request.timeout_ms = rig_soon_ms();
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
         assert_string_equal(rig.result->awaiting, "accepted");
         assert_string_equal(rig_left(&rig), left[type]);
         assert_true(rig.result->elapsed_ms >= request.timeout_ms - 1);
@@ -88,14 +60,14 @@ static void test_deadline_before_the_inventory_has_it(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(actions); i++) {
         for (type = 0; type < KINDS; type++) {
-            struct operation_request request = request_of(type);
+            struct operation_request request = rig_addition(type);
             struct sim *sim = sim_new();
 
             sim_fault(sim, (struct fault){.side = SIM_QMP, .command = queries[type], .skip = 1,
                                           .action = actions[i], .text = "[]"});
             request.timeout_ms = rig_soon_ms();
             rig_open(&rig, sim, true);
-            assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
+            rig_assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
             assert_string_equal(rig.result->awaiting, "realized");
             assert_string_equal(rig_stages(&rig), "accepted");
             rig_close(&rig);
@@ -109,7 +81,7 @@ static void test_deadline_before_the_guest(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        struct operation_request request = request_of(type);
+        struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim->guest.ignores = true;
@@ -117,9 +89,9 @@ static void test_deadline_before_the_guest(void **state)
             sim->guest.ost_count = 0; /* else it would count as refused after a while */
         request.timeout_ms = 2 * rig_soon_ms();
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
         assert_string_equal(rig.result->awaiting, "online");
-        assert_string_equal(rig_left(&rig), id_of(type));
+        assert_string_equal(rig_left(&rig), rig_addition_id(type));
         assert_int_equal(rig.result->error.code, ERROR_TIMEOUT);
         assert_true(is_there(sim, type)); /* a timeout is no failure: the device stands */
         rig_close(&rig);
@@ -128,7 +100,7 @@ static void test_deadline_before_the_guest(void **state)
 
 static void test_deadline_before_anything_was_sent(void **state)
 {
-    struct operation_request request = request_of(OPERATION_CPU_ADD);
+    struct operation_request request = rig_addition(OPERATION_CPU_ADD);
     struct sim *sim = sim_new();
 
     (void)state;
@@ -136,7 +108,7 @@ static void test_deadline_before_anything_was_sent(void **state)
               (struct fault){.side = SIM_QMP, .command = "qom-list", .action = FAULT_IGNORE});
     request.timeout_ms = 60;
     rig_open(&rig, sim, true);
-    assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
+    rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
     assert_int_equal(rig.result->error.code, ERROR_TIMEOUT);
     assert_int_equal(sim_changes(sim), 0);
     assert_int_equal(rig.result->left_count, 0);
@@ -161,14 +133,14 @@ static void test_deadline_passed_while_looking(void **state)
 
     (void)state;
     for (type = 0; type < KINDS; type++) {
-        struct operation_request request = request_of(type);
+        struct operation_request request = rig_addition(type);
         struct sim *sim = sim_new();
 
         sim->on_command = dawdle;
         sim->user = &busy_ms;
         request.timeout_ms = 60;
         rig_open(&rig, sim, true);
-        assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
         assert_int_equal(rig.result->error.code, ERROR_TIMEOUT);
         assert_int_equal(sim_changes(sim), 0);
         rig_close(&rig);
@@ -197,7 +169,7 @@ static void test_agent_talks_nonsense(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
         for (type = 0; type < KINDS; type++) {
-            struct operation_request request = request_of(type);
+            struct operation_request request = rig_addition(type);
             struct sim *sim = sim_new();
 
             sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = asked[type],
@@ -207,7 +179,7 @@ static void test_agent_talks_nonsense(void **state)
                 sim->guest.ost_count = 0;
             request.timeout_ms = 2 * rig_soon_ms();
             rig_open(&rig, sim, true);
-            assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
+            rig_assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
             assert_string_equal(rig.result->awaiting, "online");
             rig_close(&rig);
         }
@@ -228,7 +200,7 @@ static void be_slow(void *user, struct sim *sim, enum sim_side side, const char 
 /* A slow QEMU: an inventory takes questions upon questions, and all of them have one deadline. */
 static void test_deadline_while_questions_lead_to_others(void **state)
 {
-    struct operation_request request = request_of(OPERATION_DISK_ADD);
+    struct operation_request request = rig_addition(OPERATION_DISK_ADD);
     struct sim *sim = sim_new();
 
     (void)state;
@@ -238,7 +210,7 @@ static void test_deadline_while_questions_lead_to_others(void **state)
     sim->on_command = be_slow;
     request.timeout_ms = 500;
     rig_open(&rig, sim, false);
-    assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
+    rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ERROR);
     assert_true(rig.result->elapsed_ms >= 499 && rig.result->elapsed_ms < 600);
     assert_int_equal(sim_changes(sim), 0);
     rig_close(&rig);

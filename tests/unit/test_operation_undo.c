@@ -17,19 +17,9 @@
 
 static struct rig rig;
 
-static struct operation_request request_of(enum operation_type type)
-{
-    return (struct operation_request){
-        .type = type,
-        .timeout_ms = 5000,
-        .dimm = {.bytes = 256 * SIM_MIB},
-        .disk = {.file = fake_file("disk.raw", "", 0)},
-    };
-}
-
 static void run(struct sim *sim, enum operation_type type, double timeout_ms)
 {
-    struct operation_request request = request_of(type);
+    struct operation_request request = rig_addition(type);
 
     request.timeout_ms = timeout_ms;
     rig_open_recorded(&rig, sim, true);

@@ -17,82 +17,15 @@
 #include "base/clock.h"
 #include "qmp/codec.h"
 #include "qmp/qmp_client.h"
-#include "tests/fake/wire.h"
+#include "tests/fake/wire_qmp.h"
 
 static struct wire wire;
-
-static struct qmp_client *begin_with(struct qmp_client_options options)
-{
-    struct qmp_client *client;
-
-    options.fd = wire_open(&wire);
-    client = qmp_client_new(&options, NULL);
-    assert_non_null(client);
-    wire.pump = qmp_client_pump(client);
-    wire_say(&wire, "{\"QMP\": {}}\r\n");
-    wire_say(&wire, "{\"return\": {}}\r\n");
-    assert_string_equal(wire_hear(&wire), "{\"execute\":\"qmp_capabilities\"}\n");
-    return client;
-}
-
-static struct qmp_client *begin(void)
-{
-    return begin_with((struct qmp_client_options){.path = NULL});
-}
-
-static void end(struct qmp_client *client)
-{
-    qmp_client_free(client);
-    wire_close(&wire);
-}
-
-static int64_t submit_until(struct qmp_client *client, const char *command, double timeout_ms,
-                            struct outcome *outcome)
-{
-    const struct request request = {
-        .command = command, .timeout_ms = timeout_ms, .done = outcome_take, .user = outcome};
-
-    return qmp_client_submit(client, &request, NULL);
-}
-
-static int64_t submit(struct qmp_client *client, const char *command, struct outcome *outcome)
-{
-    return submit_until(client, command, 60000, outcome);
-}
-
-static void reply(int64_t id)
-{
-    char text[64];
-
-    (void)snprintf(text, sizeof(text), "{\"return\": %d, \"id\": %d}\r\n", (int)id * 10, (int)id);
-    wire_say(&wire, text);
-}
-
-/* How many commands have been sent since the last time. */
-static unsigned heard_count(void)
-{
-    const char *line = wire_hear(&wire);
-    unsigned count = 0;
-
-    while ((line = strchr(line, '\n')) != NULL) {
-        count++;
-        line++;
-    }
-    return count;
-}
-
-static void assert_value(const struct outcome *outcome, int value)
-{
-    assert_int_equal(outcome->count, 1);
-    assert_int_equal(outcome->error.code, ERROR_NONE);
-    assert_int_equal(json_integer_value(outcome->value), value);
-}
 
 /* ---- one command ---- */
 
 static void test_wire_format(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[2] = {{0}};
     const struct request request = {
         .command = "device_add",
@@ -102,50 +35,50 @@ static void test_wire_format(void **state)
         .user = &outcomes[1]};
 
     (void)state;
-    assert_int_equal(submit(client, "query-status", &outcomes[0]), 1);
+    assert_int_equal(wire_qmp_submit(client, "query-status", &outcomes[0]), 1);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"query-status\",\"id\":1}\n");
     assert_int_equal(qmp_client_submit(client, &request, NULL), 2);
     assert_string_equal(wire_hear(&wire),
                         "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"pc-dimm\","
                         "\"node\":0},\"id\":2}\n");
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_reply_and_error(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[2] = {{0}};
 
     (void)state;
-    (void)submit(client, "query-status", &outcomes[0]);
-    (void)submit(client, "device_add", &outcomes[1]);
+    (void)wire_qmp_submit(client, "query-status", &outcomes[0]);
+    (void)wire_qmp_submit(client, "device_add", &outcomes[1]);
     assert_int_equal(outcomes[0].count, 0);
-    reply(1);
-    assert_value(&outcomes[0], 10);
+    wire_qmp_reply(&wire, 1);
+    outcome_assert_value(&outcomes[0], 10);
     wire_say(&wire,
              "{\"id\": 2, \"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"no \xc3\xbc\"}}");
     assert_int_equal(outcomes[1].count, 1);
     assert_int_equal(outcomes[1].error.code, ERROR_REJECTED);
     assert_string_equal(outcomes[1].error.class_name, "DeviceNotFound");
     assert_string_equal(outcomes[1].error.why, "no \xc3\xbc");
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_done_may_be_null(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     const struct request request = {.command = "stop", .timeout_ms = 1000};
 
     (void)state;
     assert_int_equal(qmp_client_submit(client, &request, NULL), 1);
-    reply(1);
+    wire_qmp_reply(&wire, 1);
     assert_true(qmp_client_is_ready(client));
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_refused_request(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcome = {0};
     const struct request request = {.command = "not a name",
                                     .arguments = json_object(),
@@ -160,13 +93,14 @@ static void test_refused_request(void **state)
     wire_pump(&wire);
     assert_int_equal(outcome.count, 0);
     assert_string_equal(wire_hear(&wire), "");
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_too_many(void **state)
 {
     struct qmp_client *client =
-        begin_with((struct qmp_client_options){.pending_max = 3, .window = 2});
+        wire_qmp_begin_ready_with(&wire, (struct qmp_client_options){.pending_max = 3,
+                                                                     .window = 2});
     const struct request request = {.command = "stop", .arguments = json_object(),
                                     .fd = open("/dev/null", O_RDONLY)};
     struct outcome outcomes[4] = {{0}};
@@ -175,58 +109,58 @@ static void test_too_many(void **state)
 
     (void)state;
     for (id = 1; id <= 3; id++)
-        assert_int_equal(submit(client, "stop", &outcomes[id]), id);
+        assert_int_equal(wire_qmp_submit(client, "stop", &outcomes[id]), id);
     assert_int_equal(qmp_client_submit(client, &request, &error), -1);
     assert_int_equal(error.code, ERROR_LIMIT);
     assert_int_equal(close(request.fd), -1); /* taken over all the same */
-    reply(1);
-    assert_int_equal(submit(client, "stop", &outcomes[0]), 4);
-    end(client);
+    wire_qmp_reply(&wire, 1);
+    assert_int_equal(wire_qmp_submit(client, "stop", &outcomes[0]), 4);
+    wire_qmp_end(&wire, client);
 }
 
 /* ---- several ---- */
 
 static void test_window(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[21] = {{0}};
     int64_t id;
 
     (void)state;
     for (id = 1; id <= 20; id++)
-        assert_int_equal(submit(client, "query-status", &outcomes[id]), id);
-    assert_int_equal(heard_count(), 8);
-    reply(1);
-    assert_int_equal(heard_count(), 1);
-    reply(2);
-    reply(3);
-    assert_int_equal(heard_count(), 2);
+        assert_int_equal(wire_qmp_submit(client, "query-status", &outcomes[id]), id);
+    assert_int_equal(wire_qmp_heard_count(&wire), 8);
+    wire_qmp_reply(&wire, 1);
+    assert_int_equal(wire_qmp_heard_count(&wire), 1);
+    wire_qmp_reply(&wire, 2);
+    wire_qmp_reply(&wire, 3);
+    assert_int_equal(wire_qmp_heard_count(&wire), 2);
     for (id = 4; id <= 20; id++)
-        reply(id);
+        wire_qmp_reply(&wire, id);
     for (id = 1; id <= 20; id++) {
-        assert_value(&outcomes[id], (int)id * 10);
+        outcome_assert_value(&outcomes[id], (int)id * 10);
         assert_true(id == 1 || outcomes[id].turn == outcomes[id - 1].turn + 1);
     }
-    assert_int_equal(heard_count(), 9);
-    end(client);
+    assert_int_equal(wire_qmp_heard_count(&wire), 9);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_replies_out_of_order(void **state)
 {
     static const int64_t order[] = {3, 1, 5, 2, 4};
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[6] = {{0}};
     int64_t id;
     size_t i;
 
     (void)state;
     for (id = 1; id <= 5; id++)
-        (void)submit(client, "query-status", &outcomes[id]);
+        (void)wire_qmp_submit(client, "query-status", &outcomes[id]);
     for (i = 0; i < COUNT_OF(order); i++) {
-        reply(order[i]);
-        assert_value(&outcomes[order[i]], (int)order[i] * 10);
+        wire_qmp_reply(&wire, order[i]);
+        outcome_assert_value(&outcomes[order[i]], (int)order[i] * 10);
     }
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 /* Ids that were never given, are of another type, or were answered already, are nobody's. */
@@ -240,47 +174,47 @@ static void test_unknown_ids(void **state)
         "{\"return\": 1, \"id\": 18446744073709551617}",
         "{\"error\": {\"class\": \"x\", \"desc\": \"y\"}, \"id\": 7}",
     };
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcome = {0};
     size_t i;
 
     (void)state;
-    (void)submit(client, "query-status", &outcome);
+    (void)wire_qmp_submit(client, "query-status", &outcome);
     for (i = 0; i < COUNT_OF(replies); i++) {
         wire_say(&wire, replies[i]);
         if (outcome.count != 0)
             fail_msg("%s was taken for ours", replies[i]);
     }
-    reply(1);
-    assert_value(&outcome, 10);
-    reply(1); /* twice */
+    wire_qmp_reply(&wire, 1);
+    outcome_assert_value(&outcome, 10);
+    wire_qmp_reply(&wire, 1); /* twice */
     assert_int_equal(outcome.count, 1);
     assert_true(qmp_client_is_ready(client));
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_error_without_id(void **state)
 {
     static const char complaint[] =
         "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error\"}}\r\n";
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[3] = {{0}};
 
     (void)state;
     wire_say(&wire, complaint); /* nobody asked anything */
     assert_true(qmp_client_is_ready(client));
-    (void)submit(client, "query-status", &outcomes[0]);
+    (void)wire_qmp_submit(client, "query-status", &outcomes[0]);
     wire_say(&wire, complaint);
     assert_int_equal(outcomes[0].count, 1);
     assert_int_equal(outcomes[0].error.code, ERROR_REJECTED);
-    (void)submit(client, "query-status", &outcomes[1]);
-    (void)submit(client, "query-status", &outcomes[2]);
+    (void)wire_qmp_submit(client, "query-status", &outcomes[1]);
+    (void)wire_qmp_submit(client, "query-status", &outcomes[2]);
     wire_say(&wire, complaint);
     assert_int_equal(wire.result, PUMP_DEAD);
     assert_int_equal(outcomes[1].error.code, ERROR_PROTOCOL);
     assert_int_equal(outcomes[2].error.code, ERROR_PROTOCOL);
     assert_int_equal(outcomes[1].count + outcomes[2].count, 2);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static struct qmp_client *resubmit_client;
@@ -290,7 +224,7 @@ static void resubmit(void *user)
     static unsigned left = 3;
 
     if (left-- > 0)
-        (void)submit(resubmit_client, "query-status", user);
+        (void)wire_qmp_submit(resubmit_client, "query-status", user);
 }
 
 /* A callback submits the next: it leaves at once, and its own callback waits for the pump. */
@@ -298,39 +232,40 @@ static void test_submitting_inside_a_callback(void **state)
 {
     struct outcome next = {.also = NULL};
     struct outcome first = {.also = resubmit, .user = &next};
-    struct qmp_client *client = resubmit_client = begin();
+    struct qmp_client *client = resubmit_client = wire_qmp_begin_ready(&wire);
 
     (void)state;
-    (void)submit(client, "query-status", &first);
+    (void)wire_qmp_submit(client, "query-status", &first);
     (void)wire_hear(&wire);
-    reply(1);
+    wire_qmp_reply(&wire, 1);
     assert_int_equal(first.count, 1);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"query-status\",\"id\":2}\n");
     assert_int_equal(next.count, 0);
-    reply(2);
-    assert_value(&next, 20);
-    end(client);
+    wire_qmp_reply(&wire, 2);
+    outcome_assert_value(&next, 20);
+    wire_qmp_end(&wire, client);
 }
 
 /* The reply is there before the command is sent, as it were: still no callback inside submit. */
 static void test_no_callback_inside_submit(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[2] = {{0}};
 
     (void)state;
     wire_put(&wire, "{\"return\": 1, \"id\": 1}\r\n");
-    (void)submit(client, "query-status", &outcomes[0]);
+    (void)wire_qmp_submit(client, "query-status", &outcomes[0]);
     assert_int_equal(outcomes[0].count, 0);
-    (void)submit_until(client, "query-status", -5, &outcomes[1]); /* too late from the beginning */
+    /* too late from the beginning */
+    (void)wire_qmp_submit_until(client, "query-status", -5, &outcomes[1]);
     assert_int_equal(outcomes[1].count, 0);
     wire_hang_up(&wire);
-    (void)submit(client, "query-status", &outcomes[1]);
+    (void)wire_qmp_submit(client, "query-status", &outcomes[1]);
     assert_int_equal(outcomes[0].count + outcomes[1].count, 0);
     wire_pump(&wire);
     assert_int_equal(outcomes[0].count, 1);
     assert_int_equal(outcomes[1].count, 2);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 /* ---- descriptors ---- */
@@ -370,69 +305,71 @@ static void submit_with_descriptor(struct qmp_client *client)
 /* QEMU keeps one descriptor for whoever comes next, so nobody else may be on the way. */
 static void test_descriptors_travel_alone(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[2] = {{0}};
     char text[256];
 
     (void)state;
-    (void)submit(client, "a", &outcomes[0]);
+    (void)wire_qmp_submit(client, "a", &outcomes[0]);
     submit_with_descriptor(client); /* 2 */
     submit_with_descriptor(client); /* 3 */
-    (void)submit(client, "b", &outcomes[1]);
+    (void)wire_qmp_submit(client, "b", &outcomes[1]);
     assert_int_equal(hear_descriptors(text, sizeof(text)), 0);
     assert_string_equal(text, "{\"execute\":\"a\",\"id\":1}\n");
     assert_string_equal(wire_hear(&wire), "");
-    reply(1);
+    wire_qmp_reply(&wire, 1);
     assert_int_equal(hear_descriptors(text, sizeof(text)), 1);
     assert_string_equal(text, "{\"execute\":\"getfd\",\"id\":2}\n");
     assert_string_equal(wire_hear(&wire), "");
-    reply(2);
+    wire_qmp_reply(&wire, 2);
     assert_int_equal(hear_descriptors(text, sizeof(text)), 1);
     assert_string_equal(text, "{\"execute\":\"getfd\",\"id\":3}\n");
     assert_string_equal(wire_hear(&wire), "");
-    reply(3);
+    wire_qmp_reply(&wire, 3);
     assert_int_equal(hear_descriptors(text, sizeof(text)), 0);
     assert_string_equal(text, "{\"execute\":\"b\",\"id\":4}\n");
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 /* ---- numbers ---- */
 
 static void test_wide_numbers(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcome = {0};
     uint64_t value = 0;
 
     (void)state;
-    (void)submit(client, "qom-get", &outcome);
+    (void)wire_qmp_submit(client, "qom-get", &outcome);
     wire_say(&wire, "{\"return\": 18446744073709551615, \"id\": 1}");
     assert_int_equal(outcome.count, 1);
     assert_true(codec_get_u64(outcome.value, &value));
     assert_true(value == UINT64_MAX);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 /* ---- a slow reader ---- */
 
 static void test_a_stuffed_socket(void **state)
 {
-    struct qmp_client *client = begin_with((struct qmp_client_options){.window = 4000});
+    struct qmp_client *client =
+        wire_qmp_begin_ready_with(&wire, (struct qmp_client_options){.window = 4000});
     struct outcome outcomes[2000] = {{0}};
     unsigned heard = 0;
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(outcomes); i++)
-        (void)submit(client, "a-command-with-a-rather-long-name-so-that-it-fills-the-socket",
-                     &outcomes[i]);
+        (void)wire_qmp_submit(client,
+                              "a-command-with-a-rather-long-name-so-that-it-fills-the-socket",
+                              &outcomes[i]);
     assert_true(pump_events(wire.pump) & POLLOUT);
     while (heard < COUNT_OF(outcomes)) {
-        heard += heard_count();
+        heard += wire_qmp_heard_count(&wire);
         wire_pump(&wire);
     }
     assert_int_equal(pump_events(wire.pump), POLLIN);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 /* ---- the loop's hook ---- */
@@ -444,18 +381,18 @@ static void count_changes(void *user)
 
 static void test_changed_hook(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcome = {0};
     unsigned changes = 0;
 
     (void)state;
     wire.pump->changed = count_changes;
     wire.pump->user = &changes;
-    (void)submit(client, "a", &outcome);
+    (void)wire_qmp_submit(client, "a", &outcome);
     assert_int_equal(changes, 1);
-    reply(1);
+    wire_qmp_reply(&wire, 1);
     wire.pump->changed = NULL;
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 int main(void)

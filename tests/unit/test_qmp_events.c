@@ -10,48 +10,10 @@
 
 #include "base/clock.h"
 #include "qmp/qmp_client.h"
-#include "tests/fake/wire.h"
+#include "tests/fake/wire_qmp.h"
 
-#define GREETING \
-    "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7}}, \"capabilities\": [\"oob\"]}}\r\n"
-#define NEGOTIATION "{\"execute\":\"qmp_capabilities\"}\n"
 
 static struct wire wire;
-
-static struct qmp_client *begin(void)
-{
-    const struct qmp_client_options options = {.fd = wire_open(&wire)};
-    struct qmp_client *client = qmp_client_new(&options, NULL);
-
-    assert_non_null(client);
-    wire.pump = qmp_client_pump(client);
-    return client;
-}
-
-static struct qmp_client *begin_ready(void)
-{
-    struct qmp_client *client = begin();
-
-    wire_say(&wire, GREETING);
-    wire_say(&wire, "{\"return\": {}}\r\n");
-    assert_string_equal(wire_hear(&wire), NEGOTIATION);
-    assert_true(qmp_client_is_ready(client));
-    return client;
-}
-
-static void end(struct qmp_client *client)
-{
-    qmp_client_free(client);
-    wire_close(&wire);
-}
-
-static int64_t submit(struct qmp_client *client, const char *command, struct outcome *outcome)
-{
-    const struct request request = {
-        .command = command, .timeout_ms = 60000, .done = outcome_take, .user = outcome};
-
-    return qmp_client_submit(client, &request, NULL);
-}
 
 /* ---- events ---- */
 
@@ -84,15 +46,15 @@ static void hear(void *user, const struct qmp_event *event)
 
 static void test_events_in_every_state(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin(&wire);
     struct outcome outcome = {0};
     struct heard heard = {0};
 
     (void)state;
     assert_true(qmp_client_subscribe(client, hear, &heard) > 0);
-    (void)submit(client, "stop", &outcome);
+    (void)wire_qmp_submit(client, "stop", &outcome);
     wire_say(&wire, "{\"event\": \"BEFORE\", \"data\": {}}\r\n");
-    wire_say(&wire, GREETING "{\"event\": \"BETWEEN\", \"data\": 7}\r\n");
+    wire_say(&wire, WIRE_QMP_GREETING "{\"event\": \"BETWEEN\", \"data\": 7}\r\n");
     wire_say(&wire, "{\"return\": {}}\r\n{\"event\": \"AFTER\", \"data\": {\"a\": 1}}");
     wire_say(&wire, "{\"timestamp\": {}, \"event\": \"STOP\"}{\"return\": {}, \"id\": 1}");
     assert_string_equal(heard.names, "BEFORE+ BETWEEN AFTER+ STOP ");
@@ -101,18 +63,18 @@ static void test_events_in_every_state(void **state)
     wire_hang_up(&wire);
     wire_pump(&wire);
     assert_int_equal(heard.ends, 1);
-    end(client);
+    wire_qmp_end(&wire, client);
     assert_int_equal(heard.ends, 1); /* freeing says no more */
 }
 
 static void test_free_is_quiet(void **state)
 {
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct heard heard = {0};
 
     (void)state;
     (void)qmp_client_subscribe(client, hear, &heard);
-    end(client);
+    wire_qmp_end(&wire, client);
     assert_int_equal(heard.ends + heard.count, 0);
 }
 
@@ -125,7 +87,7 @@ static void unsubscribe_self_and_other(struct heard *heard)
 
 static void test_unsubscribing_inside(void **state)
 {
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct heard heard[3] = {{0}};
     size_t i;
 
@@ -144,7 +106,7 @@ static void test_unsubscribing_inside(void **state)
     qmp_client_unsubscribe(client, 12345);
     wire_say(&wire, "{\"event\": \"C\"}");
     assert_int_equal(heard[2].count, 2);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void subscribe_other(struct heard *heard)
@@ -155,7 +117,7 @@ static void subscribe_other(struct heard *heard)
 
 static void test_subscribing_inside(void **state)
 {
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct heard second = {0};
     struct heard first = {.client = client, .also = subscribe_other, .other = &second};
 
@@ -165,7 +127,7 @@ static void test_subscribing_inside(void **state)
     assert_string_equal(first.names, "A B ");
     assert_true(second.count >= 1);
     assert_int_not_equal(first.handle, second.handle);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void free_client(struct heard *heard)
@@ -180,14 +142,14 @@ static void free_client_of(void *user)
 
 static void test_freeing_inside_an_event(void **state)
 {
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct heard first = {.client = client, .also = free_client}, second = {0};
     struct outcome outcome = {0};
 
     (void)state;
     (void)qmp_client_subscribe(client, hear, &first);
     (void)qmp_client_subscribe(client, hear, &second);
-    (void)submit(client, "stop", &outcome);
+    (void)wire_qmp_submit(client, "stop", &outcome);
     wire_say(&wire, "{\"event\": \"A\"}{\"event\": \"B\"}{\"return\": {}, \"id\": 1}");
     assert_int_equal(wire.result, PUMP_DEAD);
     assert_int_equal(first.count, 1);
@@ -199,7 +161,7 @@ static void test_freeing_inside_an_event(void **state)
 
 static void test_freeing_inside_the_end(void **state)
 {
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct heard first = {.client = client, .also = free_client}, second = {0};
 
     (void)state;
@@ -214,12 +176,12 @@ static void test_freeing_inside_the_end(void **state)
 
 static void test_freeing_inside_a_reply(void **state)
 {
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[3] = {{.also = free_client_of, .user = client}};
 
     (void)state;
-    (void)submit(client, "query-status", &outcomes[0]);
-    (void)submit(client, "query-status", &outcomes[1]);
+    (void)wire_qmp_submit(client, "query-status", &outcomes[0]);
+    (void)wire_qmp_submit(client, "query-status", &outcomes[1]);
     wire_say(&wire, "{\"return\": {}, \"id\": 1}{\"return\": {}, \"id\": 2}");
     assert_int_equal(wire.result, PUMP_DEAD);
     assert_non_null(outcomes[0].value);

@@ -16,67 +16,23 @@
 #include "qmp/codec.h"
 #include "qmp/qmp_client.h"
 #include "tests/fake/fake.h"
-#include "tests/fake/wire.h"
+#include "tests/fake/wire_qmp.h"
 
-#define GREETING \
-    "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7}}, \"capabilities\": [\"oob\"]}}\r\n"
-#define NEGOTIATION "{\"execute\":\"qmp_capabilities\"}\n"
 
 static struct wire wire;
-
-static struct qmp_client *begin_with(struct qmp_client_options options)
-{
-    struct qmp_client *client;
-
-    options.fd = wire_open(&wire);
-    client = qmp_client_new(&options, NULL);
-    assert_non_null(client);
-    wire.pump = qmp_client_pump(client);
-    return client;
-}
-
-static struct qmp_client *begin(void)
-{
-    return begin_with((struct qmp_client_options){.path = NULL});
-}
-
-static struct qmp_client *begin_ready(void)
-{
-    struct qmp_client *client = begin();
-
-    wire_say(&wire, GREETING);
-    wire_say(&wire, "{\"return\": {}}\r\n");
-    assert_string_equal(wire_hear(&wire), NEGOTIATION);
-    assert_true(qmp_client_is_ready(client));
-    return client;
-}
-
-static void end(struct qmp_client *client)
-{
-    qmp_client_free(client);
-    wire_close(&wire);
-}
-
-static int64_t submit(struct qmp_client *client, const char *command, struct outcome *outcome)
-{
-    const struct request request = {
-        .command = command, .timeout_ms = 60000, .done = outcome_take, .user = outcome};
-
-    return qmp_client_submit(client, &request, NULL);
-}
 
 /* ---- greeting ---- */
 
 static void test_greeting(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin(&wire);
 
     (void)state;
     wire_pump(&wire);
     assert_string_equal(wire_hear(&wire), ""); /* nothing before the greeting */
     assert_null(qmp_client_greeting(client));
-    wire_say(&wire, GREETING);
-    assert_string_equal(wire_hear(&wire), NEGOTIATION);
+    wire_say(&wire, WIRE_QMP_GREETING);
+    assert_string_equal(wire_hear(&wire), WIRE_QMP_NEGOTIATION);
     assert_false(qmp_client_is_ready(client));
     assert_non_null(json_object_get(qmp_client_greeting(client), "version"));
     wire_say(&wire, "{\"return\": {}}\r\n");
@@ -84,26 +40,26 @@ static void test_greeting(void **state)
     assert_null(qmp_client_failure(client));
     assert_int_equal(wire.result, PUMP_IDLE);
     assert_true(pump_deadline_ms(wire.pump) == CLOCK_NEVER_MS);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_commands_wait_for_the_greeting(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin(&wire);
     struct outcome outcome = {0};
 
     (void)state;
-    assert_int_equal(submit(client, "query-status", &outcome), 1);
+    assert_int_equal(wire_qmp_submit(client, "query-status", &outcome), 1);
     wire_pump(&wire);
     assert_string_equal(wire_hear(&wire), "");
-    wire_say(&wire, GREETING);
-    assert_string_equal(wire_hear(&wire), NEGOTIATION);
+    wire_say(&wire, WIRE_QMP_GREETING);
+    assert_string_equal(wire_hear(&wire), WIRE_QMP_NEGOTIATION);
     wire_say(&wire, "{\"return\": {}}\r\n");
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"query-status\",\"id\":1}\n");
     wire_say(&wire, "{\"return\": 5, \"id\": 1}\r\n");
     assert_int_equal(outcome.count, 1);
     assert_int_equal(json_integer_value(outcome.value), 5);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void assert_failed(const struct qmp_client *client, enum error_code code, const char *why)
@@ -124,40 +80,40 @@ static void assert_failed(const struct qmp_client *client, enum error_code code,
 static void test_held_monitor(void **state)
 {
     struct qmp_client *client =
-        begin_with((struct qmp_client_options){.greeting_timeout_ms = 60});
+        wire_qmp_begin_with(&wire, (struct qmp_client_options){.greeting_timeout_ms = 60});
     struct outcome outcome = {0};
 
     (void)state;
-    (void)submit(client, "query-status", &outcome);
+    (void)wire_qmp_submit(client, "query-status", &outcome);
     wire_pass_deadline(&wire);
     assert_failed(client, ERROR_BUSY, "no greeting within 60 ms");
     assert_int_equal(outcome.count, 1);
     assert_int_equal(outcome.error.code, ERROR_BUSY);
     assert_string_equal(wire_hear(&wire), "");
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_little_patience(void **state)
 {
     struct qmp_client *client =
-        begin_with((struct qmp_client_options){.greeting_timeout_ms = 0.25});
+        wire_qmp_begin_with(&wire, (struct qmp_client_options){.greeting_timeout_ms = 0.25});
 
     (void)state;
     wire_pass_deadline(&wire);
     assert_failed(client, ERROR_BUSY, "no greeting within 0.25 ms");
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_frozen_after_the_greeting(void **state)
 {
     struct qmp_client *client =
-        begin_with((struct qmp_client_options){.greeting_timeout_ms = 300});
+        wire_qmp_begin_with(&wire, (struct qmp_client_options){.greeting_timeout_ms = 300});
 
     (void)state;
-    wire_say(&wire, GREETING);
+    wire_say(&wire, WIRE_QMP_GREETING);
     wire_pass_deadline(&wire);
     assert_failed(client, ERROR_BUSY, "no answer within 300 ms");
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 /* What answers is something else, or not what QEMU would say. */
@@ -177,68 +133,68 @@ static void test_not_qmp(void **state)
         {"\xff{\"return\": 1}\n", ERROR_PROTOCOL, "mode=control"},
         {"{\"QMP\": nonsense}\n", ERROR_PROTOCOL, ""},
         {"{\"QMP\": {}, \"QMP\": {}}\n", ERROR_PROTOCOL, ""},
-        {GREETING "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"x\"}}\n",
+        {WIRE_QMP_GREETING "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"x\"}}\n",
          ERROR_PROTOCOL, ""},
-        {GREETING "{\"id\": 1}\n", ERROR_PROTOCOL, ""},
-        {GREETING "{\"return\": {}}\n]", ERROR_PROTOCOL, ""},
-        {GREETING "{\"return\": {}}\n{\"a\": \"\\ud800\"}", ERROR_PROTOCOL, ""},
-        {GREETING "{\"return\": {}}\n{\"b\": 1}", ERROR_PROTOCOL, ""},
+        {WIRE_QMP_GREETING "{\"id\": 1}\n", ERROR_PROTOCOL, ""},
+        {WIRE_QMP_GREETING "{\"return\": {}}\n]", ERROR_PROTOCOL, ""},
+        {WIRE_QMP_GREETING "{\"return\": {}}\n{\"a\": \"\\ud800\"}", ERROR_PROTOCOL, ""},
+        {WIRE_QMP_GREETING "{\"return\": {}}\n{\"b\": 1}", ERROR_PROTOCOL, ""},
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
-        struct qmp_client *client = begin();
+        struct qmp_client *client = wire_qmp_begin(&wire);
         struct outcome outcome = {0};
 
-        (void)submit(client, "query-status", &outcome);
+        (void)wire_qmp_submit(client, "query-status", &outcome);
         wire_say(&wire, cases[i].said);
         assert_failed(client, cases[i].code, "");
         assert_non_null(strstr(qmp_client_failure(client)->fix, cases[i].fix));
         assert_int_equal(outcome.count, 1);
         assert_int_equal(outcome.error.code, cases[i].code);
-        end(client);
+        wire_qmp_end(&wire, client);
     }
 }
 
 static void test_limits(void **state)
 {
     static char large[70000];
-    struct qmp_client *client = begin_with(
-        (struct qmp_client_options){.limits = {.message_bytes = 65000, .depth = 5}});
+    struct qmp_client *client = wire_qmp_begin_with(
+        &wire, (struct qmp_client_options){.limits = {.message_bytes = 65000, .depth = 5}});
 
     (void)state;
     memset(large, 'x', sizeof(large) - 1);
-    wire_say(&wire, GREETING "{\"return\": {}}\n");
+    wire_say(&wire, WIRE_QMP_GREETING "{\"return\": {}}\n");
     wire_say(&wire, "{\"event\": \"");
     wire_say(&wire, large);
     assert_failed(client, ERROR_LIMIT, "65000 bytes");
-    end(client);
-    client = begin_with((struct qmp_client_options){.limits = {.depth = 5}});
-    wire_say(&wire, GREETING "{\"return\": {}}\n");
+    wire_qmp_end(&wire, client);
+    client = wire_qmp_begin_with(&wire, (struct qmp_client_options){.limits = {.depth = 5}});
+    wire_say(&wire, WIRE_QMP_GREETING "{\"return\": {}}\n");
     wire_say(&wire, "{\"event\": \"A\", \"data\": {\"a\": [[[1]]]}}");
     assert_true(qmp_client_is_ready(client));
     wire_say(&wire, "{\"event\": \"A\", \"data\": {\"a\": [[[[1]]]]}}");
     assert_failed(client, ERROR_LIMIT, "5 levels");
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_default_limits_take_a_schema(void **state)
 {
     enum { ITEMS = 100000 };
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcome = {0};
     unsigned i;
 
     (void)state;
-    (void)submit(client, "query-qmp-schema", &outcome);
+    (void)wire_qmp_submit(client, "query-qmp-schema", &outcome);
     wire_say(&wire, "{\"return\": [0");
     for (i = 1; i < ITEMS; i++)
         wire_say(&wire, ",\r\n        1234567");
     wire_say(&wire, "], \"id\": 1}\r\n");
     assert_int_equal(outcome.count, 1);
     assert_int_equal(json_array_size(outcome.value), ITEMS);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 /* ---- connecting ---- */
@@ -282,9 +238,9 @@ static void test_full_backlog(void **state)
     wire_pass_deadline(&wire);
     assert_true(pump_fd(wire.pump) >= 0);
     wire.fd = accept(listener, NULL, NULL);
-    wire_say(&wire, GREETING "{\"return\": {}}\n");
+    wire_say(&wire, WIRE_QMP_GREETING "{\"return\": {}}\n");
     assert_true(qmp_client_is_ready(client));
-    end(client);
+    wire_qmp_end(&wire, client);
     close(listener);
 }
 
@@ -323,7 +279,7 @@ static void count_ends(void *user, const struct qmp_event *event)
 
 static void test_disconnect_tells_each_once(void **state)
 {
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[12] = {{0}}; /* more than the window: some were never sent */
     unsigned ends = 0;
     struct error error = ERROR_INIT;
@@ -333,7 +289,7 @@ static void test_disconnect_tells_each_once(void **state)
     (void)state;
     (void)qmp_client_subscribe(client, count_ends, &ends);
     for (i = 0; i < COUNT_OF(outcomes); i++)
-        (void)submit(client, "query-status", &outcomes[i]);
+        (void)wire_qmp_submit(client, "query-status", &outcomes[i]);
     wire_hang_up(&wire);
     wire_pump(&wire);
     assert_failed(client, ERROR_DISCONNECTED, "closed");
@@ -346,7 +302,7 @@ static void test_disconnect_tells_each_once(void **state)
     assert_int_equal(qmp_client_submit(client, &late, &error), -1);
     assert_int_equal(error.code, ERROR_DISCONNECTED);
     assert_int_equal(qmp_client_submit(client, &late, NULL), -1);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void submit_in_vain(void *user)
@@ -360,15 +316,15 @@ static void submit_in_vain(void *user)
 
 static void test_submitting_while_dying(void **state)
 {
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcome = {.also = submit_in_vain, .user = client};
 
     (void)state;
-    (void)submit(client, "stop", &outcome);
+    (void)wire_qmp_submit(client, "stop", &outcome);
     wire_hang_up(&wire);
     wire_pump(&wire);
     assert_int_equal(outcome.count, 1);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void cancel_second(void *user)
@@ -379,18 +335,18 @@ static void cancel_second(void *user)
 
 static void test_cancelling_while_dying(void **state)
 {
-    struct qmp_client *client = begin_ready();
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
     struct outcome outcomes[10] = {{.also = cancel_second, .user = client}};
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(outcomes); i++)
-        (void)submit(client, "stop", &outcomes[i]);
+        (void)wire_qmp_submit(client, "stop", &outcomes[i]);
     wire_hang_up(&wire);
     wire_pump(&wire);
     for (i = 0; i < COUNT_OF(outcomes); i++)
         assert_int_equal(outcomes[i].count, i == 1 || i == 9 ? 0 : 1);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 /* The reply to quit may be lost in QEMU's own end, which is what was asked for. */
@@ -402,12 +358,12 @@ static void test_quit(void **state)
 
     (void)state;
     for (i = 0; i < COUNT_OF(lasts); i++) {
-        struct qmp_client *client = begin_ready();
+        struct qmp_client *client = wire_qmp_begin_ready(&wire);
         struct outcome before = {0}, quit = {0}, after = {0};
 
-        (void)submit(client, "query-status", &before);
-        (void)submit(client, "quit", &quit);
-        (void)submit(client, "query-name", &after);
+        (void)wire_qmp_submit(client, "query-status", &before);
+        (void)wire_qmp_submit(client, "quit", &quit);
+        (void)wire_qmp_submit(client, "query-name", &after);
         wire_say(&wire, lasts[i]);
         wire_hang_up(&wire);
         wire_pump(&wire);
@@ -416,21 +372,21 @@ static void test_quit(void **state)
         assert_int_equal(before.count + after.count, 2);
         assert_int_equal(before.error.code, ERROR_DISCONNECTED);
         assert_int_equal(after.error.code, ERROR_DISCONNECTED);
-        end(client);
+        wire_qmp_end(&wire, client);
     }
 }
 
 static void test_quit_that_was_not_sent(void **state)
 {
-    struct qmp_client *client = begin();
+    struct qmp_client *client = wire_qmp_begin(&wire);
     struct outcome quit = {0};
 
     (void)state;
-    (void)submit(client, "quit", &quit);
+    (void)wire_qmp_submit(client, "quit", &quit);
     wire_hang_up(&wire);
     wire_pump(&wire);
     assert_int_equal(quit.error.code, ERROR_DISCONNECTED);
-    end(client);
+    wire_qmp_end(&wire, client);
 }
 
 static void test_null(void **state)
