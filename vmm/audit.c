@@ -29,6 +29,7 @@ static const char *const kind_names[] = {
     [AUDIT_MEMORY_MISSING] = "memory-missing",
     [AUDIT_BACKEND] = "memory-backend",
     [AUDIT_NODE] = "block-node",
+    [AUDIT_TOPOLOGY] = "topology",
 };
 
 _Static_assert(COUNT_OF(kind_names) == AUDIT_KINDS_, "every kind has its name");
@@ -376,6 +377,21 @@ static void look_at_objects(struct auditor *auditor)
 
 /* ---- all ---- */
 
+static void look_at_topology(struct auditor *auditor)
+{
+    const struct inventory *inventory = auditor->inventory;
+    struct audit_finding *finding;
+    char why[AUDIT_TEXT_MAX];
+
+    if (inventory->board.tree == NULL || inventory_topology_agrees(inventory, why, sizeof(why)))
+        return;
+    finding = add(auditor, AUDIT_TOPOLOGY, inventory->machine.machine);
+    if (finding == NULL)
+        return;
+    say(finding->detail, "%s", why);
+    say(finding->action, "start QEMU without a device tree of your own (-dtb)");
+}
+
 static void look_for_gaps(struct audit *audit, const struct inventory *inventory)
 {
     const struct inventory_guest *guest = &inventory->guest;
@@ -408,6 +424,7 @@ struct audit *audit_new(struct vm *vm, const struct inventory *inventory)
     look_at_cpus(&auditor);
     look_at_memory(&auditor);
     look_at_objects(&auditor);
+    look_at_topology(&auditor);
     look_for_gaps(auditor.audit, inventory);
     if (!auditor.failed)
         return auditor.audit;

@@ -14,7 +14,7 @@
 
 /* What an audit rests on. */
 #define AUDIT_PARTS                                                                     \
-    (INVENTORY_CPUS | INVENTORY_MEMORY | INVENTORY_OSPM | INVENTORY_NAMES |             \
+    (INVENTORY_BOARD | INVENTORY_MEMORY | INVENTORY_NAMES |                             \
      INVENTORY_AGENT | INVENTORY_GUEST_CPUS | INVENTORY_GUEST_MEMORY | INVENTORY_OBJECTS)
 
 enum audit_kind {
@@ -25,6 +25,7 @@ enum audit_kind {
     AUDIT_MEMORY_MISSING, /* the guest made no blocks of it */
     AUDIT_BACKEND,        /* a memory backend that nobody uses */
     AUDIT_NODE,           /* a block node that nobody uses */
+    AUDIT_TOPOLOGY,       /* the guest goes by a device tree that is not this machine's */
     AUDIT_KINDS_          /* how many there are */
 };
 

@@ -174,6 +174,22 @@ static void examine_board(struct doctor *doctor, const struct inventory *invento
                    has_virtio_mem(&inventory->memory) ? 0 : DOCTOR_BIT(DOCTOR_VIRTIO_MEM));
 }
 
+/* Where no ACPI tells the guest, its device tree does. */
+static void examine_topology(struct doctor *doctor, const struct inventory *inventory)
+{
+    struct doctor_check *check;
+    char why[DOCTOR_TEXT_MAX];
+    bool agrees;
+
+    if (inventory->board.tree == NULL)
+        return;
+    agrees = inventory_topology_agrees(inventory, why, sizeof(why));
+    check = doctor_add(doctor, "topology", yes_if(agrees), 0);
+    doctor_reason(check, "%s", agrees ? "the device tree has the vCPUs and the memory that QEMU has"
+                                      : why);
+    doctor_fix(check, "start QEMU without a device tree of your own (-dtb)");
+}
+
 static void examine_cpu_room(struct doctor *doctor, const struct inventory_cpus *cpus)
 {
     struct doctor_check *check;
@@ -356,6 +372,7 @@ void doctor_examine(struct doctor *doctor, struct vm *vm, const struct inventory
     examine_migration(doctor, inventory);
     examine_acpi(doctor, inventory);
     examine_board(doctor, inventory);
+    examine_topology(doctor, inventory);
     examine_cpu_room(doctor, &inventory->cpus);
     examine_slots(doctor, &inventory->memory);
     examine_room(doctor, inventory);

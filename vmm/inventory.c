@@ -28,6 +28,7 @@ void inventory_free(struct inventory *inventory)
     for (i = 0; i < inventory->cpus.slot_count; i++)
         json_decref(inventory->cpus.slots[i].props);
     free(inventory->cpus.slots);
+    free(inventory->cpus.vcpus);
     free(inventory->memory.devices);
     free(inventory->memory.zones);
     while ((device = SLIST_FIRST(&inventory->disks.scsi_devices)) != NULL) {

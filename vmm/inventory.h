@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "acpi/platform.h"
+#include "acpi/topology.h"
 #include "qmp/qapi.h"
 #include "qmp/qga.h"
 #include "qmp/qga_use.h"
@@ -77,6 +78,8 @@ struct inventory_cpus {
     char reason[256];  /* QEMU's words when it has not */
     struct inventory_cpu *slots; /* in ascending slot order */
     size_t slot_count;
+    struct topology_vcpu *vcpus; /* those of boot, in the order of their index */
+    size_t boot_count;
     unsigned present; /* vCPUs, not slots */
     unsigned max;
 };
@@ -288,6 +291,10 @@ bool inventory_can_read_files(const struct inventory *inventory);
 /* Memory comes and goes in multiples of it: the guest's block, and what the board insists on. Rests
  * on INVENTORY_BOARD, and knows the guest's by INVENTORY_GUEST_MEMORY. */
 uint64_t inventory_memory_unit(const struct inventory *inventory);
+
+/* Does the guest go by the machine that QEMU has? False, with the first difference, when the device
+ * tree has another. Rests on INVENTORY_BOARD and INVENTORY_MEMORY; only with board.tree. */
+bool inventory_topology_agrees(const struct inventory *inventory, char *why, size_t size);
 
 /* The requests of a record (see vmm/record.h) that this inventory does not contradict: each has
  * "operation", "id", and "present", whether the device is there. An addition whose device is gone

@@ -211,3 +211,15 @@ uint64_t inventory_memory_unit(const struct inventory *inventory)
 {
     return inventory->board.platform.abilities[PLATFORM_DIMM].unit_bytes;
 }
+
+bool inventory_topology_agrees(const struct inventory *inventory, char *why, size_t size)
+{
+    const struct topology topology = {
+        .vcpus = inventory->cpus.vcpus,
+        .boot_count = inventory->cpus.boot_count,
+        .count = inventory->cpus.present,
+        .base_bytes = inventory->memory.base_bytes,
+    };
+
+    return topology_agrees(inventory->board.tree, &topology, why, size);
+}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,34 @@ static void count_without_slots(struct inventory_cpus *cpus, size_t vcpus)
     cpus->max = (unsigned)vcpus;
 }
 
+static int number_of(const json_t *props, const char *key)
+{
+    unsigned number;
+
+    return field_unsigned(props, key, &number) && number <= INT_MAX ? (int)number : FDT_UNKNOWN;
+}
+
+/* Those that were plugged since have a path of their own. */
+static void keep_boot_vcpus(struct inventory_cpus *cpus, const json_t *rows)
+{
+    const json_t *row, *props;
+    size_t i;
+
+    cpus->vcpus = calloc(json_array_size(rows), sizeof(*cpus->vcpus));
+    json_array_foreach(rows, i, row) {
+        if (cpus->vcpus == NULL ||
+            strncmp(field_string(row, "qom-path", ""), PERIPHERAL, strlen(PERIPHERAL)) == 0)
+            continue;
+        props = field_object(row, "props");
+        cpus->vcpus[cpus->boot_count++] =
+            (struct topology_vcpu){.node = number_of(props, "node-id"),
+                                   .socket = number_of(props, "socket-id"),
+                                   .cluster = number_of(props, "cluster-id"),
+                                   .core = number_of(props, "core-id"),
+                                   .thread = number_of(props, "thread-id")};
+    }
+}
+
 static void take_threads(void *user, void *item, const json_t *value, const struct error *error)
 {
     struct inventory_cpus *cpus = &((struct inventory_question *)user)->inventory->cpus;
@@ -95,6 +124,8 @@ static void take_threads(void *user, void *item, const json_t *value, const stru
             (void)field_s64(row, "thread-id", &cpu->thread_id);
     }
     count_without_slots(cpus, json_array_size(value));
+    if (json_array_size(value) > 0 && json_array_size(value) <= SLOTS_MAX)
+        keep_boot_vcpus(cpus, value);
 }
 
 /* The slots are asked for first, and QEMU answers in order: the threads find them there. */

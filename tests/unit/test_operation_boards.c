@@ -252,6 +252,31 @@ static void test_bad_trees(void **state)
     rig_close(&rig);
 }
 
+/* What doctor and audit rest on. */
+static void test_topology(void **state)
+{
+    struct sim *sim = sim_new();
+    struct inventory *inventory;
+    char why[256];
+
+    (void)state;
+    sim->board = &sim_virt_riscv; /* whose tree has 2 vCPUs and 512 MiB */
+    rig_open(&rig, sim, true);
+    inventory = rig_inventory(&rig, INVENTORY_BOARD | INVENTORY_MEMORY, 5000, NULL);
+    assert_int_equal(inventory->cpus.boot_count, 2);
+    assert_false(inventory_topology_agrees(inventory, why, sizeof(why)));
+    assert_non_null(strstr(why, "512 MiB"));
+    inventory_free(inventory);
+    sim->base_bytes = 512 * SIM_MIB;
+    sim_put_cpu(sim, "plugged");
+    inventory = rig_inventory(&rig, INVENTORY_BOARD | INVENTORY_MEMORY, 5000, NULL);
+    assert_int_equal(inventory->cpus.boot_count, 2);
+    assert_int_equal(inventory->cpus.present, 3);
+    assert_true(inventory_topology_agrees(inventory, why, sizeof(why)));
+    inventory_free(inventory);
+    rig_close(&rig);
+}
+
 /* x86 has none, and is not asked for one. */
 static void test_x86_is_not_asked(void **state)
 {
@@ -279,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_lmb),
         cmocka_unit_test(test_tree_of_the_guest),
         cmocka_unit_test(test_bad_trees),
+        cmocka_unit_test(test_topology),
         cmocka_unit_test(test_x86_is_not_asked),
     };
 
