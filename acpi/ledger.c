@@ -83,7 +83,7 @@ bool ledger_take_event(struct ledger *ledger, const json_t *data, double monoton
     return take(ledger, &row, ++ledger->sequence, monotonic_ms);
 }
 
-void ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms)
+bool ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms)
 {
     const struct ledger_entry *known;
     struct ledger_entry row;
@@ -97,9 +97,11 @@ void ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotoni
         /* An empty row of a slot never heard of is no news: it is how every slot begins. */
         if (known == NULL && row.source == 0 && row.status == 0)
             continue;
-        if (known == NULL || known->source != row.source || known->status != row.status)
-            (void)take(ledger, &row, ++ledger->sequence, monotonic_ms);
+        if ((known == NULL || known->source != row.source || known->status != row.status) &&
+            !take(ledger, &row, ++ledger->sequence, monotonic_ms))
+            return false;
     }
+    return true;
 }
 
 void ledger_settle_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms)

@@ -41,8 +41,9 @@ void ledger_free(struct ledger *ledger);
 bool ledger_take_event(struct ledger *ledger, const json_t *data, double monotonic_ms);
 
 /* Takes a whole answer of query-acpi-ospm-status. Rows that say what is known already change
- * nothing; others count as news. The first answer a ledger sees is its baseline. */
-void ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms);
+ * nothing; others count as news. The first answer a ledger sees is its baseline. False when memory
+ * runs out: what it did not keep would be news the next time. */
+bool ledger_take_rows(struct ledger *ledger, const json_t *rows, double monotonic_ms);
 
 /* The same for an answer that is to prove something. A guest writes source and status one after the
  * other, and an answer that falls between them shows the new source with the old status: so a row

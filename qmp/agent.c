@@ -95,7 +95,10 @@ static int synchronise(struct agent *agent, struct error *error)
                     "}}\n",
                     agent->sync_number);
     framer_seek(&agent->channel.framer);
-    return channel_send(&agent->channel, line, (size_t)size, -1, error);
+    if (channel_send(&agent->channel, line, (size_t)size, -1, error) == 0)
+        return 0;
+    agent->state = UNSYNCED; /* there is nothing to wait for */
+    return -1;
 }
 
 static int send_first(struct agent *agent, struct error *error)
@@ -174,10 +177,10 @@ static void take_messages(struct agent *agent)
             message = codec_decode(&raw, &error);
         if (message != NULL)
             take_message(agent, message);
-        else if (agent->state == SYNCING)
+        else if (agent->state == SYNCING && error.code != ERROR_SYSTEM)
             framer_seek(&agent->channel.framer);
         else
-            give_up_first(agent, &error);
+            give_up_first(agent, &error); /* or synchronise again, at once, what was not read */
     }
 }
 

@@ -106,9 +106,42 @@ static int tag_wide_numbers(struct buffer *out, const char *text, size_t size)
     return buffer_append(out, text + from, size - from);
 }
 
+/* What jansson allocates is watched while it reads: without memory it complains of bad JSON, or
+ * even goes on with a byte of a string lost. */
+static json_malloc_t allocate = malloc;
+static _Thread_local bool ran_out;
+
+static void *allocate_watched(size_t size)
+{
+    void *room = allocate(size);
+
+    ran_out = ran_out || room == NULL;
+    return room;
+}
+
+static void watch(void)
+{
+    json_malloc_t current;
+    json_free_t release;
+
+    json_get_alloc_funcs(&current, &release);
+    if (current != allocate_watched) { /* the program may have its own, and set them late */
+        allocate = current;
+        json_set_alloc_funcs(allocate_watched, release);
+    }
+    ran_out = false;
+}
+
 static json_t *load(const char *text, size_t size, size_t flags, json_error_t *problem)
 {
-    return json_loadb(text, size, flags | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, problem);
+    json_t *value;
+
+    watch();
+    value = json_loadb(text, size, flags | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, problem);
+    if (!ran_out)
+        return value;
+    json_decref(value);
+    return NULL;
 }
 
 static json_t *load_wide(const char *text, size_t size, size_t flags, json_error_t *problem)
@@ -116,22 +149,14 @@ static json_t *load_wide(const char *text, size_t size, size_t flags, json_error
     struct buffer tagged = {0};
     json_t *value = NULL;
 
-    problem->text[0] = '\0';
     if (size == 0)
         return load("", 0, flags, problem);
     if (tag_wide_numbers(&tagged, text, size) == 0)
         value = load(tagged.bytes + tagged.start, buffer_size(&tagged), flags, problem);
+    else
+        ran_out = true;
     buffer_free(&tagged);
     return value;
-}
-
-/* jansson has no words for it: whatever it does not complain about was a lack of memory. */
-static bool is_out_of_memory(const json_error_t *problem, struct error *error)
-{
-    if (problem->text[0] != '\0')
-        return false;
-    (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
-    return true;
 }
 
 json_t *codec_decode(const struct framer_message *message, struct error *error)
@@ -141,7 +166,9 @@ json_t *codec_decode(const struct framer_message *message, struct error *error)
                         ? load_wide(message->bytes, message->size_bytes, 0, &problem)
                         : load(message->bytes, message->size_bytes, 0, &problem);
 
-    if (value == NULL && !is_out_of_memory(&problem, error))
+    if (value == NULL && ran_out)
+        (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+    else if (value == NULL)
         (void)error_set(error, ERROR_PROTOCOL, "", "the peer sent bad JSON: %s", problem.text);
     return value;
 }
@@ -178,15 +205,27 @@ json_t *codec_parse(const char *text, struct error *error)
         return NULL;
     }
     value = load_wide(text, strlen(text), JSON_DECODE_ANY, &problem);
-    if (value == NULL && !is_out_of_memory(&problem, error))
+    if (value == NULL && ran_out)
+        (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+    else if (value == NULL)
         (void)error_set(error, ERROR_INVALID, "quote the JSON for the shell: '{\"key\": 1}'",
                         "bad JSON at column %d: %s", problem.column, problem.text);
     return value;
 }
 
+/* Where the text goes. jansson goes on when a key could not be written. */
+struct sink {
+    struct buffer *buffer;
+    int status;
+};
+
 static int append_chunk(const char *bytes, size_t size, void *user)
 {
-    return buffer_append(user, bytes, size);
+    struct sink *sink = user;
+
+    if (sink->status == 0)
+        sink->status = buffer_append(sink->buffer, bytes, size);
+    return sink->status;
 }
 
 /* The length of the number in a tagged string that begins at text, 0 when none does. A guest may
@@ -235,8 +274,10 @@ static void untag(struct buffer *buffer, size_t from)
 static int append(struct buffer *buffer, const json_t *value, size_t flags)
 {
     size_t before = buffer_size(buffer);
+    struct sink sink = {.buffer = buffer};
 
-    if (json_dump_callback(value, append_chunk, buffer, flags | JSON_ENCODE_ANY) < 0)
+    if (json_dump_callback(value, append_chunk, &sink, flags | JSON_ENCODE_ANY) < 0 ||
+        sink.status < 0)
         return -1;
     untag(buffer, before);
     return 0;

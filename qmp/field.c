@@ -48,6 +48,24 @@ bool field_s64(const json_t *object, const char *key, int64_t *ret)
     return true;
 }
 
+static void drop_unless(int result, json_t **value)
+{
+    if (result == 0)
+        return;
+    json_decref(*value);
+    *value = NULL;
+}
+
+void field_set(json_t **object, const char *key, json_t *value)
+{
+    drop_unless(json_object_set_new(*object, key, value), object);
+}
+
+void field_append(json_t **array, json_t *value)
+{
+    drop_unless(json_array_append_new(*array, value), array);
+}
+
 bool field_unsigned(const json_t *object, const char *key, unsigned *ret)
 {
     uint64_t number;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
@@ -21,12 +22,13 @@ static size_t bounded(const json_t *value, size_t max)
     return count < max ? count : max;
 }
 
-/* What a guest says twice counts once. What can't be remembered counts as said before: without
- * memory less is proved, never more. */
-static bool was_said(json_t *said, const char *key)
+/* What a guest says twice counts once. Without memory *said becomes NULL. */
+static bool was_said(json_t **said, const char *key)
 {
-    return json_object_get(said, key) != NULL ||
-           json_object_set_new(said, key, json_true()) < 0;
+    if (json_object_get(*said, key) != NULL)
+        return true;
+    field_set(said, key, json_true());
+    return false;
 }
 
 static int compare_vcpus(const void *left, const void *right)
@@ -50,7 +52,7 @@ bool qga_read_vcpus(const json_t *value, struct qga_vcpu **ret_vcpus, size_t *re
     size_t count = bounded(value, QGA_VCPUS_MAX), used = 0, i;
     AUTO_JSON json_t *said = json_object();
     char number[NUMBER_TEXT_MAX];
-    struct qga_vcpu *vcpus;
+    AUTO_FREE struct qga_vcpu *vcpus = NULL;
     const json_t *row;
 
     if (!json_is_array(value))
@@ -63,14 +65,16 @@ bool qga_read_vcpus(const json_t *value, struct qga_vcpu **ret_vcpus, size_t *re
         if (!field_s64(row, "logical-id", &vcpus[used].logical_id))
             continue;
         (void)snprintf(number, sizeof(number), "%" PRId64, vcpus[used].logical_id);
-        if (was_said(said, number))
+        if (was_said(&said, number))
             continue;
         vcpus[used].online = field_bool(row, "online", false);
         vcpus[used].can_offline = field_bool(row, "can-offline", false);
         used++;
     }
+    if (said == NULL)
+        return false;
     qsort(vcpus, used, sizeof(*vcpus), compare_vcpus);
-    *ret_vcpus = vcpus;
+    *ret_vcpus = STEAL(vcpus);
     *ret_count = used;
     return true;
 }
@@ -81,7 +85,7 @@ bool qga_read_memory_blocks(const json_t *value, struct qga_memory_block **ret_b
     size_t count = bounded(value, QGA_ITEMS_MAX), used = 0, i;
     AUTO_JSON json_t *said = json_object();
     char number[NUMBER_TEXT_MAX];
-    struct qga_memory_block *blocks;
+    AUTO_FREE struct qga_memory_block *blocks = NULL;
     const json_t *row;
 
     if (!json_is_array(value))
@@ -94,12 +98,14 @@ bool qga_read_memory_blocks(const json_t *value, struct qga_memory_block **ret_b
         if (!field_u64(row, "phys-index", &blocks[used].index))
             continue;
         (void)snprintf(number, sizeof(number), "%" PRIu64, blocks[used].index);
-        if (was_said(said, number))
+        if (was_said(&said, number))
             continue;
         blocks[used].online = field_bool(row, "online", false);
         used++;
     }
-    *ret_blocks = blocks;
+    if (said == NULL)
+        return false;
+    *ret_blocks = STEAL(blocks);
     *ret_count = used;
     return true;
 }
@@ -119,7 +125,8 @@ bool qga_read_disks(const json_t *value, struct qga_disk **ret_disks, size_t *re
 {
     size_t count = bounded(value, QGA_ITEMS_MAX), used = 0, i;
     AUTO_JSON json_t *said = json_object();
-    struct qga_disk *disks, *disk;
+    AUTO_FREE struct qga_disk *disks = NULL;
+    struct qga_disk *disk;
     const json_t *row, *address;
     const char *name;
 
@@ -131,7 +138,7 @@ bool qga_read_disks(const json_t *value, struct qga_disk **ret_disks, size_t *re
     for (i = 0; i < count; i++) {
         row = json_array_get(value, i);
         name = field_string(row, "name", "");
-        if (field_bool(row, "partition", true) || !is_disk_name(name) || was_said(said, name))
+        if (field_bool(row, "partition", true) || !is_disk_name(name) || was_said(&said, name))
             continue;
         disk = &disks[used++];
         address = field_object(row, "address");
@@ -139,7 +146,9 @@ bool qga_read_disks(const json_t *value, struct qga_disk **ret_disks, size_t *re
         text_copy(disk->serial, sizeof(disk->serial), field_string(address, "serial", ""));
         disk->has_unit = field_unsigned(address, "unit", &disk->unit);
     }
-    *ret_disks = disks;
+    if (said == NULL)
+        return false;
+    *ret_disks = STEAL(disks);
     *ret_count = used;
     return true;
 }
@@ -167,8 +176,7 @@ json_t *qga_read_commands(const json_t *value)
         row = json_array_get(list, i);
         name = field_string(row, "name", NULL);
         if (name != NULL)
-            (void)json_object_set_new(commands, name,
-                                      json_boolean(field_bool(row, "enabled", false)));
+            field_set(&commands, name, json_boolean(field_bool(row, "enabled", false)));
     }
     return commands;
 }
@@ -180,8 +188,8 @@ static json_t *online(const char *list, const char *key, const json_t *numbers)
     size_t i;
 
     json_array_foreach(numbers, i, number)
-        (void)json_array_append_new(
-            entries, json_pack("{s:I, s:b}", key, json_integer_value(number), "online", 1));
+        field_append(&entries,
+                     json_pack("{s:I, s:b}", key, json_integer_value(number), "online", 1));
     return json_pack("{s:o}", list, entries);
 }
 

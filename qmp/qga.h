@@ -57,8 +57,9 @@ uint64_t qga_read_block_bytes(const json_t *value);
 json_t *qga_read_commands(const json_t *value);
 
 /* Arguments of guest-set-vcpus and guest-set-memory-blocks that put these numbers (an array of
- * integers) online; a new reference. guest-set-vcpus answers with how many entries it processed,
- * from the first on; which one failed, and why, is learnt by asking again for those left. */
+ * integers) online; a new reference, NULL without memory. guest-set-vcpus answers with how many
+ * entries it processed, from the first on; which one failed, and why, is learnt by asking again for
+ * those left. */
 json_t *qga_vcpus_online(const json_t *logical_ids);
 json_t *qga_memory_blocks_online(const json_t *indexes);
 

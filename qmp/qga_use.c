@@ -16,25 +16,26 @@ static const char *without_dev(const char *name)
     return strncmp(name, DEV, strlen(DEV)) == 0 ? name + strlen(DEV) : name;
 }
 
-static void append(struct qga_uses *uses, const char *device, const char *by)
+static bool append(struct qga_uses *uses, const char *device, const char *by)
 {
     struct qga_use *grown;
 
     if (*device == '\0' || uses->count >= QGA_ITEMS_MAX)
-        return;
+        return true;
     if (uses->count % 64 == 0) {
         grown = realloc(uses->uses, (uses->count + 64) * sizeof(*grown));
         if (grown == NULL)
-            return;
+            return false;
         uses->uses = grown;
     }
     text_copy(uses->uses[uses->count].device, sizeof(uses->uses->device), without_dev(device));
     text_copy(uses->uses[uses->count].by, sizeof(uses->uses->by), by);
     uses->count++;
+    return true;
 }
 
 /* The file system's own device, and below it the disks that this is made of. */
-void qga_uses_read_filesystems(struct qga_uses *uses, const json_t *value)
+bool qga_uses_read_filesystems(struct qga_uses *uses, const json_t *value)
 {
     const json_t *row, *disk;
     const char *mountpoint;
@@ -42,13 +43,17 @@ void qga_uses_read_filesystems(struct qga_uses *uses, const json_t *value)
 
     json_array_foreach(value, i, row) {
         mountpoint = field_string(row, "mountpoint", "");
-        append(uses, field_string(row, "name", ""), mountpoint);
-        json_array_foreach(field_array(row, "disk"), j, disk)
-            append(uses, field_string(disk, "dev", ""), mountpoint);
+        if (!append(uses, field_string(row, "name", ""), mountpoint))
+            return false;
+        json_array_foreach(field_array(row, "disk"), j, disk) {
+            if (!append(uses, field_string(disk, "dev", ""), mountpoint))
+                return false;
+        }
     }
+    return true;
 }
 
-void qga_uses_read_dependencies(struct qga_uses *uses, const json_t *value)
+bool qga_uses_read_dependencies(struct qga_uses *uses, const json_t *value)
 {
     const json_t *row, *dependency;
     size_t i, j;
@@ -56,13 +61,16 @@ void qga_uses_read_dependencies(struct qga_uses *uses, const json_t *value)
     json_array_foreach(value, i, row) {
         if (field_bool(row, "partition", true))
             continue; /* a partition depends on its disk, and that is no use of it */
-        json_array_foreach(field_array(row, "dependencies"), j, dependency)
-            append(uses, json_is_string(dependency) ? json_string_value(dependency) : "",
-                   field_string(row, "name", ""));
+        json_array_foreach(field_array(row, "dependencies"), j, dependency) {
+            if (!append(uses, json_is_string(dependency) ? json_string_value(dependency) : "",
+                        field_string(row, "name", "")))
+                return false;
+        }
     }
+    return true;
 }
 
-void qga_uses_read_swaps(struct qga_uses *uses, const char *text)
+bool qga_uses_read_swaps(struct qga_uses *uses, const char *text)
 {
     char device[sizeof(uses->uses->device)];
     size_t length;
@@ -74,8 +82,10 @@ void qga_uses_read_swaps(struct qga_uses *uses, const char *text)
             continue; /* a file, whose file system counts as mounted */
         memcpy(device, text, length);
         device[length] = '\0';
-        append(uses, device, "swap");
+        if (!append(uses, device, "swap"))
+            return false;
     }
+    return true;
 }
 
 void qga_uses_free(struct qga_uses *uses)

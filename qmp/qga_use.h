@@ -5,6 +5,7 @@
 #define QMP_QGA_USE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct qga_use {
@@ -18,12 +19,12 @@ struct qga_uses {
 };
 
 /* Appends what guest-get-fsinfo tells of mounted file systems, and what guest-get-disks tells of
- * devices that depend on others (LVM, RAID). */
-void qga_uses_read_filesystems(struct qga_uses *uses, const json_t *value);
-void qga_uses_read_dependencies(struct qga_uses *uses, const json_t *value);
+ * devices that depend on others (LVM, RAID). False when memory runs out, as below. */
+bool qga_uses_read_filesystems(struct qga_uses *uses, const json_t *value);
+bool qga_uses_read_dependencies(struct qga_uses *uses, const json_t *value);
 
 /* Appends what the guest's /proc/swaps tells (proc(5)): a heading, then a device or file a line. */
-void qga_uses_read_swaps(struct qga_uses *uses, const char *text);
+bool qga_uses_read_swaps(struct qga_uses *uses, const char *text);
 
 void qga_uses_free(struct qga_uses *uses);
 
