@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "qmp/codec.h"
@@ -22,10 +22,12 @@
 #define ENTRIES_MAX 65536
 #define NEW ".new"
 #define LOCK_PATIENCE_MS 1000
+#define READ_BYTES 4096
 
 struct record {
-    char directory[PATH_MAX];
-    char name[64]; /* of the file in it */
+    char name[64]; /* of the file in the directory */
+    bool failed;   /* see record_failed() */
+    char directory[];
 };
 
 const char *record_default_directory(char *text, size_t size)
@@ -66,18 +68,32 @@ static unsigned long long start_time(pid_t pid)
     return time;
 }
 
-struct record *record_new(const char *directory, pid_t pid)
+struct record *record_new(const char *directory)
+{
+    size_t size = strlen(directory) + 1;
+    struct record *record = calloc(1, sizeof(*record) + size);
+
+    if (record != NULL)
+        memcpy(record->directory, directory, size);
+    return record;
+}
+
+bool record_bind(struct record *record, pid_t pid)
 {
     unsigned long long time = start_time(pid);
-    struct record *record = time != 0 ? calloc(1, sizeof(*record)) : NULL;
 
-    if (record == NULL || strlen(directory) >= sizeof(record->directory)) {
-        free(record);
-        return NULL;
-    }
-    (void)snprintf(record->directory, sizeof(record->directory), "%s", directory);
-    (void)snprintf(record->name, sizeof(record->name), "%ld-%llu.json", (long)pid, time);
-    return record;
+    if (time != 0)
+        (void)snprintf(record->name, sizeof(record->name), "%ld-%llu.json", (long)pid, time);
+    return time != 0;
+}
+
+bool record_failed(struct record *record)
+{
+    bool failed = record != NULL && record->failed;
+
+    if (failed)
+        record->failed = false;
+    return failed;
 }
 
 void record_free(struct record *record)
@@ -118,20 +134,45 @@ static int lock(const struct record *record, bool make)
     return steal_fd(&fd);
 }
 
-/* What cannot be read counts as empty: QEMU's inventory has the last word anyway. */
-static json_t *load(const struct record *record, int directory)
+/* The text of the record, with its NUL; empty where there is none. Returns -1 without memory. */
+static int read_text(const struct record *record, int directory, struct buffer *text)
 {
     AUTO_FD int fd = directory >= 0
                          ? openat(directory, record->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
                          : -1;
-    json_t *content = fd >= 0 ? json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    ssize_t count = 0;
+    char *room;
 
-    if (!json_is_object(content)) {
+    do {
+        room = buffer_reserve(text, READ_BYTES);
+        if (room == NULL)
+            return -1;
+        count = fd >= 0 ? read(fd, room, READ_BYTES) : 0;
+        buffer_commit(text, count > 0 ? (size_t)count : 0);
+    } while (count > 0);
+    return buffer_append(text, "", 1);
+}
+
+/* What cannot be read counts as empty: QEMU's inventory has the last word anyway. NULL without
+ * memory: then it is not empty, and must not be written again. */
+static json_t *load(struct record *record, int directory)
+{
+    struct buffer text = {0};
+    struct error error = ERROR_INIT;
+    json_t *content = NULL;
+
+    if (read_text(record, directory, &text) < 0)
+        (void)error_set(&error, ERROR_SYSTEM, "", "out of memory");
+    else
+        content = codec_parse(buffer_bytes(&text), &error);
+    buffer_free(&text);
+    if (!json_is_object(content) && error.code != ERROR_SYSTEM) {
         json_decref(content);
         content = json_object();
     }
     if (field_array(content, "pending") == NULL)
-        (void)json_object_set_new(content, "pending", json_array());
+        field_set(&content, "pending", json_array());
+    record->failed = record->failed || content == NULL;
     return content;
 }
 
@@ -306,6 +347,7 @@ void record_count_vcpu_removed(struct record *record, const char *id)
     if (is_counted(field_array(content, "pending"), id))
         return;
     (void)field_unsigned(content, "vcpus_removed", &count);
-    (void)json_object_set_new(content, "vcpus_removed", json_integer((json_int_t)count + 1));
-    (void)store(record, locked, content);
+    field_set(&content, "vcpus_removed", json_integer((json_int_t)count + 1));
+    if (content != NULL)
+        (void)store(record, locked, content);
 }

@@ -20,22 +20,28 @@ struct record;
  * for root and /tmp/vmplug-UID for others. Writes at most size bytes, returns text. */
 const char *record_default_directory(char *text, size_t size);
 
-/* The record of this process. Nothing is read or made yet. NULL without memory or when there is no
- * such process. */
-struct record *record_new(const char *directory, pid_t pid);
+/* The record of a process that is yet to be named. Nothing is read or made. NULL without memory. */
+struct record *record_new(const char *directory);
+
+/* Names it. False, and it stays as it was, when there is no such process. */
+bool record_bind(struct record *record, pid_t pid);
 void record_free(struct record *record);
 
-/* All of these allow a NULL record, which is empty and keeps nothing. */
+/* All of these allow a NULL record, or one of no process, which is empty and keeps nothing. */
+
+/* Did memory not suffice to read it, since this was asked last? Then it seemed to be empty. */
+bool record_failed(struct record *record);
 
 /* Enters a request: an object with "operation" ("cpu-remove") and "id", and what else its kind
  * wants back. One with the same id is replaced. The entry is taken over. False when it could not
- * be kept: the directory is not ours alone, the disk is full. */
+ * be kept: the directory is not ours alone, the disk is full, memory runs out (also when entry is
+ * NULL for lack of it). */
 bool record_put(struct record *record, json_t *entry);
 
 /* Takes out the request for this id, if there is one. */
 void record_drop(struct record *record, const char *id);
 
-/* All requests: a new array, oldest first, never NULL unless memory runs out. */
+/* All requests: a new array, oldest first. NULL when memory runs out. */
 json_t *record_list(struct record *record);
 
 /* The request for this id, a new reference, or NULL. */

@@ -16,8 +16,8 @@ struct vm {
     struct agent *agent;
     struct error agent_failure;
     struct ledger ledger;
-    char *runtime_dir;
-    struct record *record; /* made when it is first asked for */
+    struct record *record; /* NULL: none is kept */
+    bool record_bound;     /* to QEMU's process */
 };
 
 /* A port that the guest closes may be the agent's, which has ended then without a word on its
@@ -99,17 +99,17 @@ struct vm *vm_new(const struct vm_options *options, struct error *error)
     vm->timer_pump.ops = &timer_pump_ops;
     vm->qmp = qmp_client_new(&qmp_options, error);
     if (vm->qmp == NULL) {
-        free(vm->runtime_dir);
         free(vm);
         return NULL;
     }
-    if (qmp_client_subscribe(vm->qmp, take_event, vm) == 0) {
+    if (options->runtime_dir != NULL)
+        vm->record = record_new(options->runtime_dir);
+    if (qmp_client_subscribe(vm->qmp, take_event, vm) == 0 ||
+        (options->runtime_dir != NULL && vm->record == NULL)) {
         vm_free(vm);
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
         return NULL;
     }
-    if (options->runtime_dir != NULL)
-        vm->runtime_dir = strdup(options->runtime_dir);
     if (options->agent_path != NULL)
         vm->agent = agent_new(&agent_options, &vm->agent_failure);
     return vm;
@@ -123,7 +123,6 @@ void vm_free(struct vm *vm)
     qmp_client_free(vm->qmp);
     ledger_free(&vm->ledger);
     record_free(vm->record);
-    free(vm->runtime_dir);
     free(vm);
 }
 
@@ -164,12 +163,12 @@ struct record *vm_record(struct vm *vm)
 {
     pid_t pid;
 
-    if (vm == NULL)
+    if (vm == NULL || vm->record == NULL)
         return NULL;
-    pid = vm->record == NULL && vm->runtime_dir != NULL ? qmp_client_peer(vm->qmp) : 0;
+    pid = vm->record_bound ? 0 : qmp_client_peer(vm->qmp);
     if (pid > 0)
-        vm->record = record_new(vm->runtime_dir, pid);
-    return vm->record;
+        vm->record_bound = record_bind(vm->record, pid);
+    return vm->record_bound ? vm->record : NULL;
 }
 
 int64_t vm_submit(struct vm *vm, enum peer peer, const struct request *request,

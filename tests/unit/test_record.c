@@ -22,6 +22,15 @@
 static struct record *record;
 static char directory[512];
 
+static struct record *record_of(const char *in, pid_t pid)
+{
+    struct record *bound = record_new(in);
+
+    assert_non_null(bound);
+    assert_true(record_bind(bound, pid));
+    return bound;
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -29,8 +38,8 @@ static int begin(void **state)
     (void)chmod(directory, 0700);
     fake_empty(directory);
     (void)rmdir(directory);
-    record = record_new(directory, getpid());
-    return record != NULL ? 0 : -1;
+    record = record_of(directory, getpid());
+    return 0;
 }
 
 static int end(void **state)
@@ -170,8 +179,8 @@ static void test_null(void **state)
 
 static void test_shared(void **state)
 {
-    struct record *other = record_new(directory, getpid());
-    struct record *stranger = record_new(directory, getppid()); /* another QEMU's */
+    struct record *other = record_of(directory, getpid());
+    struct record *stranger = record_of(directory, getppid()); /* another QEMU's */
 
     (void)state;
     assert_true(put(record, "a", "cpu-remove"));
@@ -259,13 +268,13 @@ static void test_directory_of_others(void **state)
 /* Neither a directory, nor one that can be made. */
 static void test_directory_cannot_be(void **state)
 {
-    struct record *foreign = record_new("/proc/self", getpid());
+    struct record *foreign = record_of("/proc/self", getpid());
 
     (void)state;
     assert_non_null(foreign);
     assert_false(put(foreign, "a", "cpu-remove"));
     record_free(foreign);
-    foreign = record_new("/nonexistent/run", getpid()); /* parents are not made */
+    foreign = record_of("/nonexistent/run", getpid()); /* parents are not made */
     assert_false(put(foreign, "a", "cpu-remove"));
     record_free(foreign);
 }
@@ -286,11 +295,14 @@ static void test_directory_is_a_link(void **state)
 static void test_directory_name_too_long(void **state)
 {
     AUTO_FREE char *name = malloc(5000);
+    struct record *foreign;
 
     (void)state;
     memset(name, 'x', 4999);
     name[4999] = '\0';
-    assert_null(record_new(name, getpid()));
+    foreign = record_of(name, getpid());
+    assert_false(put(foreign, "a", "cpu-remove"));
+    record_free(foreign);
 }
 
 /* ---- the file ---- */
@@ -387,9 +399,10 @@ static void test_swept(void **state)
 static void test_no_such_process(void **state)
 {
     (void)state;
-    assert_null(record_new(directory, 0));
-    assert_null(record_new(directory, -1));
-    assert_null(record_new(directory, 0x7ffffff0));
+    assert_false(record_bind(record, 0));
+    assert_false(record_bind(record, -1));
+    assert_false(record_bind(record, 0x7ffffff0));
+    assert_true(put(record, "a", "cpu-remove")); /* it is still bound to the one before */
 }
 
 static void test_default_directory(void **state)
