@@ -37,17 +37,17 @@ static unsigned unseen_vcpus(const struct inventory *before)
     return before->cpus.present - (unsigned)guest->cpu_count;
 }
 
-static void remember(const struct operation *operation, json_t *entry)
+static void remember(const struct operation *operation, json_t **entry)
 {
     const struct inventory_guest *guest = &operation->before->guest;
     json_t *had = json_array();
     size_t i;
 
     for (i = 0; i < guest->cpu_count; i++)
-        (void)json_array_append_new(had, json_pack("{s:I, s:b}", "logical-id",
-                                                   (json_int_t)guest->cpus[i].logical_id, "online",
-                                                   (int)guest->cpus[i].online));
-    (void)json_object_set_new(entry, "guest_had", had);
+        field_append(&had, json_pack("{s:I, s:b}", "logical-id",
+                                     (json_int_t)guest->cpus[i].logical_id, "online",
+                                     (int)guest->cpus[i].online));
+    field_set(entry, "guest_had", had);
 }
 
 /* Is it one that the guest had before? On a board without _OST the guest lists vCPUs that are not
@@ -127,7 +127,10 @@ static int plan(struct operation *operation, struct error *error)
     if (cpu->vcpus_count == 1) /* where slots are vCPUs */
         operation->vcpus_count += unseen_vcpus(operation->before);
     arguments = json_pack("{s:s, s:s}", "driver", cpu->type, "id", operation->result.id);
-    (void)json_object_update_missing(arguments, cpu->props);
+    if (json_object_update_missing(arguments, cpu->props) < 0) {
+        json_decref(arguments);
+        arguments = NULL;
+    }
     operation_add_step(operation, "device_add", arguments, NULL, NULL, operation->result.id);
     operation_detail(operation, "slot", json_integer(cpu->slot));
     operation_detail(operation, "props", json_incref(cpu->props));
@@ -146,14 +149,13 @@ static bool is_realized(struct operation *operation, const json_t *answer)
 /* Sorts the guest's vCPUs: new ones that are online and new ones that are not, as lists of logical
  * ids. */
 static void sort_out(const struct operation *operation, const struct qga_vcpu *cpus, size_t count,
-                     json_t *online, json_t *offline)
+                     json_t **online, json_t **offline)
 {
     size_t i;
 
     for (i = 0; i < count; i++) {
         if (!is_old(operation->before, &cpus[i]))
-            (void)json_array_append_new(cpus[i].online ? online : offline,
-                                        json_integer(cpus[i].logical_id));
+            field_append(cpus[i].online ? online : offline, json_integer(cpus[i].logical_id));
     }
 }
 
@@ -179,10 +181,10 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
         operation_look_later(operation);
         return;
     }
-    sort_out(operation, cpus, count, online, offline);
+    sort_out(operation, cpus, count, &online, &offline);
     free(cpus);
     if (json_array_size(offline) > 0) {
-        operation_ask_agent(operation, "guest-set-vcpus", qga_vcpus_online(offline), on_set);
+        operation_ask_agent_with(operation, "guest-set-vcpus", qga_vcpus_online(offline), on_set);
     } else if (json_array_size(online) >= operation->vcpus_count) {
         operation_detail(operation, "logical_ids", json_incref(online));
         operation_confirmed(operation);
@@ -193,7 +195,7 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
 
 static void look_inside(struct operation *operation)
 {
-    operation_ask_agent(operation, "guest-get-vcpus", NULL, on_vcpus);
+    operation_ask_agent(operation, "guest-get-vcpus", on_vcpus);
 }
 
 static bool has_baseline(const struct inventory *before)

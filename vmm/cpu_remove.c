@@ -106,7 +106,7 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
 
 static void look_inside(struct operation *operation)
 {
-    operation_ask_agent(operation, "guest-get-vcpus", NULL, on_vcpus);
+    operation_ask_agent(operation, "guest-get-vcpus", on_vcpus);
 }
 
 static bool has_baseline(const struct inventory *before)

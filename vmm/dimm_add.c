@@ -55,9 +55,9 @@ static int plan(struct operation *operation, struct error *error)
     device = json_pack("{s:s, s:s, s:s}", "driver", "pc-dimm", "id", operation->result.id,
                        "memdev", backend);
     if (dimm->node_set)
-        (void)json_object_set_new(device, "node", json_integer(dimm->node));
+        field_set(&device, "node", json_integer(dimm->node));
     if (address != 0)
-        (void)json_object_set_new(device, "addr", json_integer((json_int_t)address));
+        field_set(&device, "addr", json_integer((json_int_t)address));
     operation_add_step(operation, "device_add", device, NULL, NULL, operation->result.id);
     operation_detail(operation, "bytes", json_integer((json_int_t)dimm->bytes));
     return 0;
@@ -110,11 +110,13 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
         operation_look_later(operation);
         return;
     }
-    found = memory_online_count(operation, blocks, count, online, offline);
+    found = memory_online_count(operation, blocks, count, &online, &offline);
     free(blocks);
     if (!operation->request.resume && memory_online_were_there(operation))
         return;
-    if (json_array_size(offline) > 0)
+    if (online == NULL || offline == NULL)
+        operation_look_later(operation);
+    else if (json_array_size(offline) > 0)
         memory_online_put(operation, offline);
     else if (found == wanted)
         memory_online_confirm(operation, online);
@@ -124,7 +126,7 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
 
 static void look_inside(struct operation *operation)
 {
-    operation_ask_agent(operation, "guest-get-memory-blocks", NULL, on_blocks);
+    operation_ask_agent(operation, "guest-get-memory-blocks", on_blocks);
 }
 
 const struct operation_kind dimm_add_kind = {

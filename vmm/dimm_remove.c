@@ -120,7 +120,7 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
 
 static void look_inside(struct operation *operation)
 {
-    operation_ask_agent(operation, "guest-get-memory-blocks", NULL, on_blocks);
+    operation_ask_agent(operation, "guest-get-memory-blocks", on_blocks);
 }
 
 static bool has_baseline(const struct inventory *before)

@@ -369,7 +369,7 @@ static void on_disks(struct operation *operation, const json_t *value, const str
 
 static void look_inside(struct operation *operation)
 {
-    operation_ask_agent(operation, "guest-get-disks", NULL, on_disks);
+    operation_ask_agent(operation, "guest-get-disks", on_disks);
 }
 
 /* The text is QEMU's; nothing but advice hangs on it. */

@@ -189,7 +189,7 @@ static void look_inside(struct operation *operation)
     if (operation->result.guest_unseen)
         operation_confirmed(operation); /* what the guest called it was not known */
     else
-        operation_ask_agent(operation, "guest-get-disks", NULL, on_disks);
+        operation_ask_agent(operation, "guest-get-disks", on_disks);
 }
 
 static const char *const agent_commands[] = {"guest-get-disks", NULL};

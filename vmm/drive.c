@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "qmp/field.h"
 
 #define SERVER_FIX \
     "look whether the server runs, has a connection to spare, and can be reached from this host"
@@ -65,7 +66,7 @@ void drive_take_medium_out(struct operation *operation, const struct inventory_d
     json_t *open = json_pack("{s:s}", "id", drive->qdev);
 
     if (operation->request.force)
-        (void)json_object_set_new(open, "force", json_true());
+        field_set(&open, "force", json_true());
     operation_add_step(operation, "blockdev-open-tray", open, "blockdev-close-tray",
                        json_pack("{s:s}", "id", drive->qdev), "");
     if (!drive->has_medium)

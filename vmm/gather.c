@@ -56,8 +56,8 @@ static void answer(struct question *question, const json_t *value, const struct 
 {
     struct gather *gather = question->gather;
 
-    if (error != NULL && error->code != ERROR_REJECTED && question->peer == PEER_QMP &&
-        gather->failure.code == ERROR_NONE)
+    if (error != NULL && error->code != ERROR_REJECTED && gather->failure.code == ERROR_NONE &&
+        (question->peer == PEER_QMP || error->code == ERROR_SYSTEM))
         gather->failure = *error;
     question->take(gather->user, question->item, value, error);
     TAILQ_REMOVE(&gather->open, question, link);
@@ -105,11 +105,25 @@ struct gather *gather_new(struct vm *vm, double timeout_ms, double agent_timeout
     return gather;
 }
 
-void gather_ask(struct gather *gather, enum peer peer, const char *command, json_t *arguments,
+void gather_out_of_memory(struct gather *gather)
+{
+    (void)error_set(&gather->failure, ERROR_SYSTEM, "", "out of memory");
+}
+
+void *gather_allocate(struct gather *gather, size_t count, size_t size)
+{
+    void *room = calloc(count, size);
+
+    if (room == NULL)
+        gather_out_of_memory(gather);
+    return room;
+}
+
+static void ask(struct gather *gather, enum peer peer, const char *command, json_t *arguments,
                 gather_take_fn *take, void *item)
 {
-    struct question *question = calloc(1, sizeof(*question));
-    struct request request = {
+    struct question *question = gather_allocate(gather, 1, sizeof(*question));
+    const struct request request = {
         .command = command,
         .arguments = arguments,
         .timeout_ms = peer == PEER_QMP ? gather->deadline_ms - clock_now_ms()
@@ -120,7 +134,6 @@ void gather_ask(struct gather *gather, enum peer peer, const char *command, json
 
     if (question == NULL) {
         json_decref(arguments);
-        (void)error_set(&gather->failure, ERROR_SYSTEM, "", "out of memory");
         return;
     }
     question->gather = gather;
@@ -131,6 +144,21 @@ void gather_ask(struct gather *gather, enum peer peer, const char *command, json
     question->id = vm_submit(gather->vm, peer, &request, &question->error);
     if (question->id < 0)
         vm_timer_set(gather->vm, &gather->unsent, 0);
+}
+
+void gather_ask(struct gather *gather, enum peer peer, const char *command, gather_take_fn *take,
+                void *item)
+{
+    ask(gather, peer, command, NULL, take, item);
+}
+
+void gather_ask_with(struct gather *gather, enum peer peer, const char *command,
+                     json_t *arguments, gather_take_fn *take, void *item)
+{
+    if (arguments != NULL)
+        ask(gather, peer, command, arguments, take, item);
+    else
+        gather_out_of_memory(gather);
 }
 
 void gather_begin(struct gather *gather)
@@ -155,11 +183,11 @@ void gather_cancel(struct gather *gather)
 void gather_qom_get(struct gather *gather, const char *path, const char *property,
                     gather_take_fn *take, void *item)
 {
-    gather_ask(gather, PEER_QMP, "qom-get",
-               json_pack("{s:s, s:s}", "path", path, "property", property), take, item);
+    gather_ask_with(gather, PEER_QMP, "qom-get",
+                    json_pack("{s:s, s:s}", "path", path, "property", property), take, item);
 }
 
 void gather_qom_list(struct gather *gather, const char *path, gather_take_fn *take, void *item)
 {
-    gather_ask(gather, PEER_QMP, "qom-list", json_pack("{s:s}", "path", path), take, item);
+    gather_ask_with(gather, PEER_QMP, "qom-list", json_pack("{s:s}", "path", path), take, item);
 }

@@ -15,8 +15,9 @@ struct gather;
 typedef void gather_take_fn(void *user, void *item, const json_t *value,
                             const struct error *error);
 
-/* failure is NULL, or why QEMU could not be asked (never ERROR_REJECTED). An agent's failure is
- * no failure of the gathering. The gathering is freed after this returns. */
+/* failure is NULL, or why QEMU could not be asked (never ERROR_REJECTED), or ERROR_SYSTEM: what was
+ * answered could not be kept. An agent's failure is no failure of the gathering. The gathering is
+ * freed after this returns. */
 typedef void gather_done_fn(void *user, const struct error *failure);
 
 /* timeout_ms counts from now for all questions of QEMU, agent_timeout_ms for each of the agent.
@@ -24,10 +25,22 @@ typedef void gather_done_fn(void *user, const struct error *failure);
 struct gather *gather_new(struct vm *vm, double timeout_ms, double agent_timeout_ms,
                           gather_done_fn *done, void *user, struct error *error);
 
-/* Asks. arguments are taken over; item comes back with the answer. A question that can't even be
- * sent is answered with its error, from the pump like all others. */
-void gather_ask(struct gather *gather, enum peer peer, const char *command, json_t *arguments,
-                gather_take_fn *take, void *item);
+/* Asks; item comes back with the answer. A question that can't even be sent is answered with its
+ * error, from the pump like all others; without memory it gets no answer, and the gathering will
+ * fail. */
+void gather_ask(struct gather *gather, enum peer peer, const char *command, gather_take_fn *take,
+                void *item);
+
+/* The same with arguments, which are taken over; NULL: memory was lacking to make them. */
+void gather_ask_with(struct gather *gather, enum peer peer, const char *command,
+                     json_t *arguments, gather_take_fn *take, void *item);
+
+/* calloc(3) for what is answered. NULL without memory, and then the gathering will fail: a list
+ * that is empty for that reason must not be taken for an answer. */
+void *gather_allocate(struct gather *gather, size_t count, size_t size);
+
+/* What was answered could not be kept. */
+void gather_out_of_memory(struct gather *gather);
 
 /* The first questions have been asked. When there are none, done fires from the pump. */
 void gather_begin(struct gather *gather);

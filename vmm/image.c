@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "qmp/field.h"
 
 #define RAW_OR_QCOW2 "say --format raw or --format qcow2"
 
@@ -127,6 +128,6 @@ json_t *image_node(const struct image *image, const char *node_name, bool read_o
                              "file", file);
 
     if (read_only)
-        (void)json_object_set_new(node, "read-only", json_true());
+        field_set(&node, "read-only", json_true());
     return node;
 }

@@ -112,7 +112,8 @@ static void take_rows(void *user, void *item, const json_t *value, const struct 
     if (value == NULL)
         return;
     question->inventory->has_ost = true;
-    ledger_take_rows(vm_ledger(question->vm), value, clock_now_ms());
+    if (!ledger_take_rows(vm_ledger(question->vm), value, clock_now_ms()))
+        gather_out_of_memory(question->gather);
 }
 
 static void take_names(void *user, void *item, const json_t *value, const struct error *error)
@@ -126,8 +127,9 @@ static void take_names(void *user, void *item, const json_t *value, const struct
     (void)error;
     json_array_foreach(value, i, row) {
         name = json_string_value(json_object_get(row, key));
-        if (name != NULL && strcmp(name, "type") != 0)
-            (void)json_object_set_new(question->inventory->names, name, json_true());
+        if (name != NULL && strcmp(name, "type") != 0 &&
+            json_object_set_new(question->inventory->names, name, json_true()) < 0)
+            gather_out_of_memory(question->gather);
     }
 }
 
@@ -155,9 +157,9 @@ static void ask_names(struct gather *gather)
 
     gather_qom_list(gather, "/machine/peripheral", take_names, name_key);
     gather_qom_list(gather, "/objects", take_names, name_key);
-    gather_ask(gather, PEER_QMP, "query-named-block-nodes", json_pack("{s:b}", "flat", 1),
-               take_names, node_key);
-    gather_ask(gather, PEER_QMP, "query-migrate", NULL, take_migration, NULL);
+    gather_ask_with(gather, PEER_QMP, "query-named-block-nodes", json_pack("{s:b}", "flat", 1),
+                    take_names, node_key);
+    gather_ask(gather, PEER_QMP, "query-migrate", take_migration, NULL);
 }
 
 static void ask_all(struct inventory_question *question)
@@ -170,7 +172,7 @@ static void ask_all(struct inventory_question *question)
                  INVENTORY_GUEST_MEMINFO))
         inventory_guest_ask(question);
     if (parts & INVENTORY_OSPM)
-        gather_ask(question->gather, PEER_QMP, "query-acpi-ospm-status", NULL, take_rows, NULL);
+        gather_ask(question->gather, PEER_QMP, "query-acpi-ospm-status", take_rows, NULL);
     if (parts & (INVENTORY_MACHINE | INVENTORY_ACCEL))
         inventory_machine_ask_accel(question);
     if (parts & INVENTORY_MACHINE)
@@ -300,8 +302,8 @@ json_t *inventory_pending(const struct inventory *inventory, const json_t *recor
         if (!present &&
             !(is_removal(entry) && has_remains(inventory, field_array(entry, "cleanups"))))
             continue;
-        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "operation", operation,
-                                                    "id", id, "present", present));
+        field_append(&list, json_pack("{s:s, s:s, s:b}", "operation", operation, "id", id,
+                                      "present", present));
     }
     return list;
 }

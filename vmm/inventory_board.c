@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "vmm/inventory_parts.h"
 
 #define TREE "board.dtb"
+#define TREE_PATH_MAX (INVENTORY_TREE_DIR_MAX + sizeof("/" TREE))
 #define GUEST_TREE "/sys/firmware/fdt"
 
 static struct inventory_board *board_of(void *user)
@@ -41,64 +41,69 @@ static bool has_tree(const char *arch)
     return false;
 }
 
-static void take_tree(struct inventory_board *board, const void *blob, size_t size_bytes)
+/* False without memory. A tree that is malformed is none. */
+static bool take_tree(struct inventory_board *board, const void *blob, size_t size_bytes)
 {
-    struct fdt_board *tree = calloc(1, sizeof(*tree));
+    AUTO_FREE struct fdt_board *tree = calloc(1, sizeof(*tree));
+    struct error error = ERROR_INIT;
 
-    if (tree != NULL && board->tree == NULL &&
-        fdt_read_board(blob, size_bytes, tree, NULL) == 0)
+    if (tree == NULL)
+        return false;
+    if (board->tree == NULL && fdt_read_board(blob, size_bytes, tree, &error) == 0)
         board->tree = STEAL(tree);
-    free(tree);
+    return error.code != ERROR_SYSTEM;
 }
 
-/* For QEMU's user alone, who is another one where we are root. */
-static char *make_directory(struct vm *vm)
+/* For QEMU's user alone, who is another one where we are root. False when it can't be made. */
+static bool make_directory(struct inventory_question *question)
 {
     const char *temporary = getenv("TMPDIR");
-    char path[PATH_MAX], proc[64];
+    char *path = question->tree_dir, proc[64];
     struct stat process;
 
-    (void)snprintf(path, sizeof(path), "%s/vmplug-XXXXXX",
+    (void)snprintf(path, sizeof(question->tree_dir), "%s/vmplug-XXXXXX",
                    temporary != NULL && temporary[0] == '/' ? temporary : "/tmp");
-    if (mkdtemp(path) == NULL)
-        return NULL;
-    (void)snprintf(proc, sizeof(proc), "/proc/%ld", (long)qmp_client_peer(vm_qmp(vm)));
+    if (mkdtemp(path) == NULL) {
+        path[0] = '\0';
+        return false;
+    }
+    (void)snprintf(proc, sizeof(proc), "/proc/%ld", (long)qmp_client_peer(vm_qmp(question->vm)));
     if (geteuid() == 0 && stat(proc, &process) == 0)
         (void)!lchown(path, process.st_uid, (gid_t)-1); /* else QEMU says that it can't write */
-    return strdup(path);
+    return true;
 }
 
-static char *tree_path(const struct inventory_question *question)
+static const char *tree_path(const struct inventory_question *question, char path[TREE_PATH_MAX])
 {
-    char *path;
-
-    return asprintf(&path, "%s/" TREE, question->tree_dir) < 0 ? NULL : path;
+    (void)snprintf(path, TREE_PATH_MAX, "%s/" TREE, question->tree_dir);
+    return path;
 }
 
 void inventory_board_forget(struct inventory_question *question)
 {
-    AUTO_FREE char *path = question->tree_dir != NULL ? tree_path(question) : NULL;
+    char path[TREE_PATH_MAX];
 
-    if (path == NULL)
+    if (question->tree_dir[0] == '\0')
         return;
-    (void)unlink(path);
+    (void)unlink(tree_path(question, path));
     (void)rmdir(question->tree_dir);
-    free(STEAL(question->tree_dir));
+    question->tree_dir[0] = '\0';
 }
 
 static void read_tree(struct inventory_question *question)
 {
-    AUTO_FREE char *path = tree_path(question);
-    AUTO_FREE char *blob = malloc(FDT_BLOB_MAX_BYTES);
-    AUTO_FD int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    char path[TREE_PATH_MAX];
+    AUTO_FREE char *blob = gather_allocate(question->gather, 1, FDT_BLOB_MAX_BYTES);
+    AUTO_FD int fd = open(tree_path(question, path),
+                          O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     size_t size_bytes = 0;
     ssize_t count = 0;
 
     while (fd >= 0 && blob != NULL && size_bytes < FDT_BLOB_MAX_BYTES &&
            (count = read(fd, blob + size_bytes, FDT_BLOB_MAX_BYTES - size_bytes)) > 0)
         size_bytes += (size_t)count;
-    if (count == 0 && size_bytes > 0)
-        take_tree(&question->inventory->board, blob, size_bytes);
+    if (count == 0 && size_bytes > 0 && !take_tree(&question->inventory->board, blob, size_bytes))
+        gather_out_of_memory(question->gather);
 }
 
 static void take_dumped(void *user, void *item, const json_t *value, const struct error *error)
@@ -121,25 +126,21 @@ static bool may_dump(const struct inventory_machine *machine)
 
 void inventory_board_take_arch(struct inventory_question *question)
 {
-    AUTO_FREE char *path = NULL;
+    char path[TREE_PATH_MAX];
 
-    if ((question->inventory->parts & INVENTORY_BOARD) == 0 ||
-        !may_dump(&question->inventory->machine))
-        return;
-    question->tree_dir = make_directory(question->vm);
-    path = question->tree_dir != NULL ? tree_path(question) : NULL;
-    if (path != NULL)
-        gather_ask(question->gather, PEER_QMP, "dumpdtb", json_pack("{s:s}", "filename", path),
-                   take_dumped, NULL);
+    if ((question->inventory->parts & INVENTORY_BOARD) != 0 &&
+        may_dump(&question->inventory->machine) && make_directory(question))
+        gather_ask_with(question->gather, PEER_QMP, "dumpdtb",
+                        json_pack("{s:s}", "filename", tree_path(question, path)), take_dumped,
+                        NULL);
 }
 
-static void take_guest_tree(struct inventory *inventory, void *item, const char *text,
+static bool take_guest_tree(struct inventory *inventory, void *item, const char *text,
                             size_t size_bytes, const char *why)
 {
     (void)item;
     (void)why;
-    if (text != NULL)
-        take_tree(&inventory->board, text, size_bytes);
+    return text == NULL || take_tree(&inventory->board, text, size_bytes);
 }
 
 void inventory_board_ask_guest(struct inventory_question *question)
@@ -181,9 +182,9 @@ static void take_types(void *user, void *item, const json_t *value, const struct
 void inventory_board_ask(const struct inventory_question *question)
 {
     gather_qom_get(question->gather, "/machine", "acpi", take_acpi, NULL);
-    gather_ask(question->gather, PEER_QMP, "qom-list-types",
-               json_pack("{s:s, s:b}", "implements", "memory-device", "abstract", 0), take_types,
-               NULL);
+    gather_ask_with(question->gather, PEER_QMP, "qom-list-types",
+                    json_pack("{s:s, s:b}", "implements", "memory-device", "abstract", 0),
+                    take_types, NULL);
 }
 
 void inventory_board_finish(struct inventory *inventory)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -24,7 +23,8 @@ static void keep_slot(struct inventory_cpu *cpu, const struct qapi_hotpluggable_
 
 static void take_slots(void *user, void *item, const json_t *value, const struct error *error)
 {
-    struct inventory_cpus *cpus = &((struct inventory_question *)user)->inventory->cpus;
+    const struct inventory_question *question = user;
+    struct inventory_cpus *cpus = &question->inventory->cpus;
     size_t count = json_array_size(value);
     struct qapi_hotpluggable_cpu row;
     size_t i;
@@ -34,7 +34,7 @@ static void take_slots(void *user, void *item, const json_t *value, const struct
         text_copy(cpus->reason, sizeof(cpus->reason), error->why);
     if (count == 0 || count > SLOTS_MAX)
         return;
-    cpus->slots = calloc(count, sizeof(*cpus->slots));
+    cpus->slots = gather_allocate(question->gather, count, sizeof(*cpus->slots));
     if (cpus->slots == NULL)
         return;
     cpus->hotpluggable = true;
@@ -131,8 +131,8 @@ static void take_threads(void *user, void *item, const json_t *value, const stru
 /* The slots are asked for first, and QEMU answers in order: the threads find them there. */
 void inventory_cpus_ask(const struct inventory_question *question)
 {
-    gather_ask(question->gather, PEER_QMP, "query-hotpluggable-cpus", NULL, take_slots, NULL);
-    gather_ask(question->gather, PEER_QMP, "query-cpus-fast", NULL, take_threads, NULL);
+    gather_ask(question->gather, PEER_QMP, "query-hotpluggable-cpus", take_slots, NULL);
+    gather_ask(question->gather, PEER_QMP, "query-cpus-fast", take_threads, NULL);
 }
 
 void inventory_cpus_finish(struct inventory *inventory)

@@ -4,7 +4,6 @@
  * are found by walking QOM: peripherals -> virtio-scsi -> its bus -> the bus's children.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -68,7 +67,8 @@ static void take_serial(void *user, void *item, const json_t *value, const struc
 static void ask_device(const struct inventory_question *question, const struct inventory_bus *bus,
                        const char *child, const char *type)
 {
-    struct inventory_scsi_device *device = calloc(1, sizeof(*device));
+    struct inventory_scsi_device *device =
+        gather_allocate(question->gather, 1, sizeof(*device));
     char path[INVENTORY_PATH_MAX + 64];
 
     if (device == NULL)
@@ -226,7 +226,8 @@ static void take_block(void *user, void *item, const json_t *value, const struct
     if (error != NULL || count > DISKS_MAX)
         return;
     disks->known = true;
-    disks->disks = count > 0 ? calloc(count, sizeof(*disks->disks)) : NULL;
+    if (count > 0)
+        disks->disks = gather_allocate(question->gather, count, sizeof(*disks->disks));
     for (i = 0; i < count && disks->disks != NULL; i++) {
         qapi_read_block(json_array_get(value, i), &row);
         if (*row.qdev == '\0')
@@ -246,8 +247,9 @@ void inventory_disks_ask(const struct inventory_question *question)
     struct inventory_disks *disks = &question->inventory->disks;
 
     SLIST_INIT(&disks->scsi_devices);
-    disks->buses = calloc(BUSES_MAX, sizeof(*disks->buses)); /* answers point into it */
-    gather_ask(question->gather, PEER_QMP, "query-block", NULL, take_block, NULL);
+    disks->buses = /* answers point into it */
+        gather_allocate(question->gather, BUSES_MAX, sizeof(*disks->buses));
+    gather_ask(question->gather, PEER_QMP, "query-block", take_block, NULL);
     if (disks->buses == NULL)
         return;
     gather_qom_list(question->gather, peripheral, take_peripherals, peripheral);

@@ -71,18 +71,21 @@ static void take_content(void *user, void *item, const json_t *value, const stru
     struct inventory_question *question = user;
     const struct inventory_reading *reading = item;
     const char *base64 = field_string(value, "buf-b64", NULL);
-    AUTO_FREE char *text = base64 != NULL ? malloc(strlen(base64) + 1) : NULL;
+    AUTO_FREE char *text =
+        base64 != NULL ? gather_allocate(question->gather, 1, strlen(base64) + 1) : NULL;
     size_t size = 0;
 
     if (text != NULL && base64_decode(base64, (unsigned char *)text, strlen(base64), &size)) {
         text[size] = '\0';
-        reading->take(question->inventory, reading->item, text, size, NULL);
+        if (!reading->take(question->inventory, reading->item, text, size, NULL))
+            gather_out_of_memory(question->gather);
     }
     if (is_gone(error))
         go_on(question, error);
     else
-        gather_ask(question->gather, PEER_AGENT, "guest-file-close",
-                   json_pack("{s:I}", "handle", (json_int_t)reading->handle), take_closed, NULL);
+        gather_ask_with(question->gather, PEER_AGENT, "guest-file-close",
+                        json_pack("{s:I}", "handle", (json_int_t)reading->handle), take_closed,
+                        NULL);
 }
 
 static void take_handle(void *user, void *item, const json_t *value, const struct error *error)
@@ -92,15 +95,15 @@ static void take_handle(void *user, void *item, const json_t *value, const struc
 
     if (!json_is_integer(value)) {
         if (error != NULL && error->code == ERROR_REJECTED)
-            reading->take(question->inventory, reading->item, NULL, 0, error->why);
+            (void)reading->take(question->inventory, reading->item, NULL, 0, error->why);
         go_on(question, error);
         return;
     }
     reading->handle = json_integer_value(value);
-    gather_ask(question->gather, PEER_AGENT, "guest-file-read",
-               json_pack("{s:I, s:I}", "handle", (json_int_t)reading->handle, "count",
-                         (json_int_t)reading->bytes_max),
-               take_content, reading);
+    gather_ask_with(question->gather, PEER_AGENT, "guest-file-read",
+                    json_pack("{s:I, s:I}", "handle", (json_int_t)reading->handle, "count",
+                              (json_int_t)reading->bytes_max),
+                    take_content, reading);
 }
 
 static void open_first(struct inventory_question *question)
@@ -108,18 +111,20 @@ static void open_first(struct inventory_question *question)
     struct inventory_reading *reading = STAILQ_FIRST(&question->readings);
 
     if (reading != NULL)
-        gather_ask(question->gather, PEER_AGENT, "guest-file-open",
-                   json_pack("{s:s, s:s}", "path", reading->path, "mode", "r"), take_handle,
-                   reading);
+        gather_ask_with(question->gather, PEER_AGENT, "guest-file-open",
+                        json_pack("{s:s, s:s}", "path", reading->path, "mode", "r"), take_handle,
+                        reading);
 }
 
 void inventory_read_file(struct inventory_question *question, const char *path, size_t bytes_max,
                          inventory_take_file_fn *take, void *item)
 {
     bool is_first = STAILQ_EMPTY(&question->readings);
-    struct inventory_reading *reading =
-        inventory_can_read_files(question->inventory) ? calloc(1, sizeof(*reading)) : NULL;
+    struct inventory_reading *reading;
 
+    if (!inventory_can_read_files(question->inventory))
+        return;
+    reading = gather_allocate(question->gather, 1, sizeof(*reading));
     if (reading == NULL)
         return;
     (void)snprintf(reading->path, sizeof(reading->path), "%s", path);

@@ -11,13 +11,24 @@ static struct inventory_guest *guest_of(void *user)
     return &((struct inventory_question *)user)->inventory->guest;
 }
 
+/* A list that could not be kept is not one that the guest did not tell. */
+static bool keep(void *user, const json_t *value, bool kept)
+{
+    const struct inventory_question *question = user;
+
+    if (json_is_array(value) && !kept)
+        gather_out_of_memory(question->gather);
+    return kept;
+}
+
 static void take_cpus(void *user, void *item, const json_t *value, const struct error *error)
 {
     struct inventory_guest *guest = guest_of(user);
 
     (void)item;
     (void)error;
-    guest->cpus_known = qga_read_vcpus(value, &guest->cpus, &guest->cpu_count);
+    guest->cpus_known =
+        keep(user, value, qga_read_vcpus(value, &guest->cpus, &guest->cpu_count));
 }
 
 static void take_blocks(void *user, void *item, const json_t *value, const struct error *error)
@@ -26,7 +37,8 @@ static void take_blocks(void *user, void *item, const json_t *value, const struc
 
     (void)item;
     (void)error;
-    guest->blocks_known = qga_read_memory_blocks(value, &guest->blocks, &guest->block_count);
+    guest->blocks_known =
+        keep(user, value, qga_read_memory_blocks(value, &guest->blocks, &guest->block_count));
 }
 
 static void take_block_info(void *user, void *item, const json_t *value,
@@ -43,8 +55,9 @@ static void take_disks(void *user, void *item, const json_t *value, const struct
 
     (void)item;
     (void)error;
-    guest->disks_known = qga_read_disks(value, &guest->disks, &guest->disk_count);
-    qga_uses_read_dependencies(&guest->uses, value);
+    guest->disks_known =
+        keep(user, value, qga_read_disks(value, &guest->disks, &guest->disk_count)) &&
+        keep(user, value, qga_uses_read_dependencies(&guest->uses, value));
 }
 
 static void take_filesystems(void *user, void *item, const json_t *value,
@@ -52,7 +65,7 @@ static void take_filesystems(void *user, void *item, const json_t *value,
 {
     (void)item;
     (void)error;
-    qga_uses_read_filesystems(&guest_of(user)->uses, value);
+    (void)keep(user, value, qga_uses_read_filesystems(&guest_of(user)->uses, value));
 }
 
 static void ask_if_enabled(const struct inventory_question *question, enum inventory_part part,
@@ -60,7 +73,7 @@ static void ask_if_enabled(const struct inventory_question *question, enum inven
 {
     if ((question->inventory->parts & (unsigned)part) != 0 &&
         inventory_agent_has(question->inventory, command))
-        gather_ask(question->gather, PEER_AGENT, command, NULL, take, NULL);
+        gather_ask(question->gather, PEER_AGENT, command, take, NULL);
 }
 
 static void take_info(void *user, void *item, const json_t *value, const struct error *error)
@@ -76,6 +89,8 @@ static void take_info(void *user, void *item, const json_t *value, const struct 
     guest->connected = true;
     text_copy(guest->version, sizeof(guest->version), field_string(value, "version", ""));
     guest->commands = qga_read_commands(value);
+    if (guest->commands == NULL)
+        gather_out_of_memory(question->gather);
     ask_if_enabled(question, INVENTORY_GUEST_CPUS, "guest-get-vcpus", take_cpus);
     ask_if_enabled(question, INVENTORY_GUEST_MEMORY, "guest-get-memory-block-info",
                    take_block_info);
@@ -96,7 +111,7 @@ void inventory_guest_ask(const struct inventory_question *question)
 
     guest->wanted = vm_has_agent(vm) || vm_agent_failure(vm)->code != ERROR_NONE;
     if (vm_has_agent(vm))
-        gather_ask(question->gather, PEER_AGENT, "guest-info", NULL, take_info, NULL);
+        gather_ask(question->gather, PEER_AGENT, "guest-info", take_info, NULL);
     else
         text_copy(guest->reason, sizeof(guest->reason),
                        guest->wanted ? vm_agent_failure(vm)->why : "no agent socket was given");

@@ -28,7 +28,7 @@ static const char *const paths[] = {
     [INVENTORY_FILE_VIRTIO_MEM] = "/sys/module/virtio_mem/refcnt",
 };
 
-static void take_text(struct inventory *inventory, void *item, const char *text,
+static bool take_text(struct inventory *inventory, void *item, const char *text,
                       size_t size_bytes, const char *why)
 {
     struct inventory_file *file = item;
@@ -36,8 +36,8 @@ static void take_text(struct inventory *inventory, void *item, const char *text,
     (void)inventory;
     (void)size_bytes;
     file->text = text != NULL ? strdup(text) : NULL;
-    file->known = text != NULL ? file->text != NULL
-                               : strstr(why, "No such file or directory") != NULL;
+    file->known = text != NULL || strstr(why, "No such file or directory") != NULL;
+    return text == NULL || file->text != NULL;
 }
 
 static void read_file(struct inventory_question *question, enum inventory_file_name name,
@@ -80,7 +80,7 @@ void inventory_kernel_ask(struct inventory_question *question)
     unsigned name;
 
     if (inventory_agent_has(question->inventory, "guest-get-osinfo"))
-        gather_ask(question->gather, PEER_AGENT, "guest-get-osinfo", NULL, take_osinfo, NULL);
+        gather_ask(question->gather, PEER_AGENT, "guest-get-osinfo", take_osinfo, NULL);
     for (name = INVENTORY_FILE_CONFIG + 1; name < INVENTORY_FILES_; name++)
         read_file(question, (enum inventory_file_name)name, paths[name]);
 }

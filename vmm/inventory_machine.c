@@ -91,21 +91,21 @@ static void take_type(void *user, void *item, const json_t *value, const struct 
 
 void inventory_machine_ask_accel(const struct inventory_question *question)
 {
-    gather_ask(question->gather, PEER_QMP, "query-version", NULL, take_version, NULL);
-    gather_ask(question->gather, PEER_QMP, "query-kvm", NULL, take_kvm, NULL);
+    gather_ask(question->gather, PEER_QMP, "query-version", take_version, NULL);
+    gather_ask(question->gather, PEER_QMP, "query-kvm", take_kvm, NULL);
 }
 
 void inventory_machine_ask(const struct inventory_question *question)
 {
     struct gather *gather = question->gather;
 
-    gather_ask(gather, PEER_QMP, "query-name", NULL, take_name, NULL);
-    gather_ask(gather, PEER_QMP, "query-uuid", NULL, take_uuid, NULL);
+    gather_ask(gather, PEER_QMP, "query-name", take_name, NULL);
+    gather_ask(gather, PEER_QMP, "query-uuid", take_uuid, NULL);
 }
 
 void inventory_machine_ask_type(struct inventory_question *question)
 {
-    gather_ask(question->gather, PEER_QMP, "query-status", NULL, take_status, NULL);
-    gather_ask(question->gather, PEER_QMP, "query-target", NULL, take_target, NULL);
+    gather_ask(question->gather, PEER_QMP, "query-status", take_status, NULL);
+    gather_ask(question->gather, PEER_QMP, "query-target", take_target, NULL);
     gather_qom_get(question->gather, "/machine", "type", take_type, NULL);
 }

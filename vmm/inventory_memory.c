@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -60,6 +59,7 @@ static void keep_device(struct inventory_memory_device *device, const json_t *ro
 
 static void take_devices(void *user, void *item, const json_t *value, const struct error *error)
 {
+    const struct inventory_question *question = user;
     struct inventory_memory *memory = memory_of(user);
     size_t count = json_array_size(value);
     size_t i;
@@ -68,7 +68,7 @@ static void take_devices(void *user, void *item, const json_t *value, const stru
     (void)error;
     if (count == 0 || count > DEVICES_MAX)
         return;
-    memory->devices = calloc(count, sizeof(*memory->devices));
+    memory->devices = gather_allocate(question->gather, count, sizeof(*memory->devices));
     if (memory->devices == NULL)
         return;
     memory->device_count = count;
@@ -87,16 +87,16 @@ static void take_balloon(void *user, void *item, const json_t *value, const stru
 
 void inventory_balloon_ask(const struct inventory_question *question)
 {
-    gather_ask(question->gather, PEER_QMP, "query-balloon", NULL, take_balloon, NULL);
+    gather_ask(question->gather, PEER_QMP, "query-balloon", take_balloon, NULL);
 }
 
 void inventory_memory_ask(const struct inventory_question *question)
 {
     struct gather *gather = question->gather;
 
-    gather_ask(gather, PEER_QMP, "query-memory-size-summary", NULL, take_summary, NULL);
+    gather_ask(gather, PEER_QMP, "query-memory-size-summary", take_summary, NULL);
     gather_qom_get(gather, "/machine", "memory", take_room, NULL);
-    gather_ask(gather, PEER_QMP, "query-memory-devices", NULL, take_devices, NULL);
+    gather_ask(gather, PEER_QMP, "query-memory-devices", take_devices, NULL);
 }
 
 const struct inventory_memory_device *inventory_find_memory(const struct inventory *inventory,

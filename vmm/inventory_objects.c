@@ -22,14 +22,19 @@ static struct inventory_objects *objects_of(void *user)
     return &((struct inventory_question *)user)->inventory->objects;
 }
 
-static struct inventory_object *append(struct inventory_object **list, size_t *count,
+static struct inventory_object *append(const struct inventory_question *question,
+                                       struct inventory_object **list, size_t *count,
                                        const char *name)
 {
-    struct inventory_object *grown =
-        *count < OBJECTS_MAX ? realloc(*list, (*count + 1) * sizeof(*grown)) : NULL;
+    struct inventory_object *grown;
 
-    if (grown == NULL)
+    if (*count == OBJECTS_MAX)
         return NULL;
+    grown = realloc(*list, (*count + 1) * sizeof(*grown));
+    if (grown == NULL) {
+        gather_out_of_memory(question->gather);
+        return NULL;
+    }
     *list = grown;
     grown = &grown[(*count)++];
     *grown = (struct inventory_object){.used = false};
@@ -91,7 +96,7 @@ static void take_objects(void *user, void *item, const json_t *value, const stru
     json_array_foreach(value, i, row) {
         if (strncmp(field_string(row, "type", ""), type, strlen(type)) != 0)
             continue;
-        backend = append(&objects->backends, &objects->backend_count,
+        backend = append(question, &objects->backends, &objects->backend_count,
                          field_string(row, "name", ""));
         if (backend == NULL)
             return;
@@ -132,7 +137,7 @@ static void take_graph(void *user, void *item, const json_t *value, const struct
         if (strcmp(field_string(row, "type", ""), "block-driver") != 0 || *name == '\0' ||
             *name == '#')
             continue;
-        node = append(&objects->nodes, &objects->node_count, name);
+        node = append(user, &objects->nodes, &objects->node_count, name);
         if (node == NULL)
             return;
         node->used = is_child(value, json_integer_value(json_object_get(row, "id")));
@@ -142,7 +147,7 @@ static void take_graph(void *user, void *item, const json_t *value, const struct
 void inventory_objects_ask(const struct inventory_question *question)
 {
     gather_qom_list(question->gather, "/objects", take_objects, NULL);
-    gather_ask(question->gather, PEER_QMP, "x-debug-query-block-graph", NULL, take_graph, NULL);
+    gather_ask(question->gather, PEER_QMP, "x-debug-query-block-graph", take_graph, NULL);
 }
 
 void inventory_objects_finish(struct inventory *inventory)

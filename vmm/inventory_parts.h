@@ -8,6 +8,7 @@
 #include "vmm/inventory.h"
 
 #define INVENTORY_FILE_PATH_MAX 128
+#define INVENTORY_TREE_DIR_MAX 512
 
 struct inventory_reading;
 
@@ -17,12 +18,12 @@ struct inventory_question {
     struct gather *gather;
     struct inventory *inventory;
     STAILQ_HEAD(, inventory_reading) readings; /* of the guest's files; the first is under way */
-    char *tree_dir; /* where QEMU is writing the device tree; NULL: it is not */
+    char tree_dir[INVENTORY_TREE_DIR_MAX]; /* where QEMU writes the device tree; "": nowhere */
 };
 
 /* What a file of the guest has, borrowed, with a NUL behind its size_bytes; or NULL and why the
- * guest could not open it. */
-typedef void inventory_take_file_fn(struct inventory *inventory, void *item, const char *text,
+ * guest could not open it. False when there was no memory to keep it. */
+typedef bool inventory_take_file_fn(struct inventory *inventory, void *item, const char *text,
                                     size_t size_bytes, const char *why);
 
 /* Reads a file of the guest, bytes_max of it at most, when those asked for before have been read.

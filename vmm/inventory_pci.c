@@ -6,7 +6,6 @@
  * hotplug-handler.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -140,7 +139,8 @@ void inventory_pci_ask(const struct inventory_question *question)
     static char peripheral[] = "/machine/peripheral", anonymous[] = "/machine/peripheral-anon";
     struct inventory_pci *pci = &question->inventory->pci;
 
-    pci->buses = calloc(BUSES_MAX, sizeof(*pci->buses)); /* answers point into it */
+    pci->buses = /* answers point into it */
+        gather_allocate(question->gather, BUSES_MAX, sizeof(*pci->buses));
     if (pci->buses == NULL)
         return;
     ask_bus(question, add_bus(question, I440FX), I440FX_BUS);

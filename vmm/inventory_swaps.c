@@ -7,14 +7,13 @@
 
 #define READ_BYTES 4096
 
-static void take_swaps(struct inventory *inventory, void *item, const char *text,
+static bool take_swaps(struct inventory *inventory, void *item, const char *text,
                        size_t size_bytes, const char *why)
 {
     (void)item;
     (void)size_bytes;
     (void)why;
-    if (text != NULL)
-        qga_uses_read_swaps(&inventory->guest.uses, text);
+    return text == NULL || qga_uses_read_swaps(&inventory->guest.uses, text);
 }
 
 void inventory_swaps_ask(struct inventory_question *question)

@@ -6,7 +6,6 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/inventory_parts.h"
@@ -15,7 +14,7 @@
 #define READ_BYTES 64
 
 /* The first word is the zone that it is in, or would be put into. */
-static void take_zone(struct inventory *inventory, void *item, const char *text,
+static bool take_zone(struct inventory *inventory, void *item, const char *text,
                       size_t size_bytes, const char *why)
 {
     struct inventory_zone *zone = item;
@@ -25,6 +24,7 @@ static void take_zone(struct inventory *inventory, void *item, const char *text,
     (void)why;
     zone->known = text != NULL && text[0] != '\0';
     zone->movable = zone->known && strncmp(text, "Movable", strlen("Movable")) == 0;
+    return true;
 }
 
 static bool is_online(const struct inventory_guest *guest, uint64_t block)
@@ -61,7 +61,7 @@ void inventory_zones_ask(struct inventory_question *question)
 
     if (question->inventory->guest.block_bytes == 0 || memory->device_count == 0)
         return;
-    memory->zones = calloc(ZONES_MAX, sizeof(*memory->zones));
+    memory->zones = gather_allocate(question->gather, ZONES_MAX, sizeof(*memory->zones));
     for (i = 0; memory->zones != NULL && i < memory->device_count; i++)
         list_zones(question->inventory, i);
     for (i = 0; i < memory->zone_count; i++) {

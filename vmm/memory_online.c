@@ -19,8 +19,8 @@ bool memory_online_has_baseline(const struct inventory *before)
 }
 
 size_t memory_online_count(const struct operation *operation,
-                           const struct qga_memory_block *blocks, size_t count, json_t *online,
-                           json_t *offline)
+                           const struct qga_memory_block *blocks, size_t count, json_t **online,
+                           json_t **offline)
 {
     uint64_t block = memory_plan_block_bytes(operation);
     uint64_t first = operation->addr / block, end = (operation->addr + operation->bytes) / block;
@@ -30,8 +30,8 @@ size_t memory_online_count(const struct operation *operation,
         if (blocks[i].index < first || blocks[i].index >= end)
             continue;
         found++;
-        (void)json_array_append_new(blocks[i].online ? online : offline,
-                                    json_integer((json_int_t)blocks[i].index));
+        field_append(blocks[i].online ? online : offline,
+                     json_integer((json_int_t)blocks[i].index));
     }
     return found;
 }
@@ -42,7 +42,7 @@ bool memory_online_were_there(struct operation *operation)
     AUTO_JSON json_t *online = json_array();
     AUTO_JSON json_t *offline = json_array();
 
-    if (memory_online_count(operation, guest->blocks, guest->block_count, online, offline) == 0)
+    if (memory_online_count(operation, guest->blocks, guest->block_count, &online, &offline) == 0)
         return false;
     operation_cannot_look(operation, "agent",
                           "the guest had memory at this address before: does the agent's socket "
@@ -127,9 +127,9 @@ int memory_online_check_movable(const struct operation *operation, struct error 
                      "they are not to be had");
 }
 
-void memory_online_remember(const struct operation *operation, json_t *entry)
+void memory_online_remember(const struct operation *operation, json_t **entry)
 {
-    (void)json_object_set_new(entry, "movable", json_boolean(operation->request.dimm.movable));
+    field_set(entry, "movable", json_boolean(operation->request.dimm.movable));
 }
 
 int memory_online_take_up(struct operation *operation, struct error *error)
@@ -157,7 +157,7 @@ void memory_online_put(struct operation *operation, json_t *offline)
     if (operation->request.dimm.movable)
         put_online_movable(operation, offline);
     else
-        operation_ask_agent(operation, "guest-set-memory-blocks",
+        operation_ask_agent_with(operation, "guest-set-memory-blocks",
                             qga_memory_blocks_online(offline), on_set);
 }
 

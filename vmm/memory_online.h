@@ -19,12 +19,13 @@ int memory_online_check_movable(const struct operation *operation, struct error 
 /* The same of a request that is taken up again: whether it was for movable memory, the record
  * knows, since memory_online_remember() has told it. */
 int memory_online_take_up(struct operation *operation, struct error *error);
-void memory_online_remember(const struct operation *operation, json_t *entry);
+void memory_online_remember(const struct operation *operation, json_t **entry);
 
-/* Lists the indexes of the device's blocks among these, and returns how many there are. */
+/* Lists the indexes of the device's blocks among these, and returns how many there are. A list that
+ * memory did not suffice for becomes NULL. */
 size_t memory_online_count(const struct operation *operation,
-                           const struct qga_memory_block *blocks, size_t count, json_t *online,
-                           json_t *offline);
+                           const struct qga_memory_block *blocks, size_t count, json_t **online,
+                           json_t **offline);
 
 /* Evidence that was there before proves nothing: then ends the look with
  * operation_cannot_look(). */

@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "base/text.h"
+#include "qmp/field.h"
 #include "vmm/hazard.h"
 #include "vmm/memory_online.h"
 
@@ -125,9 +126,9 @@ static json_t *backend_arguments(const struct operation *operation, const char *
     arguments = json_pack("{s:s, s:s, s:I}", "qom-type", types[type], "id", id, "size",
                           (json_int_t)dimm->bytes);
     if (type == BACKEND_FILE)
-        (void)json_object_set_new(arguments, "mem-path", json_string(dimm->backend_path));
+        field_set(&arguments, "mem-path", json_string(dimm->backend_path));
     if (dimm->hugepages && type == BACKEND_MEMFD)
-        (void)json_object_set_new(arguments, "hugetlb", json_true());
+        field_set(&arguments, "hugetlb", json_true());
     return arguments;
 }
 

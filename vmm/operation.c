@@ -279,7 +279,10 @@ void operation_send_step(struct operation *operation)
     operation->asked = vm_submit(operation->vm, PEER_QMP, &request, &error);
     if (operation->asked < 0) {
         operation->asked = 0;
-        operation_finish_failed(operation, &error);
+        if (qmp_client_failure(vm_qmp(operation->vm)) == NULL)
+            operation_roll_back(operation, &error); /* for lack of memory it was not sent */
+        else
+            operation_finish_failed(operation, &error);
     }
 }
 
@@ -308,7 +311,7 @@ static void note_pending_removal(struct operation *operation)
     }
 }
 
-static int plan(struct operation *operation, struct error *error)
+static int make_plan(struct operation *operation, struct error *error)
 {
     const struct operation_kind *kind = operation->kind;
     bool take_up = operation->request.resume && kind->take_up != NULL;
@@ -326,6 +329,16 @@ static int plan(struct operation *operation, struct error *error)
     return 0;
 }
 
+/* Without memory a plan may lack something, or have been made without a look at the record. */
+static int plan(struct operation *operation, struct error *error)
+{
+    int result = make_plan(operation, error);
+
+    if (record_failed(vm_record(operation->vm)) || operation->out_of_memory)
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
+    return result;
+}
+
 /* The guest is at work on an earlier ejection. One more request does not merge with that any more:
  * the guest takes it up when it has answered the other. */
 static bool is_ejecting(struct operation *operation)
@@ -339,6 +352,14 @@ static bool is_ejecting(struct operation *operation)
            ost_outcome(last->source, last->status) == OST_IN_PROGRESS;
 }
 
+static void finish_without_memory(struct operation *operation)
+{
+    struct error error = ERROR_INIT;
+
+    (void)error_set(&error, ERROR_SYSTEM, "", "out of memory");
+    operation_finish(operation, VERDICT_ERROR, &error);
+}
+
 static void begin(struct operation *operation)
 {
     operation->busy_before = is_ejecting(operation);
@@ -346,6 +367,10 @@ static void begin(struct operation *operation)
         operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
     operation->subscription =
         qmp_client_subscribe(vm_qmp(operation->vm), operation_on_event, operation);
+    if (operation->subscription == 0) {
+        finish_without_memory(operation);
+        return;
+    }
     if (operation->step_count == 0) {
         await_guest(operation);
         return;
@@ -404,7 +429,10 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
     }
     if (operation->request.dry_run) {
         operation_describe_plan(operation);
-        operation_finish(operation, VERDICT_DONE, NULL);
+        if (operation->out_of_memory)
+            finish_without_memory(operation);
+        else
+            operation_finish(operation, VERDICT_DONE, NULL);
         return;
     }
     begin(operation);
@@ -419,7 +447,7 @@ static json_t *list_arguments(const struct operation *operation)
     size_t i;
 
     for (i = 0; i < operation->step_count; i++)
-        (void)json_array_append(list, operation->steps[i].arguments);
+        field_append(&list, json_incref(operation->steps[i].arguments));
     return list;
 }
 

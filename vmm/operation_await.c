@@ -35,5 +35,5 @@ void operation_await_step(struct operation *operation)
     else if (clock_now_ms() >= operation->deadline_ms)
         give_up(operation);
     else
-        operation_ask_qmp(operation, operation->kind->realized_query, NULL, on_answer);
+        operation_ask_qmp(operation, operation->kind->realized_query, on_answer);
 }

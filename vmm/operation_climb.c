@@ -137,8 +137,14 @@ static double latest_ms(const struct operation *operation)
     return operation->deadline_ms + (operation->file.under_way ? FILE_GRACE_MS : 0);
 }
 
-static void ask(struct operation *operation, enum peer peer, const char *command,
-                json_t *arguments, operation_answer_fn *answer)
+static bool is_alive(const struct operation *operation, enum peer peer)
+{
+    return peer == PEER_QMP ? qmp_client_failure(vm_qmp(operation->vm)) == NULL
+                            : vm_has_agent(operation->vm);
+}
+
+static void submit(struct operation *operation, enum peer peer, const char *command,
+                   json_t *arguments, operation_answer_fn *answer)
 {
     /* Putting a vCPU online may take long; a mere question that long is lost, and asked again. */
     bool changes_guest = strncmp(command, "guest-set-", strlen("guest-set-")) == 0;
@@ -158,10 +164,31 @@ static void ask(struct operation *operation, enum peer peer, const char *command
     if (operation->asked > 0)
         return;
     operation->asked = 0;
-    if (peer == PEER_QMP)
+    if (error.code == ERROR_SYSTEM && is_alive(operation, peer))
+        answer(operation, NULL, &error); /* memory may be there the next time */
+    else if (peer == PEER_QMP)
         operation_finish_failed(operation, &error);
     else
         lose_agent(operation);
+}
+
+static void ask(struct operation *operation, enum peer peer, const char *command,
+                operation_answer_fn *answer)
+{
+    submit(operation, peer, command, NULL, answer);
+}
+
+static void ask_with(struct operation *operation, enum peer peer, const char *command,
+                     json_t *arguments, operation_answer_fn *answer)
+{
+    struct error error = ERROR_INIT;
+
+    if (arguments != NULL) {
+        submit(operation, peer, command, arguments, answer);
+        return;
+    }
+    (void)error_set(&error, ERROR_SYSTEM, "", "out of memory");
+    answer(operation, NULL, &error);
 }
 
 /* It had an agent to prove it by: without one now it is no success, but stands. */
@@ -180,19 +207,25 @@ static void on_agent_lost(struct operation *operation, const json_t *value,
  * once more before anything is said of a device that may be no more. */
 static void lose_agent(struct operation *operation)
 {
-    ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_agent_lost);
+    ask(operation, PEER_QMP, operation->kind->realized_query, on_agent_lost);
 }
 
-void operation_ask_agent(struct operation *operation, const char *command, json_t *arguments,
-                         operation_answer_fn *answer)
-{
-    ask(operation, PEER_AGENT, command, arguments, answer);
-}
-
-void operation_ask_qmp(struct operation *operation, const char *command, json_t *arguments,
+void operation_ask_qmp(struct operation *operation, const char *command,
                        operation_answer_fn *answer)
 {
-    ask(operation, PEER_QMP, command, arguments, answer);
+    ask(operation, PEER_QMP, command, answer);
+}
+
+void operation_ask_agent(struct operation *operation, const char *command,
+                         operation_answer_fn *answer)
+{
+    ask(operation, PEER_AGENT, command, answer);
+}
+
+void operation_ask_agent_with(struct operation *operation, const char *command,
+                              json_t *arguments, operation_answer_fn *answer)
+{
+    ask_with(operation, PEER_AGENT, command, arguments, answer);
 }
 
 /* ---- what goes after the device ---- */
@@ -233,15 +266,15 @@ static void on_cleaned(struct operation *operation, const json_t *value,
         arguments = json_pack("{s:s}", "path", cleanup->list_path);
     else
         arguments = json_pack("{s:b}", "flat", 1);
-    ask(operation, PEER_QMP, cleanup->list, arguments, on_listed);
+    ask_with(operation, PEER_QMP, cleanup->list, arguments, on_listed);
 }
 
 static void clean_next(struct operation *operation)
 {
     const struct operation_cleanup *cleanup = &operation->cleanups[operation->cleanups_done];
 
-    ask(operation, PEER_QMP, cleanup->command,
-        json_pack("{s:s}", cleanup->argument, cleanup->name), on_cleaned);
+    ask_with(operation, PEER_QMP, cleanup->command,
+             json_pack("{s:s}", cleanup->argument, cleanup->name), on_cleaned);
 }
 
 /* ---- awaiting the guest ---- */
@@ -277,8 +310,8 @@ static void ask_again_or_later(struct operation *operation)
         return;
     }
     operation->ask_again_ms = clock_now_ms() + OPERATION_ASK_AGAIN_MS;
-    ask(operation, PEER_QMP, "device_del", json_pack("{s:s}", "id", operation->path),
-        on_asked_again);
+    ask_with(operation, PEER_QMP, "device_del", json_pack("{s:s}", "id", operation->path),
+             on_asked_again);
 }
 
 static void on_realized(struct operation *operation, const json_t *value,
@@ -336,7 +369,7 @@ void operation_look(struct operation *operation)
     if (operation->asked > 0)
         return;
     if (!operation->reached[RUNG_REALIZED] && operation->goal >= RUNG_REALIZED) {
-        ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_realized);
+        ask(operation, PEER_QMP, operation->kind->realized_query, on_realized);
         return;
     }
     if (!check_ledger(operation))
@@ -366,7 +399,7 @@ static void look_a_last_time(struct operation *operation)
         vm_cancel(operation->vm, operation->asked_peer, operation->asked);
     operation->asked = 0;
     operation->last_look = true;
-    ask(operation, PEER_QMP, operation->kind->realized_query, NULL, on_last_look);
+    ask(operation, PEER_QMP, operation->kind->realized_query, on_last_look);
 }
 
 /* The device, or of one that has gone from QEMU what was still to go after it. */
@@ -410,7 +443,7 @@ void operation_on_timer(void *user)
     /* An event may have been missed: QEMU keeps the last word of each slot. */
     if (operation_expects_ost(operation) && !operation->reached[RUNG_ACKNOWLEDGED] &&
         operation->asked == 0)
-        ask(operation, PEER_QMP, "query-acpi-ospm-status", NULL, on_rows);
+        ask(operation, PEER_QMP, "query-acpi-ospm-status", on_rows);
     else
         operation_look(operation);
 }
@@ -499,6 +532,10 @@ void operation_look_again(struct operation *operation)
 
 void operation_online_failed(struct operation *operation, const struct error *error)
 {
+    if (error->code == ERROR_SYSTEM) { /* it was not even asked */
+        operation_look_later(operation);
+        return;
+    }
     if (operation->failures++ == 0)
         operation->first_failure_ms = clock_now_ms();
     if (operation->failures >= ONLINE_TRIES &&

@@ -2,7 +2,8 @@
 /*
  * Small files of the guest, through its agent: open, read or write, close. The agent runs as root
  * in the guest, so the paths are vmplug's own or checked before. It keeps a file open until it is
- * told otherwise, so one that is open at the deadline is closed in the grace.
+ * told otherwise, so one that is open at the deadline is closed in the grace. (One that can't be
+ * closed for lack of memory stays open until the agent ends.)
  */
 #include <string.h>
 
@@ -39,7 +40,7 @@ static void close_file(struct operation *operation, const struct error *error)
 {
     if (error != NULL)
         operation->file.failure = *error;
-    operation_ask_agent(operation, "guest-file-close",
+    operation_ask_agent_with(operation, "guest-file-close",
                         json_pack("{s:I}", "handle", operation->file.handle), on_closed);
 }
 
@@ -68,13 +69,13 @@ static void on_written(struct operation *operation, const json_t *value,
     if (error != NULL || is_late(operation))
         close_file(operation, error);
     else
-        operation_ask_agent(operation, "guest-file-flush",
+        operation_ask_agent_with(operation, "guest-file-flush",
                             json_pack("{s:I}", "handle", operation->file.handle), on_flushed);
 }
 
 static void read_on(struct operation *operation)
 {
-    operation_ask_agent(operation, "guest-file-read",
+    operation_ask_agent_with(operation, "guest-file-read",
                         json_pack("{s:I, s:i}", "handle", operation->file.handle, "count",
                                   OPERATION_FILE_MAX),
                         on_read);
@@ -103,12 +104,12 @@ static void on_opened(struct operation *operation, const json_t *value, const st
     if (is_late(operation))
         close_file(operation, NULL);
     else if (file->text_base64 != NULL)
-        operation_ask_agent(operation, "guest-file-write",
+        operation_ask_agent_with(operation, "guest-file-write",
                             json_pack("{s:I, s:s}", "handle", file->handle, "buf-b64",
                                       file->text_base64),
                             on_written);
     else if (file->offset > 0)
-        operation_ask_agent(operation, "guest-file-seek",
+        operation_ask_agent_with(operation, "guest-file-seek",
                             json_pack("{s:I, s:I, s:s}", "handle", file->handle, "offset",
                                       (json_int_t)file->offset, "whence", "set"),
                             on_sought);
@@ -121,7 +122,7 @@ static void begin(struct operation *operation, const char *path, const char *tex
 {
     operation->file = (struct operation_file){
         .under_way = true, .text_base64 = text_base64, .offset = offset, .done = done};
-    operation_ask_agent(operation, "guest-file-open",
+    operation_ask_agent_with(operation, "guest-file-open",
                         json_pack("{s:s, s:s}", "path", path, "mode",
                                   text_base64 != NULL ? "w" : "r"),
                         on_opened);

@@ -91,7 +91,8 @@ int operation_set_goal(struct operation *operation, struct error *error)
 
 void operation_detail(struct operation *operation, const char *name, json_t *value)
 {
-    (void)json_object_set_new(operation->result.details, name, value);
+    if (json_object_set_new(operation->result.details, name, value) < 0)
+        operation->out_of_memory = true;
 }
 
 static bool is_well_formed(const char *id, size_t length_max)
@@ -160,6 +161,8 @@ void operation_add_step(struct operation *operation, const char *command, json_t
     step->undo_command = undo_command;
     step->undo_arguments = undo_arguments;
     (void)snprintf(step->makes, sizeof(step->makes), "%s", makes);
+    if (arguments == NULL || (undo_command != NULL && undo_arguments == NULL))
+        operation->out_of_memory = true;
 }
 
 void operation_advise(struct error *error, const struct operation_advice *advice)
@@ -203,16 +206,16 @@ void operation_clean_node(struct operation *operation, const char *node_name)
 }
 
 /* What the guest had last said of this slot when it was asked: anything else is its answer. */
-static void remember_ost(const struct operation *operation, json_t *entry)
+static void remember_ost(const struct operation *operation, json_t **entry)
 {
     const struct ledger_entry *last = NULL;
 
     if (operation_expects_ost(operation))
         last = ledger_news(vm_ledger(operation->vm), operation->kind->ost_type, operation->slot, 0);
     if (last != NULL)
-        (void)json_object_set_new(entry, "ost",
-                                  json_pack("{s:I, s:I}", "source", (json_int_t)last->source,
-                                            "status", (json_int_t)last->status));
+        field_set(entry, "ost",
+                  json_pack("{s:I, s:I}", "source", (json_int_t)last->source, "status",
+                            (json_int_t)last->status));
 }
 
 /* A request that is taken up again: what the guest has answered meanwhile counts, too. */
@@ -254,19 +257,17 @@ void operation_record(struct operation *operation)
 
     for (i = 0; i < operation->cleanup_count; i++) {
         cleanup = &operation->cleanups[i];
-        (void)json_array_append_new(cleanups, json_pack("{s:s}", cleanup->argument,
-                                                        cleanup->name));
+        field_append(&cleanups, json_pack("{s:s}", cleanup->argument, cleanup->name));
     }
     entry = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:o}", "operation",
                       operation->kind->name, "id", operation->result.id, "path", operation->path,
                       "slot", (int)operation->slot, "addr", (json_int_t)operation->addr, "bytes",
                       (json_int_t)operation->bytes, "guest_name", operation->guest_name,
                       "cleanups", cleanups);
-    (void)json_object_set_new(entry, "acknowledged",
-                              json_boolean(operation->reached[RUNG_ACKNOWLEDGED]));
+    field_set(&entry, "acknowledged", json_boolean(operation->reached[RUNG_ACKNOWLEDGED]));
     if (operation->kind->remember != NULL)
-        operation->kind->remember(operation, entry);
-    remember_ost(operation, entry);
+        operation->kind->remember(operation, &entry);
+    remember_ost(operation, &entry);
     operation->was_recorded =
         record_has(vm_record(operation->vm), operation->result.id, "-remove");
     operation->unrecorded = !record_put(vm_record(operation->vm), entry);
@@ -303,14 +304,14 @@ int operation_take_up_removal(struct operation *operation, struct error *error)
     return 0;
 }
 
-static void describe_command(json_t *list, const char *peer, const char *command,
+static void describe_command(json_t **list, const char *peer, const char *command,
                              json_t *arguments)
 {
     json_t *line = json_pack("{s:s, s:s}", "to", peer, "execute", command);
 
     if (arguments != NULL)
-        (void)json_object_set(line, "arguments", arguments);
-    (void)json_array_append_new(list, line);
+        field_set(&line, "arguments", json_incref(arguments));
+    field_append(list, line);
 }
 
 void operation_describe_plan(struct operation *operation)
@@ -322,22 +323,21 @@ void operation_describe_plan(struct operation *operation)
     size_t i;
 
     for (i = 0; i < operation->step_count; i++)
-        describe_command(lines, "qmp", operation->steps[i].command,
+        describe_command(&lines, "qmp", operation->steps[i].command,
                          operation->steps[i].arguments);
     for (i = 0; i < operation->cleanup_count; i++)
-        (void)json_array_append_new(
-            lines, json_pack("{s:s, s:s, s:{s:s}}", "to", "qmp", "execute",
-                             operation->cleanups[i].command, "arguments",
-                             operation->cleanups[i].argument, operation->cleanups[i].name));
+        field_append(&lines, json_pack("{s:s, s:s, s:{s:s}}", "to", "qmp", "execute",
+                                       operation->cleanups[i].command, "arguments",
+                                       operation->cleanups[i].argument,
+                                       operation->cleanups[i].name));
     for (command = kind->agent_commands; operation->goal == RUNG_ONLINE && command != NULL &&
                                          operation->blind.code == ERROR_NONE && *command != NULL;
          command++)
-        describe_command(lines, "agent", *command, NULL);
+        describe_command(&lines, "agent", *command, NULL);
     for (rung = RUNG_ACCEPTED; rung <= operation->goal; rung++) {
         if (rung != RUNG_ACKNOWLEDGED || operation_expects_ost(operation))
-            (void)json_array_append_new(
-                expected,
-                json_string(operation_rung_name(&operation->result, (enum rung)rung)));
+            field_append(&expected, json_string(operation_rung_name(&operation->result,
+                                                                    (enum rung)rung)));
     }
     operation_detail(operation, "dry_run", json_true());
     operation_detail(operation, "would_send", lines);

@@ -69,8 +69,8 @@ struct operation_kind {
      * does both. */
     int (*take_up)(struct operation *operation, struct error *error);
 
-    /* Adds to the record's entry what take_up() will want to know. NULL: nothing. */
-    void (*remember)(const struct operation *operation, json_t *entry);
+    /* Adds to the record's entry, by field_set(), what take_up() wants to know. NULL: nothing. */
+    void (*remember)(const struct operation *operation, json_t **entry);
 
     /* The question that shows in QEMU's inventory that it was done, and whether an answer does: the
      * device is there, or for a removal no more. A kind with has_ost sets operation->slot here at
@@ -141,6 +141,7 @@ struct operation {
     size_t step_count;
     size_t steps_done;
     unsigned choices; /* plans that QEMU has refused */
+    bool out_of_memory; /* something of the plan or of the details is lost */
     struct operation_cleanup cleanups[OPERATION_CLEANUPS_MAX];
     size_t cleanup_count;
     size_t cleanups_done;
@@ -196,12 +197,15 @@ struct operation {
     struct qapi_limits limits;
 };
 
-/* Asks; the answer comes to `answer` with ERROR_REJECTED at the worst. Other failures are the
- * engine's business. arguments are taken over. */
-void operation_ask_qmp(struct operation *operation, const char *command, json_t *arguments,
-                        operation_answer_fn *answer);
-void operation_ask_agent(struct operation *operation, const char *command, json_t *arguments,
+/* Asks; the answer comes to `answer` with ERROR_REJECTED at the worst, or from in here with
+ * ERROR_SYSTEM when memory was lacking for the question. Other failures are the engine's business.
+ * arguments are taken over; NULL: they could not be made for lack of memory. */
+void operation_ask_qmp(struct operation *operation, const char *command,
+                       operation_answer_fn *answer);
+void operation_ask_agent(struct operation *operation, const char *command,
                          operation_answer_fn *answer);
+void operation_ask_agent_with(struct operation *operation, const char *command,
+                              json_t *arguments, operation_answer_fn *answer);
 
 /* A small file of the guest, read or written through its agent (operation_file.c). At most
  * OPERATION_FILE_MAX bytes are read, from the offset on (which takes guest-file-seek) or the
@@ -236,7 +240,7 @@ bool operation_guest_decides(const struct operation *operation);
  * with ERROR_BLOCKED saying what is lacking when more was asked for. */
 int operation_set_goal(struct operation *operation, struct error *error);
 
-/* Sets a member of the result's details; value is taken over. */
+/* Sets a member of the result's details; value is taken over. Without memory it is left out. */
 void operation_detail(struct operation *operation, const char *name, json_t *value);
 
 /* Settles the id: the caller's, if it is well-formed and free, else the first free one of
@@ -244,7 +248,8 @@ void operation_detail(struct operation *operation, const char *name, json_t *val
 int operation_choose_id(struct operation *operation, const char *prefix, unsigned first,
                         size_t length_max, struct error *error);
 
-/* Appends a step; both argument objects are taken over. */
+/* Appends a step; both argument objects are taken over. One that could not be made for lack of
+ * memory (NULL) ends the operation before anything is sent. */
 void operation_add_step(struct operation *operation, const char *command, json_t *arguments,
                         const char *undo_command, json_t *undo_arguments, const char *makes);
 

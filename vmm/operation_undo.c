@@ -33,6 +33,8 @@ static enum verdict verdict_of_undone(struct operation *operation)
         return VERDICT_INTERRUPTED;
     if (operation->hesitated)
         return VERDICT_PENDING;
+    if (operation->result.error.code == ERROR_SYSTEM) /* a step could not even be sent */
+        return VERDICT_ERROR;
     if (!operation->late)
         return VERDICT_REJECTED;
     if (operation->result.left_count == 0)

@@ -38,11 +38,13 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
         operation_look_later(operation);
         return;
     }
-    found = memory_online_count(operation, blocks, count, online, offline);
+    found = memory_online_count(operation, blocks, count, &online, &offline);
     free(blocks);
     if (is_new && memory_online_were_there(operation))
         return;
-    if (json_array_size(offline) > 0)
+    if (online == NULL || offline == NULL)
+        operation_look_later(operation);
+    else if (json_array_size(offline) > 0)
         memory_online_put(operation, offline);
     else if (operation->size_reached && found * block >= operation->request.dimm.bytes)
         memory_online_confirm(operation, online);
@@ -57,12 +59,12 @@ static void on_devices(struct operation *operation, const json_t *value,
 
     (void)error;
     if (virtio_mem_read(operation, value, &device))
-        operation_ask_agent(operation, "guest-get-memory-blocks", NULL, on_blocks);
+        operation_ask_agent(operation, "guest-get-memory-blocks", on_blocks);
     else
         operation_look_later(operation);
 }
 
 void virtio_mem_look_inside(struct operation *operation)
 {
-    operation_ask_qmp(operation, "query-memory-devices", NULL, on_devices);
+    operation_ask_qmp(operation, "query-memory-devices", on_devices);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "qmp/codec.h"
+#include "qmp/field.h"
 #include "vmm/memory_online.h"
 #include "vmm/memory_plan.h"
 #include "vmm/pci_port.h"
@@ -28,9 +29,9 @@ static int plan(struct operation *operation, struct error *error)
                        operation->result.id, "memdev", backend, "bus", bus, "requested-size",
                        bytes);
     if (dimm->node_set)
-        (void)json_object_set_new(device, "node", json_integer(dimm->node));
+        field_set(&device, "node", json_integer(dimm->node));
     if (address != 0)
-        (void)json_object_set_new(device, "memaddr", json_integer((json_int_t)address));
+        field_set(&device, "memaddr", json_integer((json_int_t)address));
     operation_add_step(operation, "device_add", device, NULL, NULL, operation->result.id);
     operation_detail(operation, "kind", json_string("virtio-mem"));
     operation_detail(operation, "bytes", json_integer(bytes));

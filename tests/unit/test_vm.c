@@ -192,7 +192,7 @@ static void take(void *user, void *item, const json_t *value, const struct error
     asked->errors += error != NULL ? 1 : 0;
     if (asked->follow_ups > 0) {
         asked->follow_ups--;
-        gather_ask(asked->gather, PEER_QMP, "query-name", NULL, take, asked);
+        gather_ask(asked->gather, PEER_QMP, "query-name", take, asked);
     }
 }
 
@@ -230,8 +230,8 @@ static void test_gather(void **state)
     begin(true);
     open_gather(&asked, 5000);
     asked.follow_ups = 3; /* an answer leads to further questions */
-    gather_ask(asked.gather, PEER_QMP, "query-name", NULL, take, &asked);
-    gather_ask(asked.gather, PEER_AGENT, "guest-info", NULL, take, &asked);
+    gather_ask(asked.gather, PEER_QMP, "query-name", take, &asked);
+    gather_ask(asked.gather, PEER_AGENT, "guest-info", take, &asked);
     gather_qom_list(asked.gather, "/machine/nowhere", take, &asked);
     gather_qom_get(asked.gather, "/machine", "type", take, &asked);
     gather_begin(asked.gather);
@@ -266,8 +266,8 @@ static void test_gather_unsent(void **state)
     (void)state;
     begin(false);
     open_gather(&asked, 5000);
-    gather_ask(asked.gather, PEER_AGENT, "guest-info", NULL, take, &asked);
-    gather_ask(asked.gather, PEER_AGENT, "guest-ping", json_object(), take, &asked);
+    gather_ask(asked.gather, PEER_AGENT, "guest-info", take, &asked);
+    gather_ask_with(asked.gather, PEER_AGENT, "guest-ping", json_object(), take, &asked);
     gather_begin(asked.gather);
     assert_int_equal(asked.answers, 0);
     assert_true(run(is_gathered, &asked, 5000));
@@ -284,8 +284,8 @@ static void test_gather_silent_agent(void **state)
     begin(true);
     sim->agent_hangs = true;
     open_gather(&asked, 100);
-    gather_ask(asked.gather, PEER_QMP, "query-name", NULL, take, &asked);
-    gather_ask(asked.gather, PEER_AGENT, "guest-info", NULL, take, &asked);
+    gather_ask(asked.gather, PEER_QMP, "query-name", take, &asked);
+    gather_ask(asked.gather, PEER_AGENT, "guest-info", take, &asked);
     gather_begin(asked.gather);
     assert_true(run(is_gathered, &asked, 5000));
     assert_int_equal(asked.values, 1);
@@ -302,14 +302,14 @@ static void test_gather_loses_qemu(void **state)
     begin(true);
     sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-name", .action = FAULT_DIE});
     open_gather(&asked, 5000);
-    gather_ask(asked.gather, PEER_QMP, "query-name", NULL, take, &asked);
-    gather_ask(asked.gather, PEER_QMP, "query-uuid", NULL, take, &asked);
+    gather_ask(asked.gather, PEER_QMP, "query-name", take, &asked);
+    gather_ask(asked.gather, PEER_QMP, "query-uuid", take, &asked);
     gather_begin(asked.gather);
     assert_true(run(is_gathered, &asked, 5000));
     assert_int_equal(asked.errors, 2);
     assert_int_equal(asked.failure, ERROR_DISCONNECTED);
     open_gather(&asked, 5000); /* and now nothing can be sent any more */
-    gather_ask(asked.gather, PEER_QMP, "query-name", NULL, take, &asked);
+    gather_ask(asked.gather, PEER_QMP, "query-name", take, &asked);
     gather_begin(asked.gather);
     assert_true(run(is_gathered, &asked, 5000));
     assert_int_equal(asked.failure, ERROR_DISCONNECTED);
@@ -323,8 +323,8 @@ static void test_gather_cancel(void **state)
     (void)state;
     begin(true);
     open_gather(&asked, 5000);
-    gather_ask(asked.gather, PEER_QMP, "query-name", NULL, take, &asked);
-    gather_ask(asked.gather, PEER_AGENT, "guest-info", NULL, take, &asked);
+    gather_ask(asked.gather, PEER_QMP, "query-name", take, &asked);
+    gather_ask(asked.gather, PEER_AGENT, "guest-info", take, &asked);
     gather_begin(asked.gather);
     gather_cancel(asked.gather);
     gather_cancel(NULL);
