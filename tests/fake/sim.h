@@ -141,6 +141,7 @@ struct sim_guest {
     struct sim_block blocks[SIM_BLOCKS_MAX];
     unsigned block_count;
     bool opens_trays;    /* that it has locked, when QEMU asks it to */
+    bool lets_files_lie; /* that are open while another one is opened; else that fails the test */
     bool has_no_drives;  /* /dev/sr0, for lack of a driver */
     struct sim_file file;
     json_t *files; /* path -> text, or null: it is not there */

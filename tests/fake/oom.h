@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lets memory run out, one allocation after the other, and time fly. A program that uses it is
+ * linked with $(oom_wraps) (tests/Makefile.inc), which leads malloc() and its kin, clock_now_ms()
+ * and poll() of all objects to here; jansson is led here, too. What the C library allocates for
+ * itself is not: opendir() and snprintf() always have memory.
+ *
+ * Nobody waits: where poll() would, the clock jumps. So everything happens in this one process.
+ */
+#ifndef TESTS_FAKE_OOM_H
+#define TESTS_FAKE_OOM_H
+
+#include <stdbool.h>
+
+#include "qmp/pump.h"
+
+/* Runs body again and again: the first time its first allocation fails, then its second, … until
+ * it has come to its end without a failure. Fails the test when a run leaves memory or a
+ * descriptor behind. Returns how many allocations failed. */
+typedef void oom_body_fn(void *user);
+unsigned oom_each(oom_body_fn *body, void *user);
+
+/* The same with every allocation from then on failing, too, until oom_off(). */
+unsigned oom_each_lasting(oom_body_fn *body, void *user);
+
+/* Inside of a body: only between these two do allocations count and fail. */
+void oom_on(void);
+void oom_off(void);
+
+/* Has one failed in this run? */
+bool oom_struck(void);
+
+/* Wraps a fake's pump: what it allocates neither counts nor fails. */
+void oom_spare(struct pump *pump);
+
+#endif
