@@ -345,9 +345,9 @@ void harness_need_tools(void)
         skip_all("QEMU or another tool is missing: run scripts/setup");
 }
 
-const char *harness_newer_qemu(void)
+const char *harness_newer_qemu(const char *target)
 {
-    struct harness_run fetched = run(HARNESS_ARGUMENTS(script("fetch-qemu")));
+    struct harness_run fetched = run(HARNESS_ARGUMENTS(script("fetch-qemu"), "--arch", target));
     char *path = STEAL(fetched.out);
 
     if (fetched.status != 0)
@@ -369,33 +369,39 @@ static void prepare(struct harness_vm *vm, bool guest)
         (void)snprintf(vm->agent, sizeof(vm->agent), "%s/agent", vm->dir);
 }
 
-void harness_boot(struct harness_vm *vm, const char *const *arguments)
+void harness_boot_begin(struct harness_vm *vm, const char *const *arguments)
 {
-    const char *argv[HARNESS_ARGUMENTS_MAX] = {script("run-guest"), "--dir", NULL, "--qemu"};
-    struct harness_run booted;
-    size_t count = 5;
+    const char *argv[HARNESS_ARGUMENTS_MAX] = {script("run-guest"), "--dir", vm->dir};
+    size_t count = 3;
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
     prepare(vm, true);
-    argv[2] = vm->dir;
-    argv[4] = environment("VMPLUG_QEMU", "qemu-system-x86_64");
     for (; arguments != NULL && *arguments != NULL; arguments++) {
         if (strcmp(*arguments, "--no-agent") == 0)
             vm->agent[0] = '\0';
         argv[count++] = *arguments;
     }
-    booted = run(argv);
-    if (booted.status != 0)
-        print_error("%s\n", booted.err);
-    assert_int_equal(booted.status, 0);
-    harness_run_free(&booted);
+    vm->pid = spawn(argv, nowhere, -1);
+    close(nowhere);
+}
+
+void harness_boot_end(struct harness_vm *vm)
+{
+    assert_int_equal(harness_await(vm->pid), 0);
+    vm->pid = 0;
+}
+
+void harness_boot(struct harness_vm *vm, const char *const *arguments)
+{
+    harness_boot_begin(vm, arguments);
+    harness_boot_end(vm);
 }
 
 /* QEMU says by its pid file, through -daemonize, that its sockets are there. */
-void harness_start_bare(struct harness_vm *vm, const char *const *arguments)
+void harness_start_bare_on(struct harness_vm *vm, const char *qemu, const char *const *arguments)
 {
     const char *argv[HARNESS_ARGUMENTS_MAX] = {
-        environment("VMPLUG_QEMU", "qemu-system-x86_64"),
-        "-S", "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",
+        qemu, "-S", "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",
         "-daemonize", "-pidfile"};
     size_t count = 10;
     char pid_path[192], qmp[256], qmp2[256];
@@ -425,6 +431,11 @@ void harness_start_bare(struct harness_vm *vm, const char *const *arguments)
     assert_int_equal(fscanf(file, "%d", &pid), 1);
     fclose(file);
     vm->pid = pid;
+}
+
+void harness_start_bare(struct harness_vm *vm, const char *const *arguments)
+{
+    harness_start_bare_on(vm, environment("VMPLUG_QEMU", "qemu-system-x86_64"), arguments);
 }
 
 void harness_stop(struct harness_vm *vm)

@@ -5,7 +5,8 @@
  * that goes wrong here fails the test that asked.
  *
  * Environment: VMPLUG (the command), VMPLUG_SCRIPTS (the folder scripts/), VMPLUG_QEMU (default
- * qemu-system-x86_64). Every vmplug keeps its records in the private directory, not in the user's.
+ * qemu-system-x86_64; for another architecture, its neighbour is taken). Every vmplug keeps its
+ * records in the private directory, not in the user's.
  */
 #ifndef TESTS_LIVE_HARNESS_H
 #define TESTS_LIVE_HARNESS_H
@@ -23,7 +24,7 @@ struct harness_vm {
     char qmp2[160];
     char agent[160];
     bool guest;      /* started by run-guest, else a bare QEMU with -S */
-    pid_t pid;       /* of a bare QEMU */
+    pid_t pid;       /* of a bare QEMU, or of run-guest while it boots */
 };
 
 /* What a command did. */
@@ -38,17 +39,24 @@ struct harness_run {
 void harness_need_tools(void);
 
 /* The QEMU that scripts/fetch-qemu has unpacked, one that survives the removal of vCPUs under
- * emulation: for run-guest's --qemu. Skips like harness_need_tools() where it can't be had. */
-const char *harness_newer_qemu(void);
+ * emulation: for run-guest's --qemu. The target is in QEMU's words, such as x86_64. Skips like
+ * harness_need_tools() where it can't be had. */
+const char *harness_newer_qemu(const char *target);
 
 /* A private directory for images and the like, removed at exit. */
 const char *harness_dir(void);
 
-/* Boots the guest; arguments (NULL-ended, may be NULL) go to run-guest as they are. */
+/* Boots the guest; arguments (NULL-ended, may be NULL) go to run-guest as they are: "--machine",
+ * "virt" for another board. */
 void harness_boot(struct harness_vm *vm, const char *const *arguments);
+
+/* The same in two steps, so that several guests boot side by side. */
+void harness_boot_begin(struct harness_vm *vm, const char *const *arguments);
+void harness_boot_end(struct harness_vm *vm);
 
 /* Starts QEMU without a guest: -S, -nodefaults, two monitors, then the arguments. */
 void harness_start_bare(struct harness_vm *vm, const char *const *arguments);
+void harness_start_bare_on(struct harness_vm *vm, const char *qemu, const char *const *arguments);
 
 /* Ends it. Idempotent. */
 void harness_stop(struct harness_vm *vm);

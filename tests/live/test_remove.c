@@ -28,7 +28,7 @@ static int boot(void **state)
     harness_need_tools();
     assert_true(asprintf(&node, "driver=raw,node-name=onpci,file.driver=file,file.filename=%s",
                          harness_image("pci.raw", "raw", "1M")) > 0);
-    harness_boot(&vm, HARNESS_ARGUMENTS("--qemu", harness_newer_qemu(), "--", "-smp",
+    harness_boot(&vm, HARNESS_ARGUMENTS("--qemu", harness_newer_qemu("x86_64"), "--", "-smp",
                                         "2,maxcpus=64", "-device",
                                         "pcie-root-port,id=port0,chassis=1", "-blockdev", node,
                                         "-device",
