@@ -33,6 +33,7 @@ static void set(struct error *error, enum error_code code, const char *fix, cons
     (void)vsnprintf(error->why, sizeof(error->why), why, arguments);
     (void)snprintf(error->fix, sizeof(error->fix), "%s", fix);
     text_make_printable(error->why);
+    text_hide_credentials(error->why);
 }
 
 int error_set(struct error *error, enum error_code code, const char *fix, const char *why, ...)

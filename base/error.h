@@ -38,7 +38,7 @@ struct error {
 
 /* Sets *error and returns -1, so that `return error_set(...)` reads as one statement. fix is a
  * literal or "" when there is nothing to advise. Control characters in the text, which may come
- * from a guest, are replaced by '?'. */
+ * from a guest, are replaced by '?', and a URI's password by "***". */
 int error_set(struct error *error, enum error_code code, const char *fix, const char *why, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -68,6 +68,22 @@ void text_copy(char *to, size_t size, const char *from)
     text_make_printable(to);
 }
 
+void text_hide_credentials(char *text)
+{
+    static const char hidden[] = "***";
+    size_t length, size;
+    char *at = text;
+
+    while ((at = strstr(at, "://")) != NULL) {
+        at += strlen("://");
+        for (length = strcspn(at, "/ \"'<>"); length > 0 && at[length] != '@';)
+            length--; /* the last '@': a password may hold one, too */
+        size = length < strlen(hidden) ? length : strlen(hidden);
+        memcpy(at, hidden, size);
+        memmove(at + size, at + length, strlen(at + length) + 1);
+    }
+}
+
 int text_check_utf8(const char *what, const char *text, struct error *error)
 {
     const unsigned char *at = (const unsigned char *)text;

@@ -23,6 +23,7 @@ enum command_flag {
     COMMAND_USES_AGENT = 1 << 2,  /* beside QMP, where --agent is given */
     COMMAND_NEEDS_AGENT = 1 << 3, /* the agent alone */
     COMMAND_TAKES_FILES = 1 << 4, /* the operands are files, or behind an id; for the completion */
+    COMMAND_TAKES_JSON = 1 << 5,  /* the operands are a peer's command and its arguments */
 };
 
 struct command_example {
@@ -63,6 +64,7 @@ struct command_group {
 /* One run of the program. */
 struct invocation {
     const struct command_group *const *groups; /* ended by NULL */
+    const char *const *arguments; /* of the program, without its name; ended by NULL */
     const struct command *command;
     struct options options;
     const char *const *operands; /* behind the subcommand's words */

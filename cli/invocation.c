@@ -122,8 +122,11 @@ static int check_operands(const struct invocation *invocation, struct error *err
         (void)error_set(error, ERROR_INVALID, "", "%s: something is missing behind it",
                         command->name);
     else if (invocation->operand_count > command->operands_max)
+        /* Of JSON that was not quoted well any part may be a secret. */
         (void)error_set(error, ERROR_INVALID, "", "%s: '%s' is more than it takes", command->name,
-                        invocation->operands[command->operands_max]);
+                        (command->flags & COMMAND_TAKES_JSON) != 0
+                            ? "..."
+                            : invocation->operands[command->operands_max]);
     else
         return 0;
     error_advise(error, "write vmplug %s%s%s", command->name,
@@ -144,6 +147,22 @@ static int check_sockets(const struct invocation *invocation, struct error *erro
     return 0;
 }
 
+static void begin_trace(const struct invocation *invocation, struct trace *trace,
+                        const struct session_options *session)
+{
+    struct trace_run run = {
+        .arguments = invocation->arguments,
+        .qmp_path = session->qmp_path,
+        .agent_path = session->agent_path,
+    };
+
+    if ((invocation->command->flags & COMMAND_TAKES_JSON) != 0) {
+        run.raw_command = invocation->operands[0];
+        run.raw_json = invocation->operand_count > 1 ? invocation->operands[1] : NULL;
+    }
+    trace_begin(trace, &run);
+}
+
 static int run_connected(struct invocation *invocation)
 {
     const struct options *options = &invocation->options;
@@ -159,12 +178,14 @@ static int run_connected(struct invocation *invocation)
         session_options.agent_path = options->agent_path;
     if (trace_open(&trace, options->trace_path, options->verbose, &error) < 0)
         return report_mistake(invocation, &error);
+    begin_trace(invocation, &trace, &session_options);
     session_options.tap = trace_tap(&trace);
     if (session_open(&invocation->session, &session_options, &error) < 0)
         exit_code = report_failure(invocation, report_verdict(&error, false), &error);
     else
         exit_code = invocation->command->run(invocation);
     session_close(&invocation->session);
+    trace_end(&trace, exit_code);
     trace_close(&trace);
     return exit_code;
 }
@@ -245,7 +266,8 @@ static int finish(struct invocation *invocation, int exit_code)
 
 int invocation_main(const struct command_group *const *groups, int argc, char *const argv[])
 {
-    struct invocation invocation = {.groups = groups};
+    struct invocation invocation = {.groups = groups,
+                                    .arguments = (const char *const *)argv + (argc > 0 ? 1 : 0)};
     struct error error = ERROR_INIT;
     AUTO_FREE const char **operands = NULL;
     int status;

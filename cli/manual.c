@@ -264,20 +264,30 @@ static void print_environment(struct output *out)
     roff_text(out, "When it is set and not empty, a terminal gets no colour.", ".IP");
 }
 
-static void print_files(struct output *out)
+static const char trace_lines[] =
+    "--trace appends to its file, which it makes readable for its owner only, and stops, with a "
+    "line on stderr, when it has reached 256 MiB. A line is a JSON object with ms (of the host's "
+    "monotonic clock), channel (qmp, agent or vmplug), direction (sent or received) and message, "
+    "or text for what is no JSON; delimited is true where the byte 0xFF came first. The direction "
+    "closed tells that the other side has ended the connection. The first line of a run has the "
+    "direction begin, with trace (the version of this format, 1), version (vmplug's), arguments "
+    "and the sockets; the last one end, with exit, or with limit where the trace was cut.\n\n"
+    "Secrets are written as ***, there and by --verbose: passwords and passphrases, a secret "
+    "object's data, what guest-exec is given and prints, and users and passwords in URIs. So are "
+    "the contents of the guest's files, but for those that vmplug itself reads and writes, below "
+    "/sys and /proc. Ids, paths and serial numbers are shown as they are.";
+
+static void print_files_and_trace(struct output *out)
 {
     print_head(out, "FILES");
-    roff_text(out,
-              "The file of --trace is made readable for its owner only, and appended to. A line is "
-              "an object with ms (of the host's monotonic clock), channel (qmp or agent), "
-              "direction (sent or received) and message, or text for what is no JSON.",
-              ".PP");
     roff_text(out,
               "The requests that stand are recorded in $XDG_RUNTIME_DIR/vmplug, in a file for each "
               "QEMU process; where that variable is not set, in /run/vmplug as root, and in "
               "/tmp/vmplug-UID as another user. A vmplug that another user runs, or that cron or "
               "sudo runs with another XDG_RUNTIME_DIR, does not see them: set the same for all.",
               ".PP");
+    print_head(out, "TRACE");
+    roff_text(out, trace_lines, ".PP");
     print_head(out, "SEE ALSO");
     output_print(out, ".BR qemu\\-system\\-x86_64 (1),\n.BR qemu\\-img (1),\n.BR qemu\\-ga (8)\n");
 }
@@ -301,5 +311,5 @@ void manual_print(struct output *out, const struct command_group *const *groups)
     print_verdicts(out);
     print_json(out);
     print_environment(out);
-    print_files(out);
+    print_files_and_trace(out);
 }

@@ -153,6 +153,7 @@ int channel_fill(struct channel *channel, struct error *error)
     if (count < 0 && errno != ECONNRESET)
         return error_set_errno(error, ERROR_DISCONNECTED, errno, "", "%s: reading failed",
                                channel->name);
+    show(channel, false, NULL, 0);
     return error_set(error, ERROR_DISCONNECTED, "look whether QEMU is still running",
                      "the %s connection was closed by the other side", channel->name);
 }

@@ -9,7 +9,8 @@
 #include "base/error.h"
 #include "qmp/framer.h"
 
-/* Sees every message as it passes, both ways; bytes are borrowed. */
+/* Sees every message as it passes, both ways; bytes are borrowed. They are NULL when the other side
+ * has closed the connection. */
 struct tap {
     void (*message)(void *user, const char *channel, bool sent, const char *bytes,
                     size_t size_bytes);

@@ -159,6 +159,16 @@ static json_t *load_wide(const char *text, size_t size, size_t flags, json_error
     return value;
 }
 
+/* jansson's words without "near '…'": what stands there may be secret, and goes into messages. */
+static const char *complaint(json_error_t *problem)
+{
+    char *near = strstr(problem->text, " near '");
+
+    if (near != NULL)
+        *near = '\0';
+    return problem->text;
+}
+
 json_t *codec_decode(const struct framer_message *message, struct error *error)
 {
     json_error_t problem;
@@ -169,7 +179,8 @@ json_t *codec_decode(const struct framer_message *message, struct error *error)
     if (value == NULL && ran_out)
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
     else if (value == NULL)
-        (void)error_set(error, ERROR_PROTOCOL, "", "the peer sent bad JSON: %s", problem.text);
+        (void)error_set(error, ERROR_PROTOCOL, "", "the peer sent bad JSON: %s",
+                        complaint(&problem));
     return value;
 }
 
@@ -209,7 +220,7 @@ json_t *codec_parse(const char *text, struct error *error)
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
     else if (value == NULL)
         (void)error_set(error, ERROR_INVALID, "quote the JSON for the shell: '{\"key\": 1}'",
-                        "bad JSON at column %d: %s", problem.column, problem.text);
+                        "bad JSON at column %d: %s", problem.column, complaint(&problem));
     return value;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting: signals, ticks, deadlines, and what a trace holds. The peer is an agent's socket on
+/* Waiting: signals, ticks and deadlines. The peer is an agent's socket on
  * which nobody answers. */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,22 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/session.h"
-#include "cli/trace.h"
-#include "qmp/codec.h"
-#include "qmp/field.h"
 
 #define LONG_MS 20000 /* the test has failed when it waits so long */
 
-static char dir[64], path[96], trace_path[96];
+static char dir[64], path[96];
 static int listener = -1;
 
 static int set_up(void **state)
@@ -37,7 +31,6 @@ static int set_up(void **state)
     (void)snprintf(dir, sizeof(dir), "/tmp/vmplug-unit-XXXXXX");
     assert_non_null(mkdtemp(dir));
     (void)snprintf(path, sizeof(path), "%s/agent", dir);
-    (void)snprintf(trace_path, sizeof(trace_path), "%s/trace", dir);
     strcpy(address.sun_path, path);
     listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -50,7 +43,6 @@ static int tear_down(void **state)
     (void)state;
     close(listener);
     (void)unlink(path);
-    (void)unlink(trace_path);
     (void)rmdir(dir);
     return 0;
 }
@@ -205,70 +197,6 @@ static void test_nobody_listens(void **state)
     session_close(&session);
 }
 
-/* ---- trace ---- */
-
-static json_t *read_line(FILE *file)
-{
-    char line[4096];
-
-    assert_non_null(fgets(line, sizeof(line), file));
-    assert_int_equal(line[strlen(line) - 1], '\n');
-    return codec_parse(line, NULL);
-}
-
-static void test_trace(void **state)
-{
-    static const char pretty[] = "{\n  \"return\": 18446744073709551615\n}";
-    static const char nonsense[] = "{no \xff JSON\033}";
-    struct error error = ERROR_INIT;
-    struct trace trace;
-    struct tap tap;
-    struct stat status;
-    FILE *file;
-
-    (void)state;
-    assert_int_equal(trace_open(&trace, trace_path, false, &error), 0);
-    tap = trace_tap(&trace);
-    tap.message(tap.user, "agent", true, "\xff{\"execute\":\"x\"}\n", 17);
-    tap.message(tap.user, "qmp", false, pretty, strlen(pretty));
-    tap.message(tap.user, "qmp", false, nonsense, strlen(nonsense));
-    trace_close(&trace);
-    assert_int_equal(stat(trace_path, &status), 0);
-    assert_int_equal(status.st_mode & 0777, 0600);
-    file = fopen(trace_path, "r");
-    {
-        AUTO_JSON json_t *sent = read_line(file);
-        AUTO_JSON json_t *received = read_line(file);
-        AUTO_JSON json_t *bad = read_line(file);
-        uint64_t number = 0;
-
-        assert_string_equal(field_string(sent, "channel", ""), "agent");
-        assert_string_equal(field_string(sent, "direction", ""), "sent");
-        assert_string_equal(field_string(field_object(sent, "message"), "execute", ""), "x");
-        assert_true(json_number_value(json_object_get(sent, "ms")) > 0);
-        assert_string_equal(field_string(received, "direction", ""), "received");
-        assert_true(field_u64(field_object(received, "message"), "return", &number));
-        assert_true(number == UINT64_MAX);
-        assert_non_null(field_string(bad, "text", NULL));
-        assert_null(json_object_get(bad, "message"));
-    }
-    assert_int_equal(fgetc(file), EOF);
-    fclose(file);
-}
-
-static void test_no_trace_no_tap(void **state)
-{
-    struct error error = ERROR_INIT;
-    struct trace trace;
-
-    (void)state;
-    assert_int_equal(trace_open(&trace, NULL, false, &error), 0);
-    assert_null(trace_tap(&trace).message);
-    assert_int_equal(trace_open(&trace, "/nonexistent/trace", false, &error), -1);
-    assert_int_equal(error.code, ERROR_INVALID);
-    assert_non_null(strstr(error.why, "/nonexistent/trace"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,13 +208,11 @@ int main(void)
         cmocka_unit_test(test_two_signals_end_an_operation),
         cmocka_unit_test(test_ignored_signals_stay_ignored),
         cmocka_unit_test(test_nobody_listens),
-        cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_no_trace_no_tap),
     };
 
     /* A background job of a script is born with SIGINT ignored, and one under nohup with SIGHUP. */
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGHUP, SIG_DFL);
-    return cmocka_run_group_tests_name("cli/session, cli/signals, cli/trace", tests, set_up,
+    return cmocka_run_group_tests_name("cli/session, cli/signals", tests, set_up,
                                        tear_down);
 }
