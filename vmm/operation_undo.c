@@ -4,11 +4,21 @@
  * refused is removed by an operation of its own. Both have the time that is left, and when none is,
  * the grace: every command that undoes is sent even then, and what QEMU has not confirmed is named.
  */
+#include <string.h>
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "vmm/operation_kind.h"
 
 static void undo_next(struct operation *operation);
+
+/* A step that QEMU had not answered may have failed: then there is nothing to undo, and object-del
+ * or blockdev-del says so. */
+static bool was_not_there(const struct error *error)
+{
+    return error->code == ERROR_REJECTED && (strstr(error->why, "not found") != NULL ||
+                                             strstr(error->why, "Failed to find node") != NULL);
+}
 
 static void on_undone(void *user, const struct reply *reply)
 {
@@ -22,7 +32,7 @@ static void on_undone(void *user, const struct reply *reply)
         operation_finish_failed(operation, reply->error);
         return;
     }
-    if (reply->error != NULL)
+    if (reply->error != NULL && !was_not_there(reply->error))
         operation_add_left(operation, operation->steps[operation->steps_done].makes);
     undo_next(operation);
 }

@@ -293,8 +293,8 @@ static void test_late_and_silent(void **state)
     rig_close(&rig);
 }
 
-/* It never came to be, so it can't be undone: QEMU says so, and it is named all the same. */
-static void test_late_and_refused(void **state)
+/* It never came to be, so it can't be undone: QEMU says so, and nothing is left. */
+static void test_late_and_failed(void **state)
 {
     size_t i;
 
@@ -305,7 +305,9 @@ static void test_late_and_refused(void **state)
         sim_fault(sim, (struct fault){.side = SIM_QMP, .command = slow[i].command,
                                       .action = FAULT_IGNORE});
         run(sim, slow[i].type, rig_soon_ms());
-        assert_end(VERDICT_PENDING, slow[i].makes);
+        assert_end(VERDICT_ERROR, "");
+        assert_int_equal(rig.result->error.code, ERROR_TIMEOUT);
+        assert_false(is_recorded(slow[i].id, rig.result->operation));
         rig_close(&rig);
     }
 }
@@ -323,7 +325,7 @@ int main(void)
         cmocka_unit_test(test_lost_at_each_step),
         cmocka_unit_test(test_late_and_undone),
         cmocka_unit_test(test_late_and_silent),
-        cmocka_unit_test(test_late_and_refused),
+        cmocka_unit_test(test_late_and_failed),
     };
 
     return cmocka_run_group_tests_name("operation, undoing", tests, NULL, NULL);
