@@ -55,6 +55,7 @@ void rig_reopen(struct rig *rig)
     vm_free(rig->vm);
     server_hang_up(&rig->sim->qmp);
     server_hang_up(&rig->sim->agent);
+    rig->sim->guest.file = (struct sim_file){0}; /* the agent can spare one that was left open */
     connect_vm(rig);
 }
 
