@@ -177,7 +177,7 @@ static void ask_all(struct inventory_question *question)
         inventory_machine_ask_accel(question);
     if (parts & INVENTORY_MACHINE)
         inventory_machine_ask(question);
-    if (parts & (INVENTORY_MACHINE | INVENTORY_BOARD))
+    if (parts & (INVENTORY_MACHINE | INVENTORY_BOARD | INVENTORY_ACCEL))
         inventory_machine_ask_type(question);
     if (parts & INVENTORY_BOARD)
         inventory_board_ask(question);

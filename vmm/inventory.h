@@ -38,7 +38,7 @@ enum inventory_part {
     INVENTORY_GUEST_CPUS = 1 << 7,   /* guest-get-vcpus */
     INVENTORY_GUEST_MEMORY = 1 << 8, /* guest-get-memory-blocks, -block-info */
     INVENTORY_GUEST_DISKS = 1 << 9,  /* guest-get-disks */
-    INVENTORY_ACCEL = 1 << 10,       /* of INVENTORY_MACHINE the accelerator and QEMU's version */
+    INVENTORY_ACCEL = 1 << 10,       /* of INVENTORY_MACHINE all that tells one QEMU from another */
     INVENTORY_GUEST_MOUNTS = 1 << 11, /* guest-get-fsinfo, and swap */
     INVENTORY_PCI = 1 << 12,          /* ports and bridges, and what sits on them */
     INVENTORY_GUEST_ZONES = 1 << 13,  /* of plugged memory; with _MEMORY and _GUEST_MEMORY */

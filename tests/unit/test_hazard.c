@@ -118,6 +118,23 @@ static void test_disk(void **state)
 
 /* ---- contexts ---- */
 
+/* pseries, seen with 10.0. */
+static void test_heap_of_another_board(void **state)
+{
+    struct sim *sim = new_sim(false, 10);
+
+    (void)state;
+    sim->board = &sim_pseries;
+    sim->has_ost = false;
+    sim->guest.onlines = true;
+    (void)json_object_set_new(sim->guest.files, "/sys/firmware/fdt", json_null());
+    rig_open_recorded(&rig, sim, true);
+    assert_operation(&remove_cpu, false, VERDICT_REMOVED, "");
+    assert_non_null(json_object_get(rig.result->details, "note"));
+    assert_operation(&add_cpu, false, VERDICT_BLOCKED, "corrupts");
+    rig_close(&rig);
+}
+
 /* From 10.0 on there are as many contexts as maxcpus, and none is used twice. */
 static void test_contexts(void **state)
 {
@@ -250,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heap),
+        cmocka_unit_test(test_heap_of_another_board),
         cmocka_unit_test(test_virtio_disk),
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_contexts),
