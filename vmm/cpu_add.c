@@ -12,6 +12,7 @@
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"
+#include "vmm/guest_tree.h"
 #include "vmm/hazard.h"
 #include "vmm/operation_kind.h"
 
@@ -185,6 +186,9 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
     free(cpus);
     if (json_array_size(offline) > 0) {
         operation_ask_agent_with(operation, "guest-set-vcpus", qga_vcpus_online(offline), on_set);
+    } else if (json_array_size(online) >= operation->vcpus_count &&
+               guest_tree_is_due(operation)) {
+        guest_tree_ask_core(operation);
     } else if (json_array_size(online) >= operation->vcpus_count) {
         operation_detail(operation, "logical_ids", json_incref(online));
         operation_confirmed(operation);

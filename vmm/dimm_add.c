@@ -13,6 +13,7 @@
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"
+#include "vmm/guest_tree.h"
 #include "vmm/memory_online.h"
 #include "vmm/memory_plan.h"
 #include "vmm/operation_kind.h"
@@ -118,6 +119,8 @@ static void on_blocks(struct operation *operation, const json_t *value, const st
         operation_look_later(operation);
     else if (json_array_size(offline) > 0)
         memory_online_put(operation, offline);
+    else if (found == wanted && guest_tree_is_due(operation))
+        guest_tree_ask_memory(operation);
     else if (found == wanted)
         memory_online_confirm(operation, online);
     else

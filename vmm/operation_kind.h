@@ -187,6 +187,7 @@ struct operation {
     unsigned failures;                   /* of putting it online, in a row */
     double first_failure_ms;
     bool looked_again;
+    bool tree_was_asked; /* the guest's own device tree; see guest_tree.h */
     struct qga_disk *candidates;
     size_t candidate_count;
     size_t candidate;

@@ -62,6 +62,18 @@ static json_t *read_tree(const char *name)
     return json_stringn_nocheck(blob, size);
 }
 
+#define LMB_LIST \
+    "/proc/device-tree/ibm,dynamic-reconfiguration-memory/ibm,dynamic-memory-v2"
+
+/* 4 GiB onwards, where the simulated QEMU puts memory devices: four LMBs with these flags. */
+static json_t *lmb_list(unsigned char flags)
+{
+    const unsigned char list[] = {0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0,
+                                  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, flags};
+
+    return json_stringn_nocheck((const char *)list, sizeof(list));
+}
+
 /* POWER: no _OST; memory in LMBs, which the guest puts online by itself. */
 static struct sim *pseries(void)
 {
@@ -73,6 +85,7 @@ static struct sim *pseries(void)
     sim->guest.block_bytes = 256 * SIM_MIB;
     (void)json_object_set_new(sim->guest.files, "/sys/firmware/fdt",
                               read_tree("pseries-negotiated.dtb"));
+    (void)json_object_set_new(sim->guest.files, LMB_LIST, lmb_list(8));
     return sim;
 }
 
@@ -211,6 +224,69 @@ static void test_lmb(void **state)
     }
 }
 
+/* Where no _OST is, the guest's own tree says whether it has taken the memory. */
+static void test_word_of_the_guest(void **state)
+{
+    const struct operation_request add = {
+        .type = OPERATION_DIMM_ADD, .timeout_ms = 1000, .dimm = {.bytes = 256 * SIM_MIB}};
+    struct sim *sim = pseries();
+
+    (void)state;
+    assert_int_equal(operate(sim, true, &add)->verdict, VERDICT_ONLINE);
+    assert_string_equal(field_string(rig.result->details, "guest_device_tree", ""), "assigned");
+    rig_close(&rig);
+    sim = pseries();
+    (void)json_object_set_new(sim->guest.files, LMB_LIST, lmb_list(0));
+    assert_int_equal(operate(sim, true, &add)->verdict, VERDICT_PENDING);
+    rig_close(&rig);
+    sim = pseries(); /* it is not there, or makes no sense: then the blocks alone count */
+    (void)json_object_set_new(sim->guest.files, LMB_LIST, json_null());
+    assert_int_equal(operate(sim, true, &add)->verdict, VERDICT_ONLINE);
+    assert_null(json_object_get(rig.result->details, "guest_device_tree"));
+    rig_close(&rig);
+    sim = pseries();
+    (void)json_object_set_new(sim->guest.files, LMB_LIST, json_string("nonsense"));
+    assert_int_equal(operate(sim, true, &add)->verdict, VERDICT_ONLINE);
+    rig_close(&rig);
+}
+
+static void test_core_of_the_guest(void **state)
+{
+    static const char rows[] =
+        "[{'type':'power9_v2.0-spapr-cpu-core','vcpus-count':1,'props':{'core-id':8}%s},"
+        "{'type':'power9_v2.0-spapr-cpu-core','vcpus-count':1,'props':{'core-id':0},"
+        "'qom-path':'/machine/unattached/device[0]'}]";
+    static const char core[] = "/proc/device-tree/cpus/PowerPC,POWER9@8/reg";
+    char before[512], after[512];
+    struct sim *sim;
+    unsigned i;
+
+    (void)state;
+    (void)snprintf(before, sizeof(before), rows, "");
+    (void)snprintf(after, sizeof(after), rows,
+                   ",'qom-path':'/machine/peripheral/vmplug-cpu-1'");
+    for (i = 0; i < 2; i++) {
+        sim = pseries();
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-hotpluggable-cpus",
+                                      .times = 1, .action = FAULT_ANSWER, .text = before});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-hotpluggable-cpus",
+                                      .action = FAULT_ANSWER, .text = after});
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add", .times = 1,
+                                      .action = FAULT_ANSWER, .text = "{}"});
+        sim_fault(sim, (struct fault){
+                           .side = SIM_AGENT, .command = "guest-get-vcpus", .skip = 1,
+                           .action = FAULT_ANSWER,
+                           .text = "[{'logical-id':0,'online':true},{'logical-id':1,'online':true},"
+                                   "{'logical-id':2,'online':true}]"});
+        (void)json_object_set_new(sim->guest.files, core,
+                                  i == 0 ? json_string("8") : json_null());
+        assert_int_equal(operate(sim, true, &cpu_add)->verdict, VERDICT_ONLINE);
+        assert_string_equal(field_string(rig.result->details, "guest_device_tree", "-"),
+                            i == 0 ? "present" : "-");
+        rig_close(&rig);
+    }
+}
+
 /* Where QEMU can't write the tree, the guest has it. */
 static void test_tree_of_the_guest(void **state)
 {
@@ -302,6 +378,8 @@ int main(void)
         cmocka_unit_test(test_no_dimms),
         cmocka_unit_test(test_acpi_is_off),
         cmocka_unit_test(test_lmb),
+        cmocka_unit_test(test_word_of_the_guest),
+        cmocka_unit_test(test_core_of_the_guest),
         cmocka_unit_test(test_tree_of_the_guest),
         cmocka_unit_test(test_bad_trees),
         cmocka_unit_test(test_topology),
