@@ -3,16 +3,22 @@
 
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "qmp/field.h"
+#include "qmp/limits.h"
 #include "qmp/qapi.h"
 
 #define SETTLE_MS 100
-#define ROWS_MAX (2 * 65536) /* of each type, as many as qapi_read_ost() lets through */
+#define FIRST_ROOM 32
+#define ROWS_MAX (2 * LIMITS_OST_SLOTS)
 
 void ledger_free(struct ledger *ledger)
 {
-    free(ledger->entries);
-    *ledger = (struct ledger){0};
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(ledger->tables); i++)
+        free(ledger->tables[i].entries);
+    *ledger = (struct ledger){.sequence = 0};
 }
 
 static bool read_row(const json_t *row, struct ledger_entry *ret)
@@ -28,36 +34,33 @@ static bool read_row(const json_t *row, struct ledger_entry *ret)
     return true;
 }
 
+/* NULL when there is none, and nothing was heard of it. */
 static struct ledger_entry *find(const struct ledger *ledger, enum ledger_slot_type type,
                                  unsigned slot)
 {
-    size_t i;
+    const struct ledger_table *table = &ledger->tables[type];
 
-    for (i = 0; i < ledger->count; i++) {
-        if (ledger->entries[i].type == type && ledger->entries[i].slot == slot)
-            return &ledger->entries[i];
-    }
-    return NULL;
+    return slot < table->count ? &table->entries[slot] : NULL;
 }
 
 static struct ledger_entry *find_or_add(struct ledger *ledger, const struct ledger_entry *row)
 {
-    struct ledger_entry *entry = find(ledger, row->type, row->slot);
+    struct ledger_table *table = &ledger->tables[row->type];
     struct ledger_entry *entries;
-    size_t room;
+    size_t count = table->count > 0 ? table->count : FIRST_ROOM;
 
-    if (entry != NULL)
-        return entry;
-    if (ledger->count % 64 == 0) {
-        room = ledger->count + 64;
-        entries = realloc(ledger->entries, room * sizeof(*entries));
-        if (entries == NULL)
-            return NULL;
-        ledger->entries = entries;
-    }
-    entry = &ledger->entries[ledger->count++];
-    *entry = (struct ledger_entry){.type = row->type, .slot = row->slot};
-    return entry;
+    if (row->slot < table->count)
+        return &table->entries[row->slot];
+    while (count <= row->slot)
+        count *= 2;
+    entries = reallocarray(table->entries, count, sizeof(*entries));
+    if (entries == NULL)
+        return NULL;
+    table->entries = entries;
+    for (; table->count < count; table->count++)
+        entries[table->count] = (struct ledger_entry){.type = row->type,
+                                                      .slot = (unsigned)table->count};
+    return &entries[row->slot];
 }
 
 static bool take(struct ledger *ledger, const struct ledger_entry *row, uint64_t sequence,

@@ -14,7 +14,7 @@
 
 #include "acpi/ost.h"
 
-enum ledger_slot_type { LEDGER_CPU, LEDGER_DIMM };
+enum ledger_slot_type { LEDGER_CPU, LEDGER_DIMM, LEDGER_SLOT_TYPES_ };
 
 struct ledger_entry {
     enum ledger_slot_type type;
@@ -27,9 +27,14 @@ struct ledger_entry {
     double seen_ms;                    /* 0: nothing seen */
 };
 
-struct ledger {
-    struct ledger_entry *entries;
+/* By slot, LIMITS_OST_SLOTS at most: whatever comes, finding one is one step. */
+struct ledger_table {
+    struct ledger_entry *entries; /* of sequence 0: nothing was heard */
     size_t count;
+};
+
+struct ledger {
+    struct ledger_table tables[LEDGER_SLOT_TYPES_];
     uint64_t sequence;
 };
 

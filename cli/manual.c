@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/size.h"
 #include "cli/roff.h"
 #include "config.h"
+#include "qmp/limits.h"
 #include "vmm/verdict.h"
 
 #define MANUAL_DATE "2026-11-21" /* of the release */
@@ -264,6 +266,52 @@ static void print_environment(struct output *out)
     roff_text(out, "When it is set and not empty, a terminal gets no colour.", ".IP");
 }
 
+static const struct {
+    const char *what;
+    size_t qmp, agent; /* 0: does not apply */
+    bool bytes;
+} limits[] = {
+    {"bytes in a message", LIMITS_QMP_MESSAGE_BYTES, LIMITS_AGENT_MESSAGE_BYTES, true},
+    {"levels of nesting in it", LIMITS_QMP_DEPTH, LIMITS_AGENT_DEPTH, false},
+    {"values in it", LIMITS_QMP_VALUES, LIMITS_AGENT_VALUES, false},
+    {"commands in flight at once", LIMITS_QMP_WINDOW, 1, false},
+    {"commands that wait for an answer", LIMITS_QMP_PENDING, LIMITS_AGENT_PENDING, false},
+    {"bytes read at once", LIMITS_READ_BYTES, LIMITS_READ_BYTES, true},
+    {"slots of a kind whose last _OST is kept", LIMITS_OST_SLOTS, 0, false},
+};
+
+static const char *format_limit(size_t limit, bool bytes, char text[SIZE_TEXT_MAX])
+{
+    if (limit == 0)
+        return "-";
+    if (bytes)
+        return size_format(limit, text);
+    (void)snprintf(text, SIZE_TEXT_MAX, "%zu", limit);
+    return text;
+}
+
+static void print_limits(struct output *out)
+{
+    char qmp[SIZE_TEXT_MAX], agent[SIZE_TEXT_MAX], text[128];
+    size_t i;
+
+    print_head(out, "LIMITS");
+    roff_text(out,
+              "What vmplug takes from QEMU and from the guest agent is bounded. Of QEMU, too large "
+              "a message ends the connection (lost); of the agent, whose end of the line is in the "
+              "guest, it counts as no answer. Events are not queued: each is dealt with when it "
+              "is read, and what has not been read waits in the socket. A trace file ends at "
+              "256 MiB.",
+              ".PP");
+    for (i = 0; i < COUNT_OF(limits); i++) {
+        (void)snprintf(text, sizeof(text), "QEMU: %s; agent: %s.",
+                       format_limit(limits[i].qmp, limits[i].bytes, qmp),
+                       format_limit(limits[i].agent, limits[i].bytes, agent));
+        print_tag(out, limits[i].what);
+        roff_text(out, text, ".IP");
+    }
+}
+
 static const char trace_lines[] =
     "--trace appends to its file, which it makes readable for its owner only, and stops, with a "
     "line on stderr, when it has reached 256 MiB. A line is a JSON object with ms (of the host's "
@@ -311,5 +359,6 @@ void manual_print(struct output *out, const struct command_group *const *groups)
     print_verdicts(out);
     print_json(out);
     print_environment(out);
+    print_limits(out);
     print_files_and_trace(out);
 }

@@ -21,11 +21,9 @@
 #include "base/clock.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
+#include "qmp/limits.h"
 
-#define DEFAULT_MESSAGE_BYTES ((size_t)4 << 20)
-#define DEFAULT_DEPTH 32
 #define DEFAULT_SYNC_MS 2000
-#define PENDING_MAX 1024
 
 enum state { UNSYNCED, SYNCING, READY, BUSY, DEAD };
 
@@ -276,9 +274,11 @@ struct agent *agent_new(const struct agent_options *options, struct error *error
         return NULL;
     }
     if (limits.message_bytes == 0)
-        limits.message_bytes = DEFAULT_MESSAGE_BYTES;
+        limits.message_bytes = LIMITS_AGENT_MESSAGE_BYTES;
     if (limits.depth == 0)
-        limits.depth = DEFAULT_DEPTH;
+        limits.depth = LIMITS_AGENT_DEPTH;
+    if (limits.values == 0)
+        limits.values = LIMITS_AGENT_VALUES;
     agent->pump.ops = &agent_pump_ops;
     agent->sync_timeout_ms = options->sync_timeout_ms > 0 ? options->sync_timeout_ms
                                                           : DEFAULT_SYNC_MS;
@@ -315,7 +315,7 @@ static int refuse(const struct agent *agent, struct error *error)
 {
     if (agent->state != DEAD)
         return error_set(error, ERROR_LIMIT, "", "%d agent commands are pending already",
-                         PENDING_MAX);
+                         LIMITS_AGENT_PENDING);
     if (error != NULL)
         *error = agent->failure;
     return -1;
@@ -325,7 +325,7 @@ int64_t agent_submit(struct agent *agent, const struct request *request, struct 
 {
     struct pending *pending;
 
-    if (agent->state == DEAD || agent->pending_count >= PENDING_MAX) {
+    if (agent->state == DEAD || agent->pending_count >= LIMITS_AGENT_PENDING) {
         json_decref(request->arguments);
         return refuse(agent, error);
     }

@@ -19,7 +19,7 @@ struct agent;
 struct agent_options {
     const char *path;            /* the socket to connect to, or NULL: */
     int fd;                      /* a connected socket, taken over */
-    struct framer_limits limits; /* 0: 4 MiB a reply, 32 levels */
+    struct framer_limits limits; /* 0: those of qmp/limits.h */
     double sync_timeout_ms;      /* 0: 2000; after it, the synchronisation is tried anew */
     struct tap tap;
 };
@@ -40,7 +40,7 @@ const struct error *agent_failure(const struct agent *agent);
  * that ends in ERROR_TIMEOUT may be carried out all the same. ERROR_PROTOCOL and ERROR_LIMIT say
  * that the agent answered with something that is no reply or too large; the next command begins
  * with a new synchronisation. Returns the command's id, or -1 with ERROR_INVALID, ERROR_LIMIT
- * (1024 are pending), ERROR_SYSTEM, or the session's failure. */
+ * (LIMITS_AGENT_PENDING are pending), ERROR_SYSTEM, or the session's failure. */
 int64_t agent_submit(struct agent *agent, const struct request *request, struct error *error);
 
 /* The agent may have ended, and another one may have taken its place: the command that it had not

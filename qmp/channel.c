@@ -9,8 +9,7 @@
 #include <sys/un.h>
 
 #include "base/cleanup.h"
-
-#define READ_BYTES ((size_t)64 * 1024)
+#include "qmp/limits.h"
 
 static int connect_error(const char *path, int errnum, struct error *error)
 {
@@ -137,13 +136,13 @@ int channel_send(struct channel *channel, const char *bytes, size_t size, int pa
 
 int channel_fill(struct channel *channel, struct error *error)
 {
-    char *room = framer_reserve(&channel->framer, READ_BYTES);
+    char *room = framer_reserve(&channel->framer, LIMITS_READ_BYTES);
     ssize_t count;
 
     if (room == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
     do {
-        count = read(channel->fd, room, READ_BYTES);
+        count = read(channel->fd, room, LIMITS_READ_BYTES);
     } while (count < 0 && errno == EINTR);
     framer_fed(&channel->framer, count > 0 ? (size_t)count : 0);
     if (count > 0)

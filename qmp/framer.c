@@ -19,6 +19,7 @@ void framer_free(struct framer *framer)
 static void forget_state(struct framer *framer)
 {
     framer->depth = 0;
+    framer->values = 0;
     framer->digits = 0;
     framer->in_string = false;
     framer->after_backslash = false;
@@ -95,6 +96,15 @@ static size_t scan_string(struct framer *framer, const char *bytes, size_t from,
     return at;
 }
 
+/* A value begins, or another one is to follow. */
+static int count_value(struct framer *framer, struct error *error)
+{
+    if (framer->limits.values == 0 || ++framer->values <= framer->limits.values)
+        return 0;
+    return error_set(error, ERROR_LIMIT, "", "a message holds more than %u values",
+                     framer->limits.values);
+}
+
 /* Takes one byte outside of strings. Returns 1 when it ends a message, 0 to go on, -1 on error. */
 static int take(struct framer *framer, char byte, struct error *error)
 {
@@ -107,6 +117,12 @@ static int take(struct framer *framer, char byte, struct error *error)
         if (++framer->depth > framer->limits.depth)
             return error_set(error, ERROR_LIMIT, "", "a message nests deeper than %u levels",
                              framer->limits.depth);
+        if (count_value(framer, error) < 0)
+            return -1;
+        break;
+    case ',':
+        if (count_value(framer, error) < 0)
+            return -1;
         break;
     case '}':
     case ']':

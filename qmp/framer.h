@@ -16,6 +16,8 @@
 struct framer_limits {
     size_t message_bytes; /* the longest message accepted */
     unsigned depth;       /* how deeply objects and arrays may nest */
+    unsigned values;      /* how many it may hold, 0: any number; decoded, the shortest, {}, takes a
+                             hundred times its three bytes */
 };
 
 struct framer {
@@ -24,6 +26,7 @@ struct framer {
     size_t scanned;  /* bytes of the buffer already looked at */
     size_t returned; /* length of the message that framer_next() returned last */
     unsigned depth;
+    unsigned values;
     unsigned digits; /* length of the run of digits that ends here */
     bool in_string;
     bool after_backslash;

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "qmp/field.h"
-
-#define OST_SLOTS_MAX 65536
+#include "qmp/limits.h"
 
 bool qapi_read_hotpluggable_cpu(const json_t *value, size_t slot,
                                 struct qapi_hotpluggable_cpu *ret)
@@ -47,7 +46,7 @@ void qapi_read_memory_device(const json_t *row, struct qapi_memory_device *ret)
     (void)field_u64(data, "block-size", &ret->block_bytes);
     if (!field_u64(data, "addr", &ret->addr))
         (void)field_u64(data, "memaddr", &ret->addr); /* virtio-mem's word for it */
-    if (field_s64(data, "slot", &slot) && slot >= 0 && slot < OST_SLOTS_MAX)
+    if (field_s64(data, "slot", &slot) && slot >= 0 && slot < LIMITS_OST_SLOTS)
         ret->slot = (int)slot;
     (void)field_unsigned(data, "node", &ret->node);
 }
@@ -106,7 +105,7 @@ static bool read_slot(const json_t *row, unsigned *ret_slot)
         return false;
     errno = 0;
     number = strtoul(text, &end, 10);
-    if (errno != 0 || *end != '\0' || number >= OST_SLOTS_MAX)
+    if (errno != 0 || *end != '\0' || number >= LIMITS_OST_SLOTS)
         return false;
     *ret_slot = (unsigned)number;
     return true;

@@ -16,11 +16,8 @@
 #include "base/clock.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
+#include "qmp/limits.h"
 
-#define DEFAULT_MESSAGE_BYTES ((size_t)16 << 20)
-#define DEFAULT_DEPTH 128
-#define DEFAULT_WINDOW 8
-#define DEFAULT_PENDING 16384
 #define DEFAULT_GREETING_MS 5000
 #define CONNECT_RETRY_MS 50
 
@@ -405,12 +402,14 @@ static void apply_options(struct qmp_client *client, const struct qmp_client_opt
     struct framer_limits limits = options->limits;
 
     if (limits.message_bytes == 0)
-        limits.message_bytes = DEFAULT_MESSAGE_BYTES;
+        limits.message_bytes = LIMITS_QMP_MESSAGE_BYTES;
     if (limits.depth == 0)
-        limits.depth = DEFAULT_DEPTH;
+        limits.depth = LIMITS_QMP_DEPTH;
+    if (limits.values == 0)
+        limits.values = LIMITS_QMP_VALUES;
     channel_init(&client->channel, "qmp", &limits, &options->tap);
-    client->window = options->window > 0 ? options->window : DEFAULT_WINDOW;
-    client->pending_max = options->pending_max > 0 ? options->pending_max : DEFAULT_PENDING;
+    client->window = options->window > 0 ? options->window : LIMITS_QMP_WINDOW;
+    client->pending_max = options->pending_max > 0 ? options->pending_max : LIMITS_QMP_PENDING;
     client->greeting_timeout_ms =
         options->greeting_timeout_ms > 0 ? options->greeting_timeout_ms : DEFAULT_GREETING_MS;
     client->greeting_deadline_ms = clock_now_ms() + client->greeting_timeout_ms;

@@ -22,9 +22,9 @@ struct qmp_client;
 struct qmp_client_options {
     const char *path;           /* the socket to connect to, or NULL: */
     int fd;                     /* a connected socket, taken over */
-    struct framer_limits limits; /* 0: 16 MiB a message, 128 levels */
-    unsigned window;            /* commands in flight at once; 0: 8, as many as QEMU queues */
-    unsigned pending_max;       /* commands submitted and unanswered; 0: 16384 */
+    struct framer_limits limits; /* 0: those of qmp/limits.h */
+    unsigned window;            /* commands in flight at once; 0: as many as QEMU queues */
+    unsigned pending_max;       /* commands submitted and unanswered; 0: qmp/limits.h */
     double greeting_timeout_ms; /* 0: 5000; covers connecting and negotiating */
     struct tap tap;
 };

@@ -51,8 +51,9 @@ static void read_qemu(const json_t *value)
     }
     ledger_take_rows(&ledger, value, 0);
     (void)ledger_take_event(&ledger, value, 0);
-    for (i = 0; i < ledger.count; i++)
-        (void)ost_meaning(ledger.entries[i].source, ledger.entries[i].status, meaning);
+    for (i = 0; i < ledger.tables[LEDGER_CPU].count; i++)
+        (void)ost_meaning(ledger.tables[LEDGER_CPU].entries[i].source,
+                          ledger.tables[LEDGER_CPU].entries[i].status, meaning);
     ledger_free(&ledger);
 }
 

@@ -207,7 +207,40 @@ static void test_limits(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
         for (bytewise = 0; bytewise < 2; bytewise++) {
-            const struct framer_limits tight = {cases[i].bytes, cases[i].depth};
+            const struct framer_limits tight = {cases[i].bytes, cases[i].depth, 0};
+            struct error error = ERROR_INIT;
+
+            result = frame(&tight, cases[i].stream, bytewise == 1, &error);
+            if (result != cases[i].result)
+                fail_msg("case %zu, bytewise %zu: %d", i, bytewise, (int)result);
+            assert_int_equal(error.code, result == FRAMER_BAD ? ERROR_LIMIT : ERROR_NONE);
+        }
+    }
+}
+
+/* What is short on the wire may be long in memory. */
+static void test_values(void **state)
+{
+    static const struct {
+        unsigned values;
+        const char *stream;
+        enum framer_result result;
+    } cases[] = {
+        {0, "{\"a\":[1,2,3,4,5,6,7,8,9]}", FRAMER_MESSAGE}, /* no limit */
+        {2, "{\"a\":[]}", FRAMER_MESSAGE},
+        {1, "{\"a\":[]}", FRAMER_BAD},
+        {4, "{\"a\":[1,2,3]}", FRAMER_MESSAGE},
+        {3, "{\"a\":[1,2,3", FRAMER_BAD},
+        {2, "{\"a\":{}}{\"a\":{}}", FRAMER_MESSAGE}, /* counted anew */
+        {1, "{\"a\":\",[{,[{\"}", FRAMER_MESSAGE},
+    };
+    enum framer_result result;
+    size_t i, bytewise;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        for (bytewise = 0; bytewise < 2; bytewise++) {
+            const struct framer_limits tight = {99, 9, cases[i].values};
             struct error error = ERROR_INIT;
 
             result = frame(&tight, cases[i].stream, bytewise == 1, &error);
@@ -444,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_one_stream),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_values),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_seek_in_every_state),
         cmocka_unit_test(test_seek_stops_at_the_first),

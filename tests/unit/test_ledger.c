@@ -36,6 +36,11 @@ static void assert_entry(const struct ledger_entry *entry, enum ledger_slot_type
     assert_true(entry->monotonic_ms == ms);
 }
 
+static size_t room(const struct ledger *ledger)
+{
+    return ledger->tables[LEDGER_CPU].count + ledger->tables[LEDGER_DIMM].count;
+}
+
 static void test_events(void **state)
 {
     struct ledger ledger = {0};
@@ -54,7 +59,7 @@ static void test_events(void **state)
      * gone by then. */
     assert_true(take_event(&ledger, "{'slot':'2','slot-type':'CPU','source':1,'status':0}", 9));
     assert_entry(ledger_news(&ledger, LEDGER_CPU, 2, mark), LEDGER_CPU, 2, 1, 0, 9);
-    assert_int_equal(ledger.count, 1);
+    assert_int_equal(ledger.sequence, 2);
     ledger_free(&ledger);
     ledger_free(&ledger);
     assert_null(ledger_news(&ledger, LEDGER_CPU, 2, 0));
@@ -177,12 +182,13 @@ static void test_hostile_events(void **state)
     take_rows(&ledger, "[1,null,'x',[],{},{'slot':'1'}]", 1);
     take_rows(&ledger, "{'slot':'1','slot-type':'CPU','source':1,'status':0}", 1);
     ledger_take_rows(&ledger, NULL, 1);
-    assert_int_equal(ledger.count, 0);
+    assert_int_equal(room(&ledger), 0);
     assert_int_equal(ledger_mark(&ledger), 0);
     assert_true(take_event(
         &ledger, "{'slot':'65535','slot-type':'CPU','source':4294967295,'status':4294967295}", 1));
     assert_entry(ledger_news(&ledger, LEDGER_CPU, 65535, 0), LEDGER_CPU, 65535, UINT32_MAX,
                  UINT32_MAX, 1);
+    assert_true(room(&ledger) <= 65536);
     ledger_free(&ledger);
 }
 
@@ -202,7 +208,7 @@ static void test_growth_is_bounded(void **state)
 
             assert_true(ledger_take_event(&ledger, data, round));
         }
-        assert_int_equal(ledger.count, SLOTS);
+        assert_true(room(&ledger) >= SLOTS && room(&ledger) < 4 * SLOTS);
     }
     for (slot = 0; slot < SLOTS; slot++)
         assert_entry(ledger_news(&ledger, slot % 2 == 0 ? LEDGER_CPU : LEDGER_DIMM, slot / 2,
@@ -223,7 +229,7 @@ static void test_empty_rows_take_no_room(void **state)
         json_array_append_new(
             rows, fake_jsonf("{'slot':'%u','slot-type':'CPU','source':0,'status':0}", slot));
     ledger_take_rows(&ledger, rows, 1);
-    assert_int_equal(ledger.count, 0);
+    assert_int_equal(room(&ledger), 0);
     ledger_free(&ledger);
 }
 
