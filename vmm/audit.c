@@ -420,6 +420,7 @@ struct audit *audit_new(struct vm *vm, const struct inventory *inventory)
 
     if (auditor.audit == NULL)
         return NULL;
+    auditor.failed = record == NULL || pending == NULL;
     look_at_record(&auditor);
     look_at_cpus(&auditor);
     look_at_memory(&auditor);

@@ -312,7 +312,9 @@ static int sums_make(struct sums *sums, const struct inventory_memory *memory, s
 
     *sums = (struct sums){0};
     sums->devices = calloc(memory->device_count + 1, sizeof(*sums->devices));
-    for (i = 0; sums->devices != NULL && i < memory->device_count && i < UINT16_MAX; i++) {
+    if (sums->devices == NULL)
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
+    for (i = 0; i < memory->device_count && i < UINT16_MAX; i++) {
         if (!can_go(&memory->devices[i]))
             continue;
         sums->devices[sums->device_count++] = &memory->devices[i];
@@ -324,9 +326,12 @@ static int sums_make(struct sums *sums, const struct inventory_memory *memory, s
     if (sums->units <= SUMS_MAX)
         sums->last = calloc(sums->units + 1, sizeof(*sums->last));
     if (sums->last == NULL) {
+        (void)error_set(error, ERROR_SYSTEM, "remove DIMMs by their ids", "%s",
+                        sums->units <= SUMS_MAX
+                            ? "out of memory"
+                            : "there are too many sizes of DIMMs to choose from");
         sums_free(sums);
-        return error_set(error, ERROR_SYSTEM, "remove DIMMs by their ids",
-                         "there are too many sizes of DIMMs to choose from");
+        return -1;
     }
     qsort(sums->devices, sums->device_count, sizeof(*sums->devices), compare_newest_first);
     add_up(sums);

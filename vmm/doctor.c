@@ -307,7 +307,8 @@ static void examine_pci(struct doctor *doctor, const struct inventory *inventory
 static void add_hazard(struct doctor *doctor, const char *name, unsigned cans, int status,
                        const struct error *error)
 {
-    struct doctor_check *check = doctor_add(doctor, name, yes_if(status == 0), cans);
+    enum doctor_result result = error->code == ERROR_SYSTEM ? DOCTOR_UNKNOWN : yes_if(status == 0);
+    struct doctor_check *check = doctor_add(doctor, name, result, cans);
 
     doctor_reason(check, "%s", status == 0 ? "no defect of this QEMU is known that it would meet"
                                            : error->why);

@@ -21,7 +21,8 @@ static bool corrupts_heap(const struct inventory *inventory)
 
 /* The last word of an emptied slot stays: "ejected". Others may have done that, and vmplug may have
  * emptied one slot several times; the truth is at least the larger figure. */
-static unsigned vcpus_removed(struct vm *vm, const struct inventory *inventory)
+static int count_removed(struct vm *vm, const struct inventory *inventory, unsigned *ret,
+                         struct error *error)
 {
     unsigned recorded = record_vcpus_removed(vm_record(vm)), emptied = 0;
     const struct ledger_entry *entry;
@@ -34,7 +35,8 @@ static unsigned vcpus_removed(struct vm *vm, const struct inventory *inventory)
             ost_outcome(entry->source, entry->status) == OST_SUCCESS)
             emptied += inventory->cpus.slots[i].vcpus_count;
     }
-    return recorded > emptied ? recorded : emptied;
+    *ret = recorded > emptied ? recorded : emptied;
+    return record_failed(vm_record(vm)) ? error_set(error, ERROR_SYSTEM, "", "out of memory") : 0;
 }
 
 static int check_heap(const struct inventory *inventory, unsigned removed, struct error *error)
@@ -49,16 +51,22 @@ static int check_heap(const struct inventory *inventory, unsigned removed, struc
 
 int hazard_check_memory_map(struct vm *vm, const struct inventory *inventory, struct error *error)
 {
+    unsigned removed;
+
     if (!is_emulated(inventory))
         return 0;
-    return check_heap(inventory, vcpus_removed(vm, inventory), error);
+    if (count_removed(vm, inventory, &removed, error) < 0)
+        return -1;
+    return check_heap(inventory, removed, error);
 }
 
 int hazard_check_cpu_add(struct vm *vm, const struct inventory *inventory, struct error *error)
 {
     const struct inventory_cpus *cpus = &inventory->cpus;
-    unsigned removed = is_emulated(inventory) ? vcpus_removed(vm, inventory) : 0;
+    unsigned removed = 0;
 
+    if (is_emulated(inventory) && count_removed(vm, inventory, &removed, error) < 0)
+        return -1;
     if (removed == 0)
         return 0;
     if (check_heap(inventory, removed, error) < 0)

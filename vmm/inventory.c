@@ -61,8 +61,8 @@ static void forget(struct inventory_question *question)
 static void on_gathered(void *user, const struct error *failure);
 
 /* What can only be asked when the memory devices, the guest's blocks, and what QEMU has to say of
- * the board are known. */
-static bool ask_rest(struct inventory_fetch *fetch)
+ * the board are known. False when that is nothing, or with *error when memory runs out. */
+static bool ask_rest(struct inventory_fetch *fetch, struct error *error)
 {
     struct inventory_question *question = &fetch->question;
 
@@ -71,7 +71,7 @@ static bool ask_rest(struct inventory_fetch *fetch)
         return false;
     fetch->asked_rest = true;
     question->gather = gather_new(question->vm, fetch->timeout_ms, fetch->agent_timeout_ms,
-                                  on_gathered, fetch, NULL);
+                                  on_gathered, fetch, error);
     if (question->gather == NULL)
         return false;
     inventory_zones_ask(question);
@@ -84,9 +84,12 @@ static void on_gathered(void *user, const struct error *failure)
 {
     struct inventory_fetch *fetch = user;
     struct inventory_fetch ended;
+    struct error error = ERROR_INIT;
 
-    if (failure == NULL && ask_rest(fetch))
+    if (failure == NULL && ask_rest(fetch, &error))
         return;
+    if (error.code != ERROR_NONE)
+        failure = &error;
     forget(&fetch->question);
     ended = *fetch;
     free(fetch);

@@ -89,12 +89,14 @@ static int number_of(const json_t *props, const char *key)
 }
 
 /* Those that were plugged since have a path of their own. */
-static void keep_boot_vcpus(struct inventory_cpus *cpus, const json_t *rows)
+static void keep_boot_vcpus(const struct inventory_question *question, const json_t *rows)
 {
+    struct inventory_cpus *cpus = &question->inventory->cpus;
     const json_t *row, *props;
     size_t i;
 
-    cpus->vcpus = calloc(json_array_size(rows), sizeof(*cpus->vcpus));
+    cpus->vcpus =
+        gather_allocate(question->gather, json_array_size(rows), sizeof(*cpus->vcpus));
     json_array_foreach(rows, i, row) {
         if (cpus->vcpus == NULL ||
             strncmp(field_string(row, "qom-path", ""), PERIPHERAL, strlen(PERIPHERAL)) == 0)
@@ -125,7 +127,7 @@ static void take_threads(void *user, void *item, const json_t *value, const stru
     }
     count_without_slots(cpus, json_array_size(value));
     if (json_array_size(value) > 0 && json_array_size(value) <= SLOTS_MAX)
-        keep_boot_vcpus(cpus, value);
+        keep_boot_vcpus(user, value);
 }
 
 /* The slots are asked for first, and QEMU answers in order: the threads find them there. */
