@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What can go wrong with a message, one function each, and the table of their names. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,7 +286,7 @@ static void queue_filler(const struct fault_call *call, char filler, double coun
     size_t size = count < FILLER_BYTES ? (size_t)count : FILLER_BYTES;
     struct outbox_chunk chunk = {.bytes = malloc(size + 1),
                                  .size = size,
-                                 .repeat = (size_t)ceil(count / FILLER_BYTES)};
+                                 .repeat = ((size_t)count + FILLER_BYTES - 1) / FILLER_BYTES};
 
     if (chunk.bytes == NULL)
         fake_fail("out of memory");
