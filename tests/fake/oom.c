@@ -234,6 +234,7 @@ static unsigned each(oom_body_fn *body, void *user, bool and_later)
 
     lasting = and_later;
     do {
+        on = false; /* a run may have failed between oom_on() and oom_off() */
         held_count = 0;
         descriptors = open_descriptors();
         countdown = ++nth;

@@ -11,15 +11,11 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
-#include "qmp/blocking.h"
 #include "tests/fake/oom.h"
-#include "tests/fake/sim.h"
+#include "tests/fake/oom_vm.h"
 #include "vmm/operation.h"
 
 #define TIMEOUT_MS 5000
-#define PATIENCE_MS 60000
-#define RECORD "run" /* in fake_dir() */
 
 /* ---- a case, and a run of it ---- */
 
@@ -32,8 +28,7 @@ struct run {
     size_t lines;                         /* of a dry run's description */
     bool lasting;                         /* nothing can be undone */
 
-    struct sim *sim;
-    struct vm *vm;
+    struct oom_vm on;
     const struct operation_result *result;
     json_t *found; /* names that stood already */
 };
@@ -78,7 +73,7 @@ static bool is_left(const struct operation_result *result, const char *name)
 
 static void check_left(const struct run *run)
 {
-    json_t *names = list_standing(run->sim), *value;
+    json_t *names = list_standing(run->on.sim), *value;
     const char *key;
 
     json_object_foreach(names, key, value) {
@@ -101,22 +96,22 @@ static void check_truth(const struct run *run)
         if (run->request.dry_run)
             assert_int_equal(
                 json_array_size(json_object_get(result->details, "would_send")), run->lines);
-        else if (!run->is_so(run->sim))
+        else if (!run->is_so(run->on.sim))
             fail_msg("%s: it is not %s", result->operation, verdict_name(result->verdict));
         break;
     case VERDICT_UNCONFIRMED: /* the agent's connection may have ended */
-        if (result->missing == NULL || sim_changes(run->sim) == 0)
+        if (result->missing == NULL || sim_changes(run->on.sim) == 0)
             fail_msg("%s: unconfirmed, and nothing is missing", result->operation);
         break;
     case VERDICT_ERROR:
         /* What was answered too late is undone, and then nothing of it stands. */
         if (result->error.code != ERROR_SYSTEM &&
-            (result->error.code != ERROR_TIMEOUT || run->is_so(run->sim)))
+            (result->error.code != ERROR_TIMEOUT || run->is_so(run->on.sim)))
             fail_msg("%s: '%s'", result->operation, result->error.why);
-        if (result->top == VERDICT_REMOVED && sim_changes(run->sim) > 0)
+        if (result->top == VERDICT_REMOVED && sim_changes(run->on.sim) > 0)
             fail_msg("%s: something was changed", result->operation);
         if (result->top == VERDICT_DONE && !run->request.dry_run && !run->lasting &&
-            run->is_so(run->sim))
+            run->is_so(run->on.sim))
             fail_msg("%s: it was done", result->operation);
         check_left(run);
         break;
@@ -145,52 +140,9 @@ static void on_done(void *user, const struct operation_result *result)
     run->result = result;
 }
 
-static bool is_ready(void *user)
-{
-    return qmp_client_is_ready(vm_qmp(((const struct run *)user)->vm));
-}
-
 static bool is_done(void *user)
 {
     return ((const struct run *)user)->result != NULL;
-}
-
-static void drive(struct run *run, blocking_condition_fn *condition)
-{
-    struct pump *pumps[BLOCKING_PUMPS_MAX] = {NULL};
-    size_t count = vm_pumps(run->vm, pumps);
-
-    pumps[count++] = &run->sim->qmp.pump;
-    pumps[count++] = &run->sim->agent.pump;
-    if (!blocking_run(pumps, count, condition, run, clock_now_ms() + PATIENCE_MS))
-        fail_msg("it does not come to an end");
-}
-
-static void open_vm(struct run *run)
-{
-    struct vm_options options = {.runtime_dir = fake_path(RECORD)};
-
-    run->sim = sim_new();
-    run->result = NULL;
-    if (run->prepare != NULL)
-        run->prepare(run->sim);
-    run->sim->guest.lets_files_lie = true; /* one can't be closed without memory */
-    run->found = list_standing(run->sim);
-    oom_spare(&run->sim->qmp.pump);
-    oom_spare(&run->sim->agent.pump);
-    options.qmp_path = run->sim->qmp.path;
-    options.agent_path = run->sim->agent.path;
-    run->vm = vm_new(&options, NULL);
-    assert_non_null(run->vm);
-    drive(run, is_ready);
-}
-
-static void close_vm(struct run *run)
-{
-    vm_free(run->vm);
-    json_decref(run->found);
-    sim_end(run->sim);
-    fake_empty(fake_path(RECORD));
 }
 
 static void operate(void *user)
@@ -199,15 +151,21 @@ static void operate(void *user)
     const struct operation_observer observer = {.done = on_done, .user = run};
     struct operation *operation;
     struct error error = ERROR_INIT;
+    struct sim *sim;
 
-    open_vm(run);
+    run->result = NULL;
+    sim = sim_new();
+    if (run->prepare != NULL)
+        run->prepare(sim);
+    run->found = list_standing(sim);
+    oom_vm_open(&run->on, sim);
     oom_on();
-    operation = operation_start(run->vm, &run->request, &observer, &error);
+    operation = operation_start(run->on.vm, &run->request, &observer, &error);
     if (operation == NULL) {
         assert_int_equal(error.code, ERROR_SYSTEM);
-        assert_int_equal(sim_changes(run->sim), 0);
+        assert_int_equal(sim_changes(run->on.sim), 0);
     } else {
-        drive(run, is_done);
+        oom_vm_drive(&run->on, is_done, run);
         oom_off();
         check_truth(run);
         if (!oom_struck())
@@ -216,7 +174,8 @@ static void operate(void *user)
         operation_free(operation);
     }
     oom_off();
-    close_vm(run);
+    json_decref(run->found);
+    oom_vm_close(&run->on);
 }
 
 static void try_all(struct run run)
