@@ -42,8 +42,9 @@ static int exit_code_of(const char *verdict)
         const char *verdict;
         int code;
     } promises[] = {
-        {"online", 0},  {"removed", 0}, {"done", 0},    {"unconfirmed", 0}, {"rejected", 4},
-        {"refused", 5}, {"pending", 6}, {"blocked", 7}, {"partial", 10},    {"interrupted", 130},
+        {"online", 0},   {"removed", 0}, {"done", 0},    {"unconfirmed", 0}, {"realized", 0},
+        {"rejected", 4}, {"refused", 5}, {"pending", 6}, {"blocked", 7},     {"partial", 10},
+        {"interrupted", 130},
     };
     size_t i;
 

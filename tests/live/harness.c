@@ -345,6 +345,19 @@ void harness_need_tools(void)
         skip_all("QEMU or another tool is missing: run scripts/setup");
 }
 
+char *harness_qemu(const char *target)
+{
+    static const char usual[] = "qemu-system-x86_64";
+    const char *named = environment("VMPLUG_QEMU", usual);
+    size_t length = strlen(named), tail = strlen(usual);
+    char *qemu;
+
+    if (length < tail || strcmp(named + length - tail, usual) != 0)
+        return strdup(named);
+    assert_true(asprintf(&qemu, "%.*sqemu-system-%s", (int)(length - tail), named, target) > 0);
+    return qemu;
+}
+
 const char *harness_newer_qemu(const char *target)
 {
     struct harness_run fetched = run(HARNESS_ARGUMENTS(script("fetch-qemu"), "--arch", target));

@@ -38,9 +38,11 @@ struct harness_run {
 /* Ends the test program with 77 (skipped), or fails it under CI, when the tools are missing. */
 void harness_need_tools(void);
 
+/* The QEMU to test, for a target in QEMU's words, such as aarch64; the caller frees. */
+char *harness_qemu(const char *target);
+
 /* The QEMU that scripts/fetch-qemu has unpacked, one that survives the removal of vCPUs under
- * emulation: for run-guest's --qemu. The target is in QEMU's words, such as x86_64. Skips like
- * harness_need_tools() where it can't be had. */
+ * emulation: for run-guest's --qemu. Skips like harness_need_tools() where it can't be had. */
 const char *harness_newer_qemu(const char *target);
 
 /* A private directory for images and the like, removed at exit. */
