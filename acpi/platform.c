@@ -156,7 +156,7 @@ static void describe_dimms(const struct platform_facts *facts, struct platform *
         dimms->grow = dimms->shrink = PLATFORM_UNKNOWN;
         break;
     }
-    if (facts->types_known && !facts->has_dimm)
+    if (facts->lacks_dimm)
         forbid(dimms, other_board, no_type);
 }
 
@@ -169,7 +169,7 @@ static void describe_virtio_mem(const struct platform_facts *facts, struct platf
                                          .signal = PLATFORM_SIGNAL_VIRTIO,
                                          .unit_bytes = memory_unit(facts, platform->board),
                                          .fix = ""};
-    if (facts->types_known && !facts->has_virtio_mem)
+    if (facts->lacks_virtio_mem)
         forbid(ability, "add a DIMM, where the board takes one, or use a machine type such as q35",
                "this QEMU has no virtio-mem-pci for its architecture");
     else if (platform->board == PLATFORM_OTHER)

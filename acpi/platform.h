@@ -55,9 +55,8 @@ struct platform_facts {
     bool relays_ost;         /* query-acpi-ospm-status answers */
     bool lists_cpus;         /* query-hotpluggable-cpus answers */
     const char *cpus_reason; /* QEMU's words when it does not */
-    bool types_known;        /* qom-list-types told which memory devices this QEMU has: */
-    bool has_dimm;
-    bool has_virtio_mem;        /* virtio-mem-pci */
+    bool lacks_dimm;         /* QEMU knows no pc-dimm, */
+    bool lacks_virtio_mem;   /* and no virtio-mem-pci */
     uint64_t guest_block_bytes; /* the guest's memory block; 0: it could not be asked */
     const struct fdt_board *tree; /* NULL: there is none, or it could not be had */
 };

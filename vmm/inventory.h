@@ -198,9 +198,8 @@ struct inventory_objects {
 };
 
 struct inventory_board {
-    bool acpi_off;    /* the machine's property acpi */
-    bool types_known; /* which memory devices this QEMU has: */
-    bool has_dimm, has_virtio_mem;
+    bool acpi_off; /* the machine's property acpi */
+    bool lacks_dimm, lacks_virtio_mem; /* QEMU knows no such device */
     struct platform platform;
     struct fdt_board *tree; /* as the guest booted with it; NULL: none, or it can't be had */
 };
@@ -271,7 +270,7 @@ struct inventory_fetch;
  * the pump, once. A silent agent is given agent_timeout_ms and then reported as absent. NULL with
  * ERROR_SYSTEM. Rests on QAPI query-name, -uuid, -status, -version, -target, -kvm,
  * -hotpluggable-cpus, -cpus-fast, -memory-size-summary, -memory-devices, -block,
- * -named-block-nodes, -acpi-ospm-status, -balloon, qom-list, qom-list-types, qom-get, dumpdtb,
+ * -named-block-nodes, -acpi-ospm-status, -balloon, qom-list, qom-get, device-list-properties, dumpdtb,
  * x-debug-query-block-graph. */
 struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,
                                         double agent_timeout_ms, inventory_done_fn *done,

@@ -162,29 +162,32 @@ static void take_acpi(void *user, void *item, const json_t *value, const struct 
         json_is_string(value) && strcmp(json_string_value(value), "off") == 0;
 }
 
-static void take_types(void *user, void *item, const json_t *value, const struct error *error)
+static void take_properties(void *user, void *item, const json_t *value,
+                            const struct error *error)
 {
-    struct inventory_board *board = board_of(user);
-    const json_t *row;
-    const char *name;
-    size_t i;
+    bool *lacks = item;
 
-    (void)item;
-    (void)error;
-    board->types_known = json_is_array(value);
-    json_array_foreach(value, i, row) {
-        name = field_string(row, "name", "");
-        board->has_dimm = board->has_dimm || strcmp(name, "pc-dimm") == 0;
-        board->has_virtio_mem = board->has_virtio_mem || strcmp(name, "virtio-mem-pci") == 0;
-    }
+    (void)user;
+    (void)value;
+    *lacks = error != NULL && strcmp(error->class_name, "DeviceNotFound") == 0;
+}
+
+/* Not by qom-list-types, which loads all of QEMU's modules first: when its package has been
+ * upgraded under it they are another build's, and QEMU 10.0 aborts. */
+static void ask_whether_known(const struct inventory_question *question, const char *driver,
+                              bool *lacks)
+{
+    gather_ask_with(question->gather, PEER_QMP, "device-list-properties",
+                    json_pack("{s:s}", "typename", driver), take_properties, lacks);
 }
 
 void inventory_board_ask(const struct inventory_question *question)
 {
+    struct inventory_board *board = &question->inventory->board;
+
     gather_qom_get(question->gather, "/machine", "acpi", take_acpi, NULL);
-    gather_ask_with(question->gather, PEER_QMP, "qom-list-types",
-                    json_pack("{s:s, s:b}", "implements", "memory-device", "abstract", 0),
-                    take_types, NULL);
+    ask_whether_known(question, "pc-dimm", &board->lacks_dimm);
+    ask_whether_known(question, "virtio-mem-pci", &board->lacks_virtio_mem);
 }
 
 void inventory_board_finish(struct inventory *inventory)
@@ -197,9 +200,8 @@ void inventory_board_finish(struct inventory *inventory)
         .relays_ost = inventory->has_ost,
         .lists_cpus = inventory->cpus.hotpluggable,
         .cpus_reason = inventory->cpus.reason,
-        .types_known = board->types_known,
-        .has_dimm = board->has_dimm,
-        .has_virtio_mem = board->has_virtio_mem,
+        .lacks_dimm = board->lacks_dimm,
+        .lacks_virtio_mem = board->lacks_virtio_mem,
         .guest_block_bytes = inventory->guest.block_bytes,
         .tree = board->tree,
     };

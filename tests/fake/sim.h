@@ -64,7 +64,7 @@ struct sim_cdrom {
 struct sim_board {
     const char *arch, *machine;
     const char *acpi;           /* its property; NULL: it has none */
-    const char *memory_devices; /* qom-list-types' answer */
+    bool lacks_dimm, lacks_virtio_mem;
     const char *tree;           /* of tests/data/fdt, what dumpdtb writes; NULL: it has none */
 };
 

@@ -6,44 +6,40 @@
 
 #include "tests/fake/sim_parts.h"
 
-#define MEMORY_DEVICES "{'name':'pc-dimm','parent':'device'},{'name':'nvdimm','parent':'pc-dimm'}"
-#define VIRTIO_MEM ",{'name':'virtio-mem-pci','parent':'virtio-mem-pci-base'}"
-
 const struct sim_board sim_q35 = {
     .arch = "x86_64",
     .machine = "pc-q35-7.2-machine",
     .acpi = "auto",
-    .memory_devices = "[" MEMORY_DEVICES VIRTIO_MEM "]",
 };
 const struct sim_board sim_microvm = {
     .arch = "x86_64",
     .machine = "microvm-machine",
     .acpi = "auto",
-    .memory_devices = "[" MEMORY_DEVICES VIRTIO_MEM "]",
 };
 const struct sim_board sim_virt_arm = {
     .arch = "aarch64",
     .machine = "virt-7.2-machine",
     .acpi = "auto",
-    .memory_devices = "[" MEMORY_DEVICES VIRTIO_MEM "]",
     .tree = "arm-ged.dtb",
 };
 const struct sim_board sim_virt_riscv = {
     .arch = "riscv64",
     .machine = "virt-machine",
-    .memory_devices = "[]",
+    .lacks_dimm = true,
+    .lacks_virtio_mem = true,
     .tree = "riscv.dtb",
 };
 const struct sim_board sim_pseries = {
     .arch = "ppc64",
     .machine = "pseries-7.2-machine",
-    .memory_devices = "[" MEMORY_DEVICES ",{'name':'spapr-nvdimm','parent':'nvdimm'}]",
+    .lacks_virtio_mem = true,
     .tree = "pseries.dtb",
 };
 const struct sim_board sim_s390 = {
     .arch = "s390x",
     .machine = "s390-ccw-virtio-7.2-machine",
-    .memory_devices = "[]",
+    .lacks_dimm = true,
+    .lacks_virtio_mem = true,
 };
 
 json_t *sim_board_get(const struct sim *sim, const char *property)
@@ -86,12 +82,19 @@ static json_t *dump_tree(const struct sim *sim, const char *path)
     return sim_return(json_object());
 }
 
+static json_t *list_properties(const struct sim *sim, const char *driver)
+{
+    if (strcmp(driver, "pc-dimm") == 0 ? sim->board->lacks_dimm : sim->board->lacks_virtio_mem)
+        return sim_error("DeviceNotFound", "Device '%s' not found", driver);
+    return sim_return(fake_json("[{'name':'memdev','type':'link<memory-backend>'}]"));
+}
+
 json_t *sim_board_do(const struct sim *sim, const char *command, const json_t *arguments)
 {
     if (strcmp(command, "query-target") == 0)
         return sim_return(json_pack("{s:s}", "arch", sim->board->arch));
-    if (strcmp(command, "qom-list-types") == 0)
-        return sim_return(fake_json(sim->board->memory_devices));
+    if (strcmp(command, "device-list-properties") == 0)
+        return list_properties(sim, json_string_value(json_object_get(arguments, "typename")));
     if (strcmp(command, "dumpdtb") == 0)
         return dump_tree(sim, json_string_value(json_object_get(arguments, "filename")));
     return NULL;

@@ -169,7 +169,7 @@ static void test_no_dimms(void **state)
 static void test_acpi_is_off(void **state)
 {
     static const struct sim_board board = {.arch = "x86_64", .machine = "pc-q35-7.2-machine",
-                                           .acpi = "off", .memory_devices = "[{'name':'pc-dimm'}]"};
+                                           .acpi = "off"};
     struct sim *sim = sim_new();
 
     (void)state;

@@ -38,8 +38,6 @@ static const char *summarise(const struct platform *platform)
     return text;
 }
 
-#define MEMORY_TYPES .types_known = true, .has_dimm = true, .has_virtio_mem = true
-
 static void test_boards(void **state)
 {
     static const struct {
@@ -49,34 +47,32 @@ static void test_boards(void **state)
         const char *summary;
         enum platform_signal cpu, dimm;
     } cases[] = {
-        {"q35", {"x86_64", "pc-q35-7.2", .relays_ost = true, .lists_cpus = true, MEMORY_TYPES},
+        {"q35", {"x86_64", "pc-q35-7.2", .relays_ost = true, .lists_cpus = true},
          PLATFORM_PC, "yy yy yy yy", PLATFORM_SIGNAL_ACPI, PLATFORM_SIGNAL_ACPI},
-        {"pc of 10.0", {"x86_64", "pc-i440fx-10.0", .relays_ost = true, .lists_cpus = true,
-                        MEMORY_TYPES},
+        {"pc of 10.0", {"x86_64", "pc-i440fx-10.0", .relays_ost = true, .lists_cpus = true},
          PLATFORM_PC, "yy yy yy yy", PLATFORM_SIGNAL_ACPI, PLATFORM_SIGNAL_ACPI},
         {"q35,acpi=off", {"x86_64", "pc-q35-7.2", .acpi_off = true, .relays_ost = true,
-                          .lists_cpus = true, MEMORY_TYPES},
+                          .lists_cpus = true},
          PLATFORM_PC, "nn nn yy yy", PLATFORM_SIGNAL_ACPI, PLATFORM_SIGNAL_ACPI},
-        {"microvm", {"x86_64", "microvm", .relays_ost = true, MEMORY_TYPES},
+        {"microvm", {"x86_64", "microvm", .relays_ost = true},
          PLATFORM_MICROVM, "nn nn yy yy", PLATFORM_SIGNAL_UNKNOWN, PLATFORM_SIGNAL_UNKNOWN},
-        {"microvm,acpi=off", {"x86_64", "microvm", .acpi_off = true, MEMORY_TYPES},
+        {"microvm,acpi=off", {"x86_64", "microvm", .acpi_off = true},
          PLATFORM_MICROVM, "nn nn yy yy", PLATFORM_SIGNAL_UNKNOWN, PLATFORM_SIGNAL_UNKNOWN},
-        {"arm64 with UEFI", {"aarch64", "virt-7.2", .relays_ost = true, MEMORY_TYPES},
+        {"arm64 with UEFI", {"aarch64", "virt-7.2", .relays_ost = true},
          PLATFORM_VIRT_ARM, "nn yy yy yy", PLATFORM_SIGNAL_UNKNOWN, PLATFORM_SIGNAL_ACPI},
-        {"arm64 without", {"aarch64", "virt-7.2", MEMORY_TYPES},
+        {"arm64 without", {"aarch64", "virt-7.2", .relays_ost = false},
          PLATFORM_VIRT_ARM, "nn nn yy yy", PLATFORM_SIGNAL_UNKNOWN, PLATFORM_SIGNAL_ACPI},
-        {"arm64 that can", {"aarch64", "virt-11.0", .relays_ost = true, .lists_cpus = true,
-                            MEMORY_TYPES},
+        {"arm64 that can", {"aarch64", "virt-11.0", .relays_ost = true, .lists_cpus = true},
          PLATFORM_VIRT_ARM, "yy yy yy yy", PLATFORM_SIGNAL_ACPI, PLATFORM_SIGNAL_ACPI},
-        {"pseries", {"ppc64", "pseries-7.2", .lists_cpus = true, .types_known = true,
-                     .has_dimm = true},
+        {"pseries", {"ppc64", "pseries-7.2", .lists_cpus = true, .lacks_virtio_mem = true},
          PLATFORM_PSERIES, "yy yy nn yy", PLATFORM_SIGNAL_DRC, PLATFORM_SIGNAL_DRC},
-        {"riscv", {"riscv64", "virt", .types_known = true},
+        {"riscv", {"riscv64", "virt", .lacks_dimm = true, .lacks_virtio_mem = true},
          PLATFORM_VIRT_RISCV, "nn nn nn yy", PLATFORM_SIGNAL_UNKNOWN, PLATFORM_SIGNAL_UNKNOWN},
-        {"s390", {"s390x", "s390-ccw-virtio-7.2", .lists_cpus = true, .types_known = true},
+        {"s390", {"s390x", "s390-ccw-virtio-7.2", .lists_cpus = true, .lacks_dimm = true,
+                  .lacks_virtio_mem = true},
          PLATFORM_S390, "yn nn nn yy", PLATFORM_SIGNAL_SCLP, PLATFORM_SIGNAL_UNKNOWN},
         {"loongarch of 10.0", {"loongarch64", "virt", .relays_ost = true, .lists_cpus = true,
-                               .types_known = true, .has_dimm = true},
+                               .lacks_virtio_mem = true},
          PLATFORM_VIRT_LOONGARCH, "yy yy nn yy", PLATFORM_SIGNAL_ACPI, PLATFORM_SIGNAL_ACPI},
         {"another", {"ppc64", "powernv9", .lists_cpus = true},
          PLATFORM_OTHER, "uu uu uu yy", PLATFORM_SIGNAL_UNKNOWN, PLATFORM_SIGNAL_UNKNOWN},
