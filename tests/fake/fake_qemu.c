@@ -200,6 +200,15 @@ static bool is_over(void *user)
     return signals.count > 0 || sim->quit || sim->qmp.listen_fd < 0;
 }
 
+static int end(int status)
+{
+    if (self.pidfile != NULL)
+        (void)unlink(self.pidfile);
+    free(self.written);
+    signals_close(&signals);
+    return status;
+}
+
 int main(int argc, char *argv[])
 {
     struct word words[WORDS_MAX];
@@ -214,12 +223,14 @@ int main(int argc, char *argv[])
                     stderr);
         end_usage();
     }
-    sim = make_sim(words, count);
+    sim = self.replay == NULL ? make_sim(words, count) : NULL;
     if (self.daemonize)
         go_into_background();
     write_pid();
     if (signals_open(&signals, &error) < 0)
         fake_fail("%s", error.why);
+    if (self.replay != NULL)
+        return end(fake_qemu_replay(&self, &signals.pump, &signals.count));
     (void)puts("ready");
     (void)fflush(stdout);
     {
@@ -228,9 +239,5 @@ int main(int argc, char *argv[])
         (void)blocking_run(pumps, COUNT_OF(pumps), is_over, sim, CLOCK_NEVER_MS);
     }
     sim_end(sim);
-    if (self.pidfile != NULL)
-        (void)unlink(self.pidfile);
-    free(self.written);
-    signals_close(&signals);
-    return 0;
+    return end(0);
 }

@@ -8,7 +8,7 @@
 #define FAKE_QEMU "vmplug-fake-qemu"
 
 struct fake_qemu {
-    const char *qmp, *agent, *state, *pidfile;
+    const char *qmp, *agent, *state, *pidfile, *replay;
     bool daemonize;
     unsigned major;
     unsigned cpus, max_cpus, slots;
@@ -29,6 +29,11 @@ struct fake_qemu_word {
 
 extern const struct fake_qemu_word fake_qemu_options[], fake_qemu_traits[];
 extern const size_t fake_qemu_option_count, fake_qemu_trait_count;
+
+/* Instead of a machine: plays each run of the trace self->replay in turn, and says "ready" before
+ * each. Ends after the last, with the first that goes another way, or when stopped (a pump of the
+ * caller's) says so. Returns the exit status. */
+int fake_qemu_replay(const struct fake_qemu *self, struct pump *stop, const unsigned *stopped);
 
 /* --help, and the source of the manual page. */
 void fake_qemu_help(void);

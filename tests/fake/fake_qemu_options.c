@@ -350,6 +350,12 @@ static const char *take_state(struct fake_qemu *self, const char *value)
     return NULL;
 }
 
+static const char *take_replay(struct fake_qemu *self, const char *value)
+{
+    self->replay = value;
+    return NULL;
+}
+
 static const char *take_daemonize(struct fake_qemu *self, const char *value)
 {
     (void)value;
@@ -385,6 +391,8 @@ const struct fake_qemu_word fake_qemu_options[] = {
     {"fault-script", "FILE", "let all this go wrong, a fault a line", true, take_script},
     {"state", "FILE", "keep this file saying what QEMU holds and the guest has, as JSON", false,
      take_state},
+    {"replay", "FILE", "say what QEMU and the agent say in this trace; see REPLAY", false,
+     take_replay},
     {"daemonize", "", "go into the background, and return when the sockets listen", false,
      take_daemonize},
     {"pidfile", "FILE", "write the process id here", false, take_pidfile},

@@ -40,6 +40,13 @@ static const char about_state[] =
     "answered to; commands counts those that came. The file is replaced before a reply or an event "
     "tells of a change, so that whoever has heard of it can read it there.";
 
+static const char about_replay[] =
+    "With --replay there is no machine: a trace that vmplug has written with --trace is played "
+    "again, run by run, each to one client, and ready is printed before each. What changes "
+    "something must come as it was recorded, and what only looks may come more or fewer times; "
+    "nothing waits for a clock. When something else comes, or something does not, the line of the "
+    "trace is told on stderr with what was expected and what came, and the exit status is 1.";
+
 static const struct {
     const char *does, *line;
 } examples[] = {
@@ -149,6 +156,8 @@ void fake_qemu_manual(void)
     print_faults(&out);
     output_print(&out, ".SH STATE\n");
     roff_text(&out, about_state, ".PP");
+    output_print(&out, ".SH REPLAY\n");
+    roff_text(&out, about_replay, ".PP");
     output_print(&out, ".SH EXAMPLES\n");
     for (i = 0; i < COUNT_OF(examples); i++) {
         output_print(&out, ".PP\n");

@@ -292,6 +292,35 @@ static void test_no_trace(void **state)
     assert_null(replay_read("/nonexistent", "/", &error));
 }
 
+/* The same as a program: how it ends when this is asked of it. */
+static int ask_program(const char *command)
+{
+    const char *program = getenv("VMPLUG_FAKE_QEMU"), *client = getenv("VMPLUG");
+    char line[1024];
+    FILE *pipe;
+
+    (void)snprintf(line, sizeof(line), "%s --qmp %s --replay %s 2>/dev/null",
+                   program != NULL ? program : "./vmplug-fake-qemu", fake_path("program"),
+                   fake_path("trace"));
+    pipe = popen(line, "re");
+    assert_non_null(pipe);
+    assert_non_null(fgets(line, sizeof(line), pipe));
+    assert_string_equal(line, "ready\n");
+    (void)snprintf(line, sizeof(line), "%s --qmp %s qmp %s >/dev/null 2>&1",
+                   client != NULL ? client : "./vmplug", fake_path("program"), command);
+    (void)!system(line);
+    return pclose(pipe);
+}
+
+static void test_program(void **state)
+{
+    (void)state;
+    PLAY(QMP("sent", "{'execute':'qmp_capabilities'}"), QMP("received", "{'return':{}}"),
+         QMP("sent", "{'execute':'stop','id':1}"), QMP("received", "{'return':{},'id':1}"));
+    assert_int_equal(ask_program("stop"), 0);
+    assert_int_not_equal(ask_program("cont"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +335,7 @@ int main(void)
         cmocka_unit_test_teardown(test_never_came, stop),
         cmocka_unit_test_teardown(test_stranger, stop),
         cmocka_unit_test(test_no_trace),
+        cmocka_unit_test_teardown(test_program, stop),
     };
 
     return cmocka_run_group_tests_name("tests/fake/replay", tests, NULL, NULL);
