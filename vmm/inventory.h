@@ -270,8 +270,8 @@ struct inventory_fetch;
  * the pump, once. A silent agent is given agent_timeout_ms and then reported as absent. NULL with
  * ERROR_SYSTEM. Rests on QAPI query-name, -uuid, -status, -version, -target, -kvm,
  * -hotpluggable-cpus, -cpus-fast, -memory-size-summary, -memory-devices, -block,
- * -named-block-nodes, -acpi-ospm-status, -balloon, qom-list, qom-get, device-list-properties, dumpdtb,
- * x-debug-query-block-graph. */
+ * -named-block-nodes, -acpi-ospm-status, -balloon, qom-list, qom-get, device-list-properties,
+ * dumpdtb, x-debug-query-block-graph. */
 struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double timeout_ms,
                                         double agent_timeout_ms, inventory_done_fn *done,
                                         void *user, struct error *error);
