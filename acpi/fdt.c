@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/size.h"
 #include "base/text.h"
 
 #define VERSION 17 /* of the format, since 2007 */
@@ -295,6 +296,12 @@ static int read_child_of_root(struct tree *tree, int node, struct error *error)
     return read_bus(tree, node, error);
 }
 
+/* Memory of less than a megabyte has never come in blocks. */
+static bool is_block(uint64_t bytes)
+{
+    return bytes >= SIZE_MIB && (bytes & (bytes - 1)) == 0;
+}
+
 /* Where pseries tells how far it grows, and which of the associativity domains is NUMA's. */
 static int read_rtas(struct tree *tree, struct error *error)
 {
@@ -317,8 +324,7 @@ static int read_rtas(struct tree *tree, struct error *error)
     board->lmb_bytes = take_number(&capacity, 2);
     board->max_cores = (unsigned)take_number(&capacity, 1);
     board->capacity_known = true;
-    if (board->lmb_bytes == 0 || (board->lmb_bytes & (board->lmb_bytes - 1)) != 0 ||
-        board->max_cores == 0)
+    if (!is_block(board->lmb_bytes) || board->max_cores == 0)
         return malformed(tree, rtas, "ibm,lrdr-capacity", error);
     return 0;
 }
@@ -338,7 +344,7 @@ static int read_drmem(struct tree *tree, struct error *error)
     if (cells.count != 2)
         return malformed(tree, node, "ibm,lmb-size", error);
     board->drmem_lmb_bytes = take_number(&cells, 2);
-    if (board->drmem_lmb_bytes == 0 ||
+    if (!is_block(board->drmem_lmb_bytes) ||
         (board->capacity_known && board->drmem_lmb_bytes != board->lmb_bytes))
         return malformed(tree, node, "ibm,lmb-size", error);
     return 0;
@@ -497,6 +503,22 @@ static bool has_endless_name(const void *blob)
     return false;
 }
 
+/* libfdt before 1.7 lets the length of a property wrap around: it would go through the same
+ * properties for ever, or find one whose length is negative. */
+static bool has_wild_length(const void *blob)
+{
+    const struct fdt_property *property;
+    int at = 0, next;
+    uint32_t tag;
+
+    for (; (tag = fdt_next_tag(blob, at, &next)) != FDT_END; at = next) {
+        property = tag == FDT_PROP ? fdt_offset_ptr(blob, at, sizeof(*property)) : NULL;
+        if (property != NULL && fdt32_ld(&property->len) > FDT_BLOB_MAX_BYTES)
+            return true;
+    }
+    return false;
+}
+
 /* From here on libfdt can be trusted with it. */
 static int check(const void *blob, size_t size_bytes, struct error *error)
 {
@@ -509,7 +531,8 @@ static int check(const void *blob, size_t size_bytes, struct error *error)
         return error_set(error, ERROR_LIMIT, REPORT,
                          "the device tree has %u bytes, and vmplug takes %zu",
                          (unsigned)fdt_totalsize(blob), FDT_BLOB_MAX_BYTES);
-    if (status == 0 && (fdt_version(blob) < VERSION || has_endless_name(blob)))
+    if (status == 0 &&
+        (fdt_version(blob) < VERSION || has_endless_name(blob) || has_wild_length(blob)))
         status = -FDT_ERR_BADSTRUCTURE;
     if (status == 0)
         status = fdt_check_full(blob, size_bytes);

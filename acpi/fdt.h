@@ -60,7 +60,7 @@ struct fdt_board {
     bool power_key; /* gpio-keys has a poweroff: arm's virt has no GED */
     bool capacity_known; /* pseries: the next three (PAPR, ibm,lrdr-capacity) */
     uint64_t memory_end; /* no address of memory, plugged or not, is above; 0: not said */
-    uint64_t lmb_bytes;  /* memory comes in logical memory blocks of this size */
+    uint64_t lmb_bytes;  /* of the logical memory blocks: a power of two, 1 MiB or more */
     unsigned max_cores;
     uint64_t drmem_lmb_bytes; /* the same, as told once the guest has negotiated; 0: not yet */
     struct fdt_memory memories[FDT_MEMORIES_MAX];

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <libfdt.h>
@@ -27,6 +28,7 @@ struct change {
 };
 
 #define MAP "/cpus/cpu-map/socket0/cluster0"
+#define CAPACITY "ibm,lrdr-capacity"
 #define WIDTHS "#address-cells of"
 
 static const struct change changes[] = {
@@ -85,12 +87,13 @@ static const struct change changes[] = {
     {"arm", "/pcie", "ranges", {1 << 24, UINT32_MAX, 0, 0, 0, 1, 0}, 7, ERROR_PROTOCOL, "ranges"},
     {"arm", "/pcie", "ranges", {2 << 24, 0, 0, 0, 0x50000000, 0, 4}, 7, ERROR_PROTOCOL,
      "pcie@10000000 has at 0x50000000 is something else's"},
-    {"pseries", "/rtas", "ibm,lrdr-capacity", {1, 0, 0, 4}, 4, ERROR_PROTOCOL, "lrdr-capacity"},
-    {"pseries", "/rtas", "ibm,lrdr-capacity", {1, 0, 0, 4, 1, 1, 0, 0, 4, 1}, 10, ERROR_PROTOCOL,
-     "lrdr-capacity"},
-    {"pseries", "/rtas", "ibm,lrdr-capacity", {1, 0, 0, 0, 4}, 5, ERROR_PROTOCOL, "lrdr-capacity"},
-    {"pseries", "/rtas", "ibm,lrdr-capacity", {1, 0, 0, 3, 4}, 5, ERROR_PROTOCOL, "lrdr-capacity"},
-    {"pseries", "/rtas", "ibm,lrdr-capacity", {1, 0, 0, 4, 0}, 5, ERROR_PROTOCOL, "lrdr-capacity"},
+    {"pseries", "/rtas", CAPACITY, {1, 0, 0, 1 << 28}, 4, ERROR_PROTOCOL, CAPACITY},
+    {"pseries", "/rtas", CAPACITY, {1, 0, 0, 1 << 28, 1, 1, 0, 0, 1 << 28, 1}, 10, ERROR_PROTOCOL,
+     CAPACITY},
+    {"pseries", "/rtas", CAPACITY, {1, 0, 0, 0, 4}, 5, ERROR_PROTOCOL, CAPACITY},
+    {"pseries", "/rtas", CAPACITY, {1, 0, 0, 3 << 20, 4}, 5, ERROR_PROTOCOL, CAPACITY},
+    {"pseries", "/rtas", CAPACITY, {1, 0, 0, 1 << 19, 4}, 5, ERROR_PROTOCOL, CAPACITY},
+    {"pseries", "/rtas", CAPACITY, {1, 0, 0, 1 << 28, 0}, 5, ERROR_PROTOCOL, CAPACITY},
     {"pseries", "/rtas", "ibm,associativity-reference-points", {9}, 1, ERROR_PROTOCOL,
      "ibm,associativity of memory@0"},
     {"pseries", "/rtas", "ibm,associativity-reference-points", {UINT32_MAX}, 1, ERROR_PROTOCOL,
@@ -287,6 +290,28 @@ static void test_many_cpus(void **state)
     tree_read_badly(more, FDT_BLOB_MAX_BYTES, ERROR_LIMIT, "more vCPUs than the 2048");
 }
 
+/* Lengths that lead libfdt 1.6.1 around in a circle, or that it takes for negative. */
+static void test_wild_lengths(void **state)
+{
+    static const uint32_t lengths[] = {UINT32_MAX,     UINT32_MAX - 3,  UINT32_MAX - 11,
+                                       UINT32_MAX - 7, UINT32_MAX - 99, INT32_MAX,
+                                       UINT32_C(1) << 31, TREE_ROOM};
+    size_t i;
+
+    (void)state;
+    (void)alarm(60); /* rather than for ever */
+    for (i = 0; i < COUNT_OF(lengths); i++) {
+        AUTO_FREE void *blob = tree_load("arm");
+        int memory = fdt_path_offset(blob, "/memory");
+        struct fdt_property *reg = fdt_get_property_w(blob, memory, "reg", NULL);
+
+        assert_non_null(reg);
+        reg->len = cpu_to_fdt32(lengths[i]);
+        tree_read_badly(blob, TREE_ROOM, ERROR_PROTOCOL, "this is no device tree");
+    }
+    (void)alarm(0);
+}
+
 /* As deep as it fits, 100000 nodes and more: nothing here recurses with the tree. */
 static void test_deep(void **state)
 {
@@ -317,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_odd_texts),
         cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_many_cpus),
+        cmocka_unit_test(test_wild_lengths),
         cmocka_unit_test(test_deep),
     };
 
