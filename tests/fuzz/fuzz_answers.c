@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Readers of single answers: any JSON, of any shape, through each of them. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "acpi/ledger.h"
-#include "base/base64.h"
-#include "base/size.h"
+#include "base/cleanup.h"
 #include "qmp/codec.h"
 #include "qmp/qapi.h"
 #include "qmp/qga.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void read_guest(const json_t *value)
 {
@@ -25,10 +19,8 @@ static void read_guest(const json_t *value)
     (void)qga_read_vcpus(value, &vcpus, &count);
     (void)qga_read_memory_blocks(value, &blocks, &count);
     if (qga_read_disks(value, &disks, &count)) {
-        for (i = 0; i < count; i++) {
-            if (strstr(disks[i].name, "..") != NULL)
-                abort();
-        }
+        for (i = 0; i < count; i++)
+            MUST(strstr(disks[i].name, "..") == NULL);
     }
     (void)qga_read_block_bytes(value);
     (void)qga_check_memory_blocks_set(value, &error);
@@ -59,18 +51,10 @@ static void read_qemu(const json_t *value)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    AUTO_FREE char *text = calloc(1, size + 1);
-    AUTO_JSON json_t *value = NULL;
-    unsigned char bytes[64];
-    uint64_t number;
-    size_t used;
+    const struct script script = {.at = data, .size = size};
+    AUTO_FREE char *text = script_text(&script);
+    AUTO_JSON json_t *value = text != NULL ? codec_parse(text, NULL) : NULL;
 
-    if (text == NULL)
-        return 0;
-    memcpy(text, data, size);
-    (void)size_parse(text, &number, NULL);
-    (void)base64_decode(text, bytes, sizeof(bytes), &used);
-    value = codec_parse(text, NULL);
     if (value != NULL) {
         read_guest(value);
         read_qemu(value);

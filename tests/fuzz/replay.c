@@ -1,51 +1,75 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a fuzz target over its corpus, with any compiler. */
+/* Runs a fuzz target over its corpus, with any compiler: replay_NAME all of corpus/NAME,
+ * or the files that it is given. */
 #include <dirent.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "base/cleanup.h"
+#include "tests/fuzz/fuzz.h"
 
 #define INPUT_MAX (1 << 20)
+#define PATIENCE_S 120 /* a hang is a failure, too */
 
-static int replay(const char *folder, const char *name)
+static int replay(const char *path)
 {
-    static uint8_t input[INPUT_MAX];
-    char path[4096];
+    AUTO_FREE uint8_t *input = malloc(INPUT_MAX);
+    AUTO_FREE uint8_t *exact = NULL; /* so that reading beyond the input shows */
+    FILE *file = fopen(path, "rb");
     size_t size;
-    FILE *file;
 
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    file = fopen(path, "rb");
-    if (file == NULL)
+    if (file == NULL || input == NULL) {
+        perror(path);
         return -1;
-    size = fread(input, 1, sizeof(input), file);
+    }
+    size = fread(input, 1, INPUT_MAX, file);
     fclose(file);
-    (void)LLVMFuzzerTestOneInput(input, size);
+    exact = malloc(size > 0 ? size : 1);
+    if (exact == NULL)
+        return -1;
+    memcpy(exact, input, size);
+    (void)LLVMFuzzerTestOneInput(exact, size);
     return 0;
 }
 
-int main(void)
+static int replay_all(const char *folder)
 {
-    const char *source = getenv("VMPLUG_SOURCE");
+    char path[4096];
     struct dirent *entry;
-    char folder[2048];
     unsigned count = 0;
-    DIR *dir;
+    int status = 0;
+    DIR *dir = opendir(folder);
 
-    (void)snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/%s",
-                   source != NULL ? source : ".", CORPUS);
-    dir = opendir(folder);
     if (dir == NULL) {
         perror(folder);
-        return 1;
+        return -1;
     }
-    while ((entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] != '.' && replay(folder, entry->d_name) == 0)
-            count++;
+    while (status == 0 && (entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        status = replay(path);
+        count++;
     }
     closedir(dir);
-    printf("%s: %u inputs replayed\n", CORPUS, count);
-    return count > 0 ? 0 : 1;
+    printf("%s: %u inputs replayed\n", folder, count);
+    return count > 0 ? status : -1;
+}
+
+int main(int argc, char *argv[])
+{
+    const char *source = getenv("VMPLUG_SOURCE");
+    const char *name = strrchr(program_invocation_short_name, '_');
+    char folder[2048];
+    int status = 0, i;
+
+    (void)alarm(PATIENCE_S);
+    for (i = 1; i < argc; i++)
+        status |= replay(argv[i]);
+    if (argc > 1)
+        return status == 0 ? 0 : 1;
+    (void)snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/%s",
+                   source != NULL ? source : ".", name != NULL ? name + 1 : "");
+    return replay_all(folder) == 0 ? 0 : 1;
 }
