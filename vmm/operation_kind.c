@@ -3,6 +3,7 @@
 #include "vmm/operation_kind.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -250,6 +251,7 @@ int operation_recall_addition(struct operation *operation, struct error *error)
 
 void operation_record(struct operation *operation)
 {
+    char why[PATH_MAX + 64];
     json_t *cleanups = json_array();
     const struct operation_cleanup *cleanup;
     json_t *entry;
@@ -273,8 +275,9 @@ void operation_record(struct operation *operation)
     operation->unrecorded = !record_put(vm_record(operation->vm), entry);
     if (operation->unrecorded && vm_record(operation->vm) != NULL)
         operation_detail(operation, "note",
-                         json_string("this request could not be recorded: vmplug will not know of "
-                                     "it later"));
+                         json_sprintf("this request could not be recorded, and vmplug will not "
+                                      "know of it later: %s",
+                                      record_explain(vm_record(operation->vm), why, sizeof(why))));
 }
 
 int operation_take_up_removal(struct operation *operation, struct error *error)

@@ -16,6 +16,7 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 
@@ -114,6 +115,30 @@ static int open_directory(const struct record *record)
         (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return -1;
     return steal_fd(&fd);
+}
+
+static const char *fault_of_directory(const char *directory)
+{
+    struct stat status;
+
+    if (lstat(directory, &status) < 0)
+        return strerror(errno);
+    if (S_ISLNK(status.st_mode))
+        return "it is a symbolic link";
+    if (!S_ISDIR(status.st_mode))
+        return "it is no directory";
+    if (status.st_uid != geteuid())
+        return "it belongs to another user";
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return "other users may write to it";
+    return "it can't be written, or another vmplug holds it";
+}
+
+const char *record_explain(const struct record *record, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%s: %s", record->directory, fault_of_directory(record->directory));
+    text_make_printable(text);
+    return text;
 }
 
 /* The same with its lock, which lasts until the descriptor is closed. It is never held for long,

@@ -38,6 +38,10 @@ bool record_failed(struct record *record);
  * NULL for lack of it). */
 bool record_put(struct record *record, json_t *entry);
 
+/* After record_put() failed: where, and as far as that can be seen why. Writes at most size bytes,
+ * returns text. Not for a NULL record. */
+const char *record_explain(const struct record *record, char *text, size_t size);
+
 /* Takes out the request for this id, if there is one. */
 void record_drop(struct record *record, const char *id);
 

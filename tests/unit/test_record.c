@@ -245,6 +245,14 @@ static void test_directory_is_made(void **state)
     assert_int_equal(mode_of(path_of(getpid())), 0600);
 }
 
+static void assert_explained(const struct record *of, const char *words)
+{
+    char why[600];
+
+    if (strstr(record_explain(of, why, sizeof(why)), words) == NULL)
+        fail_msg("'%s' is not in: %s", words, why);
+}
+
 static void test_directory_of_others(void **state)
 {
     static const mode_t modes[] = {0770, 0720, 0702, 0777};
@@ -255,6 +263,7 @@ static void test_directory_of_others(void **state)
     for (i = 0; i < COUNT_OF(modes); i++) {
         assert_int_equal(chmod(directory, modes[i]), 0);
         assert_false(put(record, "b", "cpu-remove"));
+        assert_explained(record, "other users may write");
         record_drop(record, "a");
         record_count_vcpu_removed(record, "a");
         assert_string_equal(ids(record), ""); /* anybody may have written it */
@@ -265,6 +274,19 @@ static void test_directory_of_others(void **state)
     assert_true(put(record, "b", "cpu-remove"));
 }
 
+static void test_directory_of_another_user(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* nobody else can give it away */
+    assert_true(put(record, "a", "cpu-remove"));
+    assert_int_equal(chown(directory, 65534, 65534), 0);
+    assert_false(put(record, "b", "cpu-remove"));
+    assert_explained(record, "another user");
+    assert_string_equal(ids(record), "");
+    assert_int_equal(chown(directory, 0, 0), 0);
+}
+
 /* Neither a directory, nor one that can be made. */
 static void test_directory_cannot_be(void **state)
 {
@@ -273,9 +295,11 @@ static void test_directory_cannot_be(void **state)
     (void)state;
     assert_non_null(foreign);
     assert_false(put(foreign, "a", "cpu-remove"));
+    assert_explained(foreign, "symbolic link");
     record_free(foreign);
     foreign = record_of("/nonexistent/run", getpid()); /* parents are not made */
     assert_false(put(foreign, "a", "cpu-remove"));
+    assert_explained(foreign, "No such file");
     record_free(foreign);
 }
 
@@ -288,6 +312,7 @@ static void test_directory_is_a_link(void **state)
     assert_int_equal(mkdir(elsewhere, 0700), 0);
     assert_int_equal(symlink(elsewhere, directory), 0);
     assert_false(put(record, "a", "cpu-remove"));
+    assert_explained(record, "symbolic link");
     assert_int_equal(unlink(directory), 0);
     assert_int_equal(rmdir(elsewhere), 0); /* it is empty */
 }
@@ -453,6 +478,7 @@ int main(void)
         TEST(test_at_the_same_time),
         TEST(test_directory_is_made),
         TEST(test_directory_of_others),
+        TEST(test_directory_of_another_user),
         TEST(test_directory_cannot_be),
         TEST(test_directory_is_a_link),
         TEST(test_directory_name_too_long),
