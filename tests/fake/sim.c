@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "tests/fake/schema.h"
 #include "tests/fake/sim_parts.h"
 
 /* ---- replies and events ---- */
@@ -48,25 +49,15 @@ json_t *sim_offence(const struct sim *sim, const char *desc, ...)
 
 void sim_emit(struct sim *sim, const char *event, json_t *data)
 {
+    struct error error = ERROR_INIT;
+
     has_changed(sim);
+    if (!sim->lenient &&
+        schema_check_event(schema_of_qemu(sim->major), event, data, &error) < 0)
+        fake_fail("no QEMU says so by %s: %s", event, error.why);
     fault_emit(&sim->faults, event,
                json_pack("{s:{s:i, s:i}, s:s, s:o}", "timestamp", "seconds", 1, "microseconds", 2,
                          "event", event, "data", data));
-}
-
-void sim_check_arguments(const char *command, const json_t *arguments, const char *names)
-{
-    const char *key, *found;
-    json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)arguments, key, value) {
-        found = strstr(names, key);
-        while (found != NULL && ((found > names && found[-1] != ' ') ||
-                                 (found[strlen(key)] != ' ' && found[strlen(key)] != '\0')))
-            found = strstr(found + 1, key);
-        if (found == NULL)
-            fake_fail("QEMU's %s has no argument '%s'", command, key);
-    }
 }
 
 /* ---- the guest's answers ---- */
@@ -178,6 +169,21 @@ static void on_woken(void *user)
 
 /* ---- commands ---- */
 
+static const struct schema *schema_of(const struct sim *sim, enum sim_side side)
+{
+    return side == SIM_QMP ? schema_of_qemu(sim->major) : schema_of_agent();
+}
+
+/* The simulated QEMU must not lie to tests, either. The guest's agent may say what it likes. */
+static void check_answer(const struct sim *sim, const char *command, const json_t *value)
+{
+    struct error error = ERROR_INIT;
+
+    if (value != NULL && !sim->lenient &&
+        schema_check_answer(schema_of(sim, SIM_QMP), command, value, &error) < 0)
+        fake_fail("no QEMU answers so to %s: %s", command, error.why);
+}
+
 static json_t *carry_out(void *user, enum sim_side side, const json_t *message)
 {
     const char *command = json_string_value(json_object_get(message, "execute"));
@@ -186,16 +192,33 @@ static json_t *carry_out(void *user, enum sim_side side, const json_t *message)
                                      : sim_agent_do(user, command, arguments);
 
     has_changed(user);
+    if (side == SIM_QMP)
+        check_answer(user, command, json_object_get(answer, "return"));
     return answer;
+}
+
+/* A command that there is not, or not so. What an agent may do is another's to find out. */
+static json_t *find_mistake(const struct sim *sim, enum sim_side side, const json_t *message)
+{
+    struct error error = ERROR_INIT;
+
+    if (schema_check(schema_of(sim, side), message, &error) == 0)
+        return NULL;
+    if (!sim->lenient && (side == SIM_QMP || strcmp(error.class_name, "GenericError") == 0))
+        fake_fail("vmplug sent %s: %s", json_dumps(message, JSON_COMPACT), error.why);
+    return sim_error(error.class_name, "%s", error.why);
 }
 
 static void take(struct sim *sim, enum sim_side side, json_t *message)
 {
     const char *command = json_string_value(json_object_get(message, "execute"));
     struct server *server = sim->faults.servers[side];
+    json_t *mistake = find_mistake(sim, side, message);
 
-    if (command == NULL) {
-        server_send_json(server, sim_offence(sim, "QMP input lacks member 'execute'"));
+    if (mistake != NULL) {
+        if (json_object_get(message, "id") != NULL)
+            json_object_set(mistake, "id", json_object_get(message, "id"));
+        server_send_json(server, mistake);
         return;
     }
     json_array_append(sim->record[side], message);

@@ -3,7 +3,7 @@
  * A QEMU with a guest in it, simulated as far as vmplug can see: a monitor and an agent socket
  * that answer from a state, with QEMU's own checks and words. A test sets the state before the
  * first command, injects faults, and reads the state and the record of commands afterwards. A
- * command or argument that QEMU 7.2 does not have fails the test.
+ * command or argument that is not in QEMU's schema (schema.h) fails the test.
  */
 #ifndef TESTS_FAKE_SIM_H
 #define TESTS_FAKE_SIM_H
@@ -202,7 +202,8 @@ struct sim {
     /* Called after what may have changed the state, before it is told; may be NULL. */
     void (*on_change)(void *user, struct sim *sim);
 
-    /* A program: a client's mistakes are answered. Else they are vmplug's, and fail the test. */
+    /* A program: a client's mistakes are answered as QEMU does. Else they are vmplug's, and fail
+     * the test. */
     bool lenient;
     bool negotiated; /* qmp_capabilities came */
     bool quit;       /* and so did that */

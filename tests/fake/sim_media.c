@@ -43,19 +43,25 @@ void sim_put_cdrom(struct sim *sim, const char *id, const char *file)
 
 /* ---- query-block ---- */
 
-json_t *sim_inserted(const struct sim_disk *node)
+json_t *sim_inserted(const struct sim *sim, const struct sim_disk *node)
 {
-    json_t *inserted = json_pack(
-        "{s:s, s:s, s:s, s:b, s:{s:s, s:I}}", "file", node->file, "drv", node->driver, "node-name",
-        node->node, "ro", node->read_only, "image", "filename", node->file, "virtual-size",
-        (json_int_t)node->bytes);
+    json_t *inserted = fake_json("{'backing_file_depth':0,'encrypted':false,'detect_zeroes':'off',"
+                                 "'write_threshold':0,'cache':{'writeback':true,'direct':false,"
+                                 "'no-flush':false}}");
 
+    json_object_update_new(
+        inserted, json_pack("{s:s, s:s, s:s, s:b, s:{s:s, s:s, s:I}}", "file", node->file, "drv",
+                            node->driver, "node-name", node->node, "ro", node->read_only, "image",
+                            "filename", node->file, "format", node->driver, "virtual-size",
+                            (json_int_t)node->bytes));
     json_object_update_new(
         inserted, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "bps", (json_int_t)node->limits[0],
                             "bps_rd", (json_int_t)node->limits[1], "bps_wr",
                             (json_int_t)node->limits[2], "iops", (json_int_t)node->limits[3],
                             "iops_rd", (json_int_t)node->limits[4], "iops_wr",
                             (json_int_t)node->limits[5]));
+    if (sim->major >= 10)
+        json_object_set_new(inserted, "active", json_true());
     return inserted;
 }
 
@@ -71,18 +77,19 @@ void sim_list_cdroms(struct sim *sim, json_t *rows)
                         "unknown", "removable", 1, "locked", drive->locked, "tray_open",
                         drive->tray_open);
         if (drive->node[0] != '\0')
-            json_object_set_new(row, "inserted", sim_inserted(sim_find_node(sim, drive->node)));
+            json_object_set_new(row, "inserted",
+                                sim_inserted(sim, sim_find_node(sim, drive->node)));
         json_array_append_new(rows, row);
     }
 }
 
-json_t *sim_disk_row(const struct sim_disk *disk)
+json_t *sim_disk_row(const struct sim *sim, const struct sim_disk *disk)
 {
     char qdev[128];
 
     (void)snprintf(qdev, sizeof(qdev), disk->virtio ? VIRTIO_BACKEND : "%s", disk->id);
     return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "device", "", "qdev", qdev, "type",
-                     "unknown", "removable", 0, "locked", 0, "inserted", sim_inserted(disk));
+                     "unknown", "removable", 0, "locked", 0, "inserted", sim_inserted(sim, disk));
 }
 
 /* ---- disks that are plugged in ---- */
@@ -94,8 +101,6 @@ static json_t *add_scsi(struct sim *sim, struct sim_disk *disk, const json_t *ar
     const char *bus = text_of(arguments, "bus");
     unsigned i;
 
-    sim_check_arguments("device_add", arguments,
-                        "driver id bus channel scsi-id lun drive serial");
     if (sscanf(bus, "scsi%u.0", &i) != 1 || i >= sim->scsi_count)
         return sim_error("GenericError", "Bus '%s' not found", bus);
     for (i = 0; i < sim->disk_count; i++) {
@@ -113,7 +118,6 @@ static json_t *add_virtio(struct sim *sim, struct sim_disk *disk, const json_t *
 {
     struct sim_port *port = sim_find_port(sim, text_of(arguments, "bus"));
 
-    sim_check_arguments("device_add", arguments, "driver id bus drive serial");
     if (port == NULL)
         return sim_error("GenericError", "Bus '%s' not found", text_of(arguments, "bus"));
     if (port->devices > 0)
@@ -169,7 +173,6 @@ static json_t *open_tray(struct sim *sim, struct sim_cdrom *drive, const json_t 
 {
     bool forced = json_is_true(json_object_get(arguments, "force"));
 
-    sim_check_arguments("blockdev-open-tray", arguments, "id force");
     if (!drive->tray_open && (!drive->locked || forced || sim->guest.opens_trays)) {
         drive->locked = drive->locked && forced;
         move_tray(sim, drive, true);
@@ -177,17 +180,15 @@ static json_t *open_tray(struct sim *sim, struct sim_cdrom *drive, const json_t 
     return sim_return(json_object());
 }
 
-static json_t *close_tray(struct sim *sim, struct sim_cdrom *drive, const json_t *arguments)
+static json_t *close_tray(struct sim *sim, struct sim_cdrom *drive)
 {
-    sim_check_arguments("blockdev-close-tray", arguments, "id");
     if (drive->tray_open)
         move_tray(sim, drive, false);
     return sim_return(json_object());
 }
 
-static json_t *remove_medium(struct sim_cdrom *drive, const json_t *arguments)
+static json_t *remove_medium(struct sim_cdrom *drive)
 {
-    sim_check_arguments("blockdev-remove-medium", arguments, "id");
     if (!drive->tray_open)
         return sim_error("GenericError", "Tray of device '%s' is not open", drive->id);
     drive->node[0] = '\0';
@@ -198,7 +199,6 @@ static json_t *insert_medium(struct sim *sim, struct sim_cdrom *drive, const jso
 {
     const char *node = text_of(arguments, "node-name");
 
-    sim_check_arguments("blockdev-insert-medium", arguments, "id node-name");
     if (sim_find_node(sim, node) == NULL)
         return sim_error("GenericError", "Cannot find device='' nor node-name='%s'", node);
     if (!drive->tray_open)
@@ -220,9 +220,9 @@ static json_t *tray_command(struct sim *sim, const char *command, const json_t *
     if (strcmp(command, "blockdev-open-tray") == 0)
         return open_tray(sim, drive, arguments);
     if (strcmp(command, "blockdev-close-tray") == 0)
-        return close_tray(sim, drive, arguments);
+        return close_tray(sim, drive);
     if (strcmp(command, "blockdev-remove-medium") == 0)
-        return remove_medium(drive, arguments);
+        return remove_medium(drive);
     return insert_medium(sim, drive, arguments);
 }
 
@@ -233,7 +233,6 @@ static json_t *resize(struct sim *sim, const json_t *arguments)
     struct sim_disk *node = sim_find_node(sim, text_of(arguments, "node-name"));
     json_int_t size = json_integer_value(json_object_get(arguments, "size"));
 
-    sim_check_arguments("block_resize", arguments, "node-name size");
     if (node == NULL)
         return sim_error("GenericError", "Cannot find device='' nor node-name='%s'",
                          text_of(arguments, "node-name"));
@@ -252,15 +251,10 @@ static json_t *throttle(struct sim *sim, const json_t *arguments)
     uint64_t limits[6];
     unsigned i;
 
-    sim_check_arguments("block_set_io_throttle", arguments,
-                        "id bps bps_rd bps_wr iops iops_rd iops_wr");
     if (disk == NULL)
         return sim_error("DeviceNotFound", "Device '%s' not found", text_of(arguments, "id"));
-    for (i = 0; i < 6; i++) {
-        if (!json_is_integer(json_object_get(arguments, names[i])))
-            return sim_error("GenericError", "Parameter '%s' is missing", names[i]);
+    for (i = 0; i < 6; i++)
         limits[i] = (uint64_t)json_integer_value(json_object_get(arguments, names[i]));
-    }
     if ((limits[0] > 0 && limits[1] + limits[2] > 0) ||
         (limits[3] > 0 && limits[4] + limits[5] > 0))
         return sim_error("GenericError", "bps/iops/max total values and read/write values cannot "

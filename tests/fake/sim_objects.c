@@ -52,8 +52,10 @@ static json_t *query_memdev(const struct sim *sim)
     const char *key;
 
     json_object_foreach(sim->objects, key, value)
-        json_array_append_new(list, json_pack("{s:s, s:I, s:s}", "id", key, "size",
-                                              (json_int_t)(128 * SIM_MIB), "policy", "default"));
+        json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:b, s:b, s:b, s:b, s:[]}", "id",
+                                              key, "size", (json_int_t)(128 * SIM_MIB), "policy",
+                                              "default", "merge", 1, "dump", 1, "prealloc", 0,
+                                              "share", 0, "host-nodes"));
     return sim_return(list);
 }
 

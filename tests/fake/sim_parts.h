@@ -5,6 +5,8 @@
 
 #include "tests/fake/sim.h"
 
+#define SIM_CPU_TYPE "qemu64-x86_64-cpu"
+
 /* Carries a command out. Returns {"return": …} or {"error": …}, a new reference. */
 json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments);
 json_t *sim_agent_do(struct sim *sim, const char *command, const json_t *arguments);
@@ -16,9 +18,6 @@ json_t *sim_error(const char *class_name, const char *desc, ...)
 /* vmplug did what it must not: fails the test, or tells a lenient sim's client. */
 json_t *sim_offence(const struct sim *sim, const char *desc, ...)
     __attribute__((format(printf, 2, 3)));
-
-/* Fails the test when arguments has a member that is not among the words in names. */
-void sim_check_arguments(const char *command, const json_t *arguments, const char *names);
 
 /* Something was plugged in: the guest begins to answer, and shows it when it has answered. */
 void sim_plugged(struct sim *sim, bool is_cpu, unsigned slot);
@@ -46,6 +45,10 @@ json_t *sim_version(const struct sim *sim);
 /* The guest is asked to give something back: the last of its answers decides. */
 void sim_eject(struct sim *sim, bool is_cpu, unsigned slot);
 
+/* qom-list and qom-get of all. */
+json_t *sim_qom_list(const struct sim *sim, const char *path);
+json_t *sim_qom_get(const struct sim *sim, const char *path, const char *property);
+
 /* qom-list and qom-get of PCI ports and buses. sim_pci_list() adds to what is known of the path,
  * and says whether it is a port's or a bus's; sim_pci_get() is NULL for what is neither. */
 bool sim_pci_list(const struct sim *sim, const char *path, json_t *list);
@@ -68,8 +71,8 @@ json_t *sim_media_do(struct sim *sim, const char *command, const json_t *argumen
 void sim_list_cdroms(struct sim *sim, json_t *rows);
 
 /* What a row of query-block says of the node in a drive, and the row of a disk. */
-json_t *sim_inserted(const struct sim_disk *node);
-json_t *sim_disk_row(const struct sim_disk *disk);
+json_t *sim_inserted(const struct sim *sim, const struct sim_disk *node);
+json_t *sim_disk_row(const struct sim *sim, const struct sim_disk *disk);
 
 /* device_add of a disk, and qom-get of a virtio-blk; NULL when it is none. */
 json_t *sim_add_disk(struct sim *sim, const json_t *arguments);

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "tests/fake/schema.h"
 #include "tests/fake/sim_parts.h"
 
-#define CPU_TYPE "qemu64-x86_64-cpu"
 #define PAGE_BYTES (2 * SIM_MIB) /* what QEMU wants of a DIMM's address and size */
 
 static const char *text_of(const json_t *arguments, const char *key)
@@ -130,7 +131,7 @@ static json_t *query_cpus(const struct sim *sim, bool fast)
                                "x86_64")
                    : json_pack("{s:{s:i, s:i, s:i}, s:i, s:s}", "props", "core-id", 0, "thread-id",
                                0, "socket-id", (int)slot, "vcpus-count", (int)sim->vcpus_per_slot,
-                               "type", CPU_TYPE);
+                               "type", SIM_CPU_TYPE);
         if (!fast && sim->cpus[slot].present)
             json_object_set_new(row, "qom-path", json_string(path));
         json_array_append_new(list, row);
@@ -177,7 +178,7 @@ static json_t *query_block(struct sim *sim)
     for (i = 0; i < sim->disk_count; i++) {
         disk = &sim->disks[i];
         if (disk->id[0] != '\0')
-            json_array_append_new(list, sim_disk_row(disk));
+            json_array_append_new(list, sim_disk_row(sim, disk));
     }
     sim_list_cdroms(sim, list);
     return sim_return(list);
@@ -189,8 +190,7 @@ static json_t *query_nodes(const struct sim *sim)
     unsigned i;
 
     for (i = 0; i < sim->disk_count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s}", "node-name", sim->disks[i].node, "drv",
-                                              sim->disks[i].driver));
+        json_array_append_new(list, sim_inserted(sim, &sim->disks[i]));
     return sim_return(list);
 }
 
@@ -219,142 +219,14 @@ static json_t *query_ospm(const struct sim *sim)
     return sim_return(list);
 }
 
-/* ---- QOM ---- */
-
-#define SCSI_DEVICE "/machine/peripheral/scsi%u/virtio-backend"
-
-/* The path is an HBA's, or of something below it: "", "/scsi0.0", … */
-static bool is_hba(const struct sim *sim, const char *path, const char **ret_behind)
-{
-    unsigned number;
-    int used = 0;
-
-    if (sscanf(path, SCSI_DEVICE "%n", &number, &used) != 1 || used == 0 ||
-        number >= sim->scsi_count)
-        return false;
-    *ret_behind = path + used;
-    return true;
-}
-
-static void add_row(json_t *list, const char *name, const char *type)
-{
-    json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "type", type));
-}
-
-static void list_peripherals(const struct sim *sim, json_t *list)
-{
-    char name[32];
-    unsigned i;
-
-    for (i = 0; i < sim->scsi_count; i++) {
-        (void)snprintf(name, sizeof(name), "scsi%u", i);
-        add_row(list, name, "child<virtio-scsi-pci>");
-    }
-    for (i = 0; i < sim->cpu_count; i++) {
-        if (sim->cpus[i].id[0] != '\0')
-            add_row(list, sim->cpus[i].id, "child<" CPU_TYPE ">");
-    }
-    for (i = 0; i < sim->dimm_count; i++)
-        add_row(list, sim->dimms[i].id, "child<pc-dimm>");
-    for (i = 0; i < sim->virtio_mem_count; i++)
-        add_row(list, sim->virtio_mems[i].id, "child<virtio-mem-pci>");
-    for (i = 0; i < sim->disk_count; i++) {
-        if (sim->disks[i].id[0] != '\0')
-            add_row(list, sim->disks[i].id,
-                    sim->disks[i].virtio ? "child<virtio-blk-pci>" : "child<scsi-hd>");
-    }
-    for (i = 0; i < sim->cdrom_count; i++)
-        add_row(list, sim->cdroms[i].id, "child<ide-cd>");
-}
-
-/* An HBA has a bus, "scsi0.0", and that has the disks on it. */
-static void list_hba(const struct sim *sim, json_t *list, const char *path, const char *behind)
-{
-    char name[32];
-    unsigned i;
-
-    if (*behind == '\0') {
-        (void)snprintf(name, sizeof(name), "scsi%c.0", path[strlen("/machine/peripheral/scsi")]);
-        add_row(list, name, "child<SCSI>");
-        return;
-    }
-    for (i = 0; i < sim->disk_count; i++) {
-        (void)snprintf(name, sizeof(name), "child[%u]", i);
-        if (sim->disks[i].id[0] != '\0' && strcmp(sim->disks[i].bus, behind + 1) == 0)
-            add_row(list, name, "link<scsi-hd>");
-    }
-}
-
-static json_t *qom_list(const struct sim *sim, const char *path)
-{
-    json_t *list = json_array(), *value;
-    bool is_pci = sim_pci_list(sim, path, list);
-    const char *key, *behind;
-
-    add_row(list, "type", "string");
-    if (strcmp(path, "/machine/peripheral") == 0) {
-        list_peripherals(sim, list);
-    } else if (strcmp(path, "/objects") == 0) {
-        add_row(list, "pc.ram", "child<memory-backend-ram>");
-        add_row(list, "tls0", "child<tls-creds-x509>");
-        json_object_foreach(sim->objects, key, value)
-            add_row(list, key, "child<memory-backend-ram>");
-    } else if (is_hba(sim, path, &behind)) {
-        list_hba(sim, list, path, behind);
-    } else if (strcmp(path, "/machine/peripheral-anon") != 0 && !is_pci) {
-        json_decref(list);
-        return sim_error("DeviceNotFound", "Device '%s' not found", path);
-    }
-    return sim_return(list);
-}
-
-static json_t *qom_get(const struct sim *sim, const char *path, const char *property)
-{
-    const json_t *type = json_object_get(sim->types, path);
-    json_t *of_other = sim_pci_get(sim, path, property);
-    const struct sim_disk *disk;
-    const char *behind;
-    char text[128];
-    unsigned index;
-
-    if (of_other == NULL)
-        of_other = sim_virtio_blk_get(sim, path, property);
-    if (of_other != NULL)
-        return of_other;
-    if (type != NULL && strcmp(property, "type") == 0)
-        return sim_return(json_string(json_string_value(type)));
-    if (strcmp(path, "/machine") == 0)
-        return sim_board_get(sim, property);
-    if (strcmp(property, "container") == 0)
-        return sim_get_container(sim, path);
-    if (!is_hba(sim, path, &behind))
-        return sim_error("DeviceNotFound", "Device '%s' not found", path);
-    if (sscanf(property, "child[%u]", &index) == 1 && index < sim->disk_count) {
-        (void)snprintf(text, sizeof(text), "/machine/peripheral/%s", sim->disks[index].id);
-        return sim_return(json_string(text));
-    }
-    if (sscanf(behind, "/%*[^/]/child[%u]", &index) != 1 || index >= sim->disk_count)
-        return sim_error("DeviceNotFound", "Device '%s' not found", path);
-    disk = &sim->disks[index];
-    if (strcmp(property, "serial") == 0)
-        return sim_return(json_string(disk->serial));
-    return sim_return(
-        json_integer(strcmp(property, "lun") == 0 ? (json_int_t)disk->lun
-                                                  : (json_int_t)disk->scsi_id));
-}
-
 /* ---- changes ---- */
 
 static json_t *object_add(struct sim *sim, const json_t *arguments)
 {
     const char *id = text_of(arguments, "id");
 
-    sim_check_arguments("object-add", arguments,
-                        "qom-type id size mem-path hugetlb share prealloc");
     if (strncmp(text_of(arguments, "qom-type"), "memory-backend-", 15) != 0)
         return sim_error("GenericError", "invalid object type: %s", text_of(arguments, "qom-type"));
-    if (!json_is_integer(json_object_get(arguments, "size")))
-        return sim_error("GenericError", "Invalid parameter type for 'size', expected: integer");
     if (json_object_get(sim->objects, id) != NULL)
         return sim_error("GenericError",
                          "attempt to add duplicate property '%s' to object (type 'container')", id);
@@ -370,11 +242,6 @@ static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
 
     if (sim->disk_count == SIM_NODES_MAX)
         return sim_error("GenericError", "there are no more than %d nodes here", SIM_NODES_MAX);
-    sim_check_arguments("blockdev-add", arguments, "driver node-name file read-only");
-    if (strcmp(text_of(file, "driver"), "nbd") == 0)
-        sim_check_arguments("blockdev-add file", file, "driver server export open-timeout");
-    else
-        sim_check_arguments("blockdev-add file", file, "driver filename");
     if (sim_find_node(sim, node) != NULL)
         return sim_error("GenericError", "Duplicate nodes with node-name='%s'", node);
     if (strlen(node) > 31)
@@ -410,7 +277,6 @@ static json_t *add_cpu(struct sim *sim, const json_t *arguments)
     const json_t *socket = json_object_get(arguments, "socket-id");
     json_int_t slot = json_integer_value(socket);
 
-    sim_check_arguments("device_add", arguments, "driver id socket-id core-id thread-id");
     if (!json_is_integer(socket))
         return sim_error("GenericError", "CPU socket-id is not set");
     if (slot < 0 || slot >= (json_int_t)sim->cpu_count)
@@ -444,7 +310,6 @@ static json_t *add_dimm(struct sim *sim, const json_t *arguments)
     const json_t *addr = json_object_get(arguments, "addr");
     struct sim_dimm dimm = {.slot = sim->dimm_count};
 
-    sim_check_arguments("device_add", arguments, "driver id memdev node addr slot");
     if (backend == NULL)
         return sim_error("DeviceNotFound", "Device '%s' not found", memdev);
     if (sim->dimm_count >= sim->slots)
@@ -464,21 +329,51 @@ static json_t *add_dimm(struct sim *sim, const json_t *arguments)
     return sim_return(json_object());
 }
 
+/* The properties of devices are in no schema. */
+static json_t *check_properties(const struct sim *sim, const json_t *arguments)
+{
+    static const struct {
+        const char *driver, *properties;
+    } devices[] = {
+        {SIM_CPU_TYPE, " driver id socket-id core-id thread-id "},
+        {"pc-dimm", " driver id memdev node addr slot "},
+        {"virtio-mem-pci", " driver id memdev bus requested-size node memaddr "},
+        {"scsi-hd", " driver id bus channel scsi-id lun drive serial "},
+        {"virtio-blk-pci", " driver id bus drive serial "},
+    };
+    const char *driver = text_of(arguments, "driver"), *key;
+    char word[128];
+    json_t *value;
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(devices) && strcmp(devices[i].driver, driver) != 0; i++)
+        ;
+    if (i == COUNT_OF(devices))
+        return sim_error("GenericError", "'%s' is not a valid device model name", driver);
+    json_object_foreach((json_t *)(uintptr_t)arguments, key, value) {
+        (void)snprintf(word, sizeof(word), " %.100s ", key);
+        if (strstr(devices[i].properties, word) == NULL)
+            return sim_offence(sim, "Property '%s.%s' not found", driver, key);
+    }
+    return NULL;
+}
+
 static json_t *device_add(struct sim *sim, const json_t *arguments)
 {
     const char *driver = text_of(arguments, "driver");
+    json_t *problem = check_properties(sim, arguments);
 
+    if (problem != NULL)
+        return problem;
     if (device_exists(sim, text_of(arguments, "id")))
         return sim_error("GenericError", "Duplicate device ID '%s'", text_of(arguments, "id"));
-    if (strcmp(driver, CPU_TYPE) == 0)
+    if (strcmp(driver, SIM_CPU_TYPE) == 0)
         return add_cpu(sim, arguments);
     if (strcmp(driver, "pc-dimm") == 0)
         return add_dimm(sim, arguments);
     if (strcmp(driver, "virtio-mem-pci") == 0)
         return sim_virtio_mem_add(sim, arguments, behind_last(sim));
-    if (strcmp(driver, "scsi-hd") == 0 || strcmp(driver, "virtio-blk-pci") == 0)
-        return sim_add_disk(sim, arguments);
-    return sim_error("GenericError", "'%s' is not a valid device model name", driver);
+    return sim_add_disk(sim, arguments);
 }
 
 /* ---- ---- */
@@ -496,7 +391,6 @@ static json_t *constant(const char *command)
     } constants[] = {
         {"query-name", "{'name':'sim'}"},
         {"query-uuid", "{'UUID':'00000000-0000-0000-0000-000000000000'}"},
-        {"query-status", "{'status':'running','singlestep':false,'running':true}"},
     };
     size_t i;
 
@@ -532,9 +426,13 @@ static json_t *query(struct sim *sim, const char *command, const json_t *argumen
     if (strcmp(command, "query-acpi-ospm-status") == 0)
         return query_ospm(sim);
     if (strcmp(command, "qom-list") == 0)
-        return qom_list(sim, text_of(arguments, "path"));
+        return sim_qom_list(sim, text_of(arguments, "path"));
     if (strcmp(command, "qom-get") == 0)
-        return qom_get(sim, text_of(arguments, "path"), text_of(arguments, "property"));
+        return sim_qom_get(sim, text_of(arguments, "path"), text_of(arguments, "property"));
+    if (strcmp(command, "query-status") == 0)
+        return sim_return(fake_json(sim->major < 10
+                                        ? "{'status':'running','singlestep':false,'running':true}"
+                                        : "{'status':'running','running':true}"));
     if (strcmp(command, "query-version") == 0)
         return sim_return(sim_version(sim));
     if (strcmp(command, "query-kvm") == 0)
@@ -584,6 +482,8 @@ json_t *sim_qmp_do(struct sim *sim, const char *command, const json_t *arguments
         return sim_qom_set(sim, arguments);
     if (strcmp(command, "device_del") == 0)
         return sim_device_del(sim, text_of(arguments, "id"));
+    if (strcmp(command, "query-qmp-schema") == 0)
+        return sim_return(json_incref(schema_json(schema_of_qemu(sim->major))));
     if (strcmp(command, "quit") == 0) {
         sim->quit = true;
         return sim_return(json_object());

@@ -179,8 +179,6 @@ json_t *sim_virtio_mem_add(struct sim *sim, const json_t *arguments, uint64_t fr
     struct sim_virtio_mem *device;
     json_t *answer;
 
-    sim_check_arguments("device_add", arguments,
-                        "driver id memdev bus requested-size node memaddr");
     if (backend == NULL)
         return sim_error("DeviceNotFound", "Device '%s' not found", memdev);
     if (port == NULL)
@@ -214,7 +212,6 @@ json_t *sim_qom_set(struct sim *sim, const json_t *arguments)
     const char *property = json_string_value(json_object_get(arguments, "property"));
     struct sim_virtio_mem *device = NULL;
 
-    sim_check_arguments("qom-set", arguments, "path property value");
     if (strncmp(path, peripheral, strlen(peripheral)) == 0)
         device = sim_find_virtio_mem(sim, path + strlen(peripheral));
     if (device == NULL)

@@ -370,11 +370,15 @@ static void test_a_client_of_ones_own(void **ignored)
 {
     static const char *const said[] = {
         "{\"execute\":\"query-name\"}", "{\"execute\":\"qmp_capabilities\"}",
-        "{\"execute\":\"qmp_capabilities\"}", "{what is this?}", "{\"run\":1}",
+        "{\"execute\":\"qmp_capabilities\"}", "{what is this?}", "{\"id\":1}",
+        "{\"execute\":\"no-such\"}", "{\"execute\":\"qom-list\",\"arguments\":{\"x\":1}}",
+        "{\"execute\":\"stop\"}",
         "{\"execute\":\"query-name\",\"id\":[5]}"};
     static const char *const answers[] = {
         "Expecting capabilities negotiation", "{\"return\":{}}", "already complete",
-        "JSON parse error", "lacks member 'execute'", "{\"return\":{\"name\":\"sim\"},\"id\":[5]}"};
+        "JSON parse error", "lacks member 'execute'",
+        "The command no-such has not been found", "Parameter 'path' is missing",
+        "stop is not simulated", "{\"return\":{\"name\":\"sim\"},\"id\":[5]}"};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char line[1024];
     FILE *stream;

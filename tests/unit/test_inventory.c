@@ -452,10 +452,10 @@ static void test_nonsense(void **state)
         struct sim *sim = sim_new();
         struct inventory *inventory;
 
-        /* The negotiation is let through. */
+        /* The negotiations are let through. */
         sim_fault(sim, (struct fault){.side = SIM_QMP, .skip = 1, .action = FAULT_ANSWER,
                                       .text = values[i]});
-        sim_fault(sim, (struct fault){.side = SIM_AGENT, .action = FAULT_ANSWER,
+        sim_fault(sim, (struct fault){.side = SIM_AGENT, .skip = 1, .action = FAULT_ANSWER,
                                       .text = values[i]});
         inventory = fetch(sim, true, ALL_PARTS);
         assert_non_null(inventory);
