@@ -1,24 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "qmp/blocking.h"
 
-#include <limits.h>
-#include <math.h>
-#include <poll.h>
-
 #include "base/clock.h"
 #include "qmp/codec.h"
-
-/* Rounded up: waking a little late costs nothing, waking early costs a turn. */
-static int poll_timeout_ms(double deadline_ms)
-{
-    double left_ms = deadline_ms - clock_now_ms();
-
-    if (isinf(deadline_ms))
-        return -1;
-    if (left_ms <= 0)
-        return 0;
-    return left_ms >= INT_MAX - 1 ? INT_MAX : (int)left_ms + 1;
-}
 
 struct turn {
     struct pollfd polled[BLOCKING_PUMPS_MAX];
@@ -36,7 +20,7 @@ static void wait_for_something(struct turn *turn, double deadline_ms)
         turn->polled[i].revents = 0;
         deadline_ms = clock_earlier_ms(deadline_ms, pump_deadline_ms(turn->pumps[i]));
     }
-    if (poll(turn->polled, (nfds_t)turn->count, poll_timeout_ms(deadline_ms)) <= 0) {
+    if (clock_poll(turn->polled, (nfds_t)turn->count, deadline_ms) <= 0) {
         for (i = 0; i < turn->count; i++)
             turn->polled[i].revents = 0;
     }

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,7 +153,7 @@ static int lock(const struct record *record, bool make)
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK || clock_now_ms() >= until_ms)
             return -1;
-        (void)poll(NULL, 0, 1);
+        (void)clock_poll(NULL, 0, clock_now_ms() + 1);
     }
     return steal_fd(&fd);
 }

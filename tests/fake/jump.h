@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A clock that jumps: it stands while anybody has something to do, and goes on to the next deadline
+ * when nobody has. A test that is linked with jump.c gets it in the place of base/clock.c; whatever
+ * the test drives in its one process then waits for nothing, and its times are the same on every
+ * machine. Waiting for a deadline that never comes fails the test.
+ */
+#ifndef TESTS_FAKE_JUMP_H
+#define TESTS_FAKE_JUMP_H
+
+/* Time passes: somebody is busy for so long. */
+void jump_ms(double ms);
+
+#endif
