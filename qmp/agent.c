@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Theory of operation. Commands wait in one list; only the first is ever on the wire.
+ * Theory of operation. Commands wait in one list; only the first is ever on the wire, and it leaves
+ * when everything has been read that came before: replies have no ids.
  *
  *   UNSYNCED --a command waits: send 0xFF and guest-sync-delimited--> SYNCING
  *   SYNCING  --0xFF and our number--> READY; --sync_timeout_ms--> SYNCING again, new number
@@ -335,7 +336,8 @@ int64_t agent_submit(struct agent *agent, const struct request *request, struct 
     pending->id = ++agent->last_id;
     agent->pending_count++;
     TAILQ_INSERT_TAIL(&agent->pending, pending, link);
-    (void)advance(agent, NULL); /* what could not leave now leaves, or fails, in the pump */
+    if (agent->dispatching == 0) /* else what has come already would count as its reply */
+        (void)advance(agent, NULL); /* what could not leave now leaves, or fails, in the pump */
     pump_changed(&agent->pump);
     return pending->id;
 }
