@@ -29,6 +29,7 @@ void inventory_free(struct inventory *inventory)
         json_decref(inventory->cpus.slots[i].props);
     free(inventory->cpus.slots);
     free(inventory->cpus.vcpus);
+    json_decref(inventory->cpus.threads);
     free(inventory->memory.devices);
     free(inventory->memory.zones);
     while ((device = SLIST_FIRST(&inventory->disks.scsi_devices)) != NULL) {

@@ -82,6 +82,7 @@ struct inventory_cpus {
     size_t boot_count;
     unsigned present; /* vCPUs, not slots */
     unsigned max;
+    json_t *threads; /* of query-cpus-fast, or NULL */
 };
 
 struct inventory_memory_device {
@@ -267,7 +268,8 @@ typedef void inventory_done_fn(void *user, struct inventory *inventory, const st
 struct inventory_fetch;
 
 /* Asks QEMU and the agent for the parts (enum inventory_part, or'ed), all at once. done fires from
- * the pump, once. A silent agent is given agent_timeout_ms and then reported as absent. NULL with
+ * the pump, once, and within timeout_ms. A silent agent is given agent_timeout_ms and then reported
+ * as absent; what a slow one has not said in timeout_ms is unknown. NULL with
  * ERROR_SYSTEM. Rests on QAPI query-name, -uuid, -status, -version, -target, -kvm,
  * -hotpluggable-cpus, -cpus-fast, -memory-size-summary, -memory-devices, -block,
  * -named-block-nodes, -acpi-ospm-status, -balloon, qom-list, qom-get, device-list-properties,

@@ -73,14 +73,6 @@ static struct inventory_cpu *find_owner(struct inventory_cpus *cpus, const char 
     return find_path(cpus, parent);
 }
 
-static void count_without_slots(struct inventory_cpus *cpus, size_t vcpus)
-{
-    if (cpus->hotpluggable)
-        return;
-    cpus->present = (unsigned)vcpus;
-    cpus->max = (unsigned)vcpus;
-}
-
 static int number_of(const json_t *props, const char *key)
 {
     unsigned number;
@@ -111,26 +103,31 @@ static void keep_boot_vcpus(const struct inventory_question *question, const jso
     }
 }
 
+/* Whose they are is known when the slots are, too. */
 static void take_threads(void *user, void *item, const json_t *value, const struct error *error)
 {
     struct inventory_cpus *cpus = &((struct inventory_question *)user)->inventory->cpus;
-    struct inventory_cpu *cpu;
-    const json_t *row;
-    size_t i;
 
     (void)item;
     (void)error;
-    json_array_foreach(value, i, row) {
-        cpu = find_owner(cpus, field_string(row, "qom-path", ""));
-        if (cpu != NULL && cpu->thread_id == 0)
-            (void)field_s64(row, "thread-id", &cpu->thread_id);
-    }
-    count_without_slots(cpus, json_array_size(value));
+    cpus->threads = json_incref((json_t *)(uintptr_t)value);
     if (json_array_size(value) > 0 && json_array_size(value) <= SLOTS_MAX)
         keep_boot_vcpus(user, value);
 }
 
-/* The slots are asked for first, and QEMU answers in order: the threads find them there. */
+static void give_threads(struct inventory_cpus *cpus)
+{
+    struct inventory_cpu *cpu;
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(cpus->threads, i, row) {
+        cpu = find_owner(cpus, field_string(row, "qom-path", ""));
+        if (cpu != NULL && cpu->thread_id == 0)
+            (void)field_s64(row, "thread-id", &cpu->thread_id);
+    }
+}
+
 void inventory_cpus_ask(const struct inventory_question *question)
 {
     gather_ask(question->gather, PEER_QMP, "query-hotpluggable-cpus", take_slots, NULL);
@@ -142,6 +139,9 @@ void inventory_cpus_finish(struct inventory *inventory)
     struct inventory_cpus *cpus = &inventory->cpus;
     size_t i;
 
+    give_threads(cpus);
+    if (!cpus->hotpluggable)
+        cpus->present = cpus->max = (unsigned)json_array_size(cpus->threads);
     for (i = 0; i < cpus->slot_count; i++) {
         cpus->slots[i].removable = cpus->slots[i].present && i > 0;
         cpus->max += cpus->slots[i].vcpus_count;
