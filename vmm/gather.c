@@ -19,7 +19,7 @@ TAILQ_HEAD(question_list, question);
 
 struct gather {
     struct vm *vm;
-    double deadline_ms; /* of QEMU's answers, also to questions that follow from others */
+    double deadline_ms; /* of all answers, also to questions that follow from others */
     double agent_timeout_ms;
     gather_done_fn *done;
     void *user;
@@ -123,11 +123,13 @@ static void ask(struct gather *gather, enum peer peer, const char *command, json
                 gather_take_fn *take, void *item)
 {
     struct question *question = gather_allocate(gather, 1, sizeof(*question));
+    double left_ms = gather->deadline_ms - clock_now_ms();
     const struct request request = {
         .command = command,
         .arguments = arguments,
-        .timeout_ms = peer == PEER_QMP ? gather->deadline_ms - clock_now_ms()
-                                       : gather->agent_timeout_ms,
+        .timeout_ms = peer == PEER_QMP
+                          ? left_ms
+                          : clock_earlier_ms(left_ms, gather->agent_timeout_ms),
         .done = on_reply,
         .user = question,
     };

@@ -20,7 +20,7 @@ typedef void gather_take_fn(void *user, void *item, const json_t *value,
  * freed after this returns. */
 typedef void gather_done_fn(void *user, const struct error *failure);
 
-/* timeout_ms counts from now for all questions of QEMU, agent_timeout_ms for each of the agent.
+/* timeout_ms counts from now for all questions, agent_timeout_ms for each of the agent.
  * NULL with ERROR_SYSTEM. */
 struct gather *gather_new(struct vm *vm, double timeout_ms, double agent_timeout_ms,
                           gather_done_fn *done, void *user, struct error *error);

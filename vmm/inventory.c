@@ -12,7 +12,7 @@
 
 struct inventory_fetch {
     struct inventory_question question; /* first: the parts see no more than this */
-    double timeout_ms, agent_timeout_ms;
+    double deadline_ms, agent_timeout_ms;
     bool asked_rest;
     inventory_done_fn *done;
     void *user;
@@ -71,8 +71,8 @@ static bool ask_rest(struct inventory_fetch *fetch, struct error *error)
         fetch->asked_rest)
         return false;
     fetch->asked_rest = true;
-    question->gather = gather_new(question->vm, fetch->timeout_ms, fetch->agent_timeout_ms,
-                                  on_gathered, fetch, error);
+    question->gather = gather_new(question->vm, fetch->deadline_ms - clock_now_ms(),
+                                  fetch->agent_timeout_ms, on_gathered, fetch, error);
     if (question->gather == NULL)
         return false;
     inventory_zones_ask(question);
@@ -224,7 +224,7 @@ struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double ti
     fetch->question =
         (struct inventory_question){.vm = vm, .gather = gather, .inventory = inventory};
     STAILQ_INIT(&fetch->question.readings);
-    fetch->timeout_ms = timeout_ms;
+    fetch->deadline_ms = clock_now_ms() + timeout_ms;
     fetch->agent_timeout_ms = agent_timeout_ms;
     fetch->done = done;
     fetch->user = user;
