@@ -87,6 +87,8 @@ static void on_gathered(void *user, const struct error *failure)
     struct inventory_fetch ended;
     struct error error = ERROR_INIT;
 
+    if (failure == NULL) /* it may have gone after its last answer, when only the agent spoke */
+        failure = qmp_client_failure(vm_qmp(fetch->question.vm));
     if (failure == NULL && ask_rest(fetch, &error))
         return;
     if (error.code != ERROR_NONE)

@@ -401,8 +401,6 @@ static void on_inventory(void *user, struct inventory *inventory, const struct e
 
     operation->fetch = NULL;
     operation->before = inventory;
-    if (failure == NULL) /* it may have gone after its last answer */
-        failure = qmp_client_failure(vm_qmp(operation->vm));
     if (failure != NULL) {
         operation_finish_failed(operation, failure);
         return;
