@@ -66,7 +66,8 @@ static int plan(struct operation *operation, struct error *error)
         drive_take_medium_out(operation, drive);
     operation_add_step(operation, "blockdev-insert-medium",
                        json_pack("{s:s, s:s}", "id", drive->qdev, "node-name", operation->node),
-                       "blockdev-remove-medium", json_pack("{s:s}", "id", drive->qdev), "");
+                       "blockdev-remove-medium", json_pack("{s:s}", "id", drive->qdev),
+                       operation->result.id);
     if (!drive->has_medium)
         drive_await_tray(operation); /* a guest may lock an empty drive, too */
     drive_close_tray(operation);

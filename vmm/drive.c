@@ -68,12 +68,13 @@ void drive_take_medium_out(struct operation *operation, const struct inventory_d
     if (operation->request.force)
         field_set(&open, "force", json_true());
     operation_add_step(operation, "blockdev-open-tray", open, "blockdev-close-tray",
-                       json_pack("{s:s}", "id", drive->qdev), "");
+                       json_pack("{s:s}", "id", drive->qdev), operation->result.id);
     if (!drive->has_medium)
         return;
     operation_add_step(operation, "blockdev-remove-medium", json_pack("{s:s}", "id", drive->qdev),
                        named ? "blockdev-insert-medium" : NULL,
-                       json_pack("{s:s, s:s}", "id", drive->qdev, "node-name", drive->node), "");
+                       json_pack("{s:s, s:s}", "id", drive->qdev, "node-name", drive->node),
+                       operation->result.id);
     drive_await_tray(operation);
     if (named)
         operation_clean_node(operation, drive->node);

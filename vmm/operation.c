@@ -152,10 +152,13 @@ void operation_leave_all(struct operation *operation, bool under_way)
     }
 }
 
-/* A device that was made stands, and that is what is left of a failure. */
+/* A device that was made stands, and that is what is left of a failure. All that was made for it is
+ * named, too, unless QEMU's inventory shows it at work. */
 void operation_finish_standing(struct operation *operation, enum verdict verdict,
                                const struct error *error)
 {
+    if (!operation->reached[RUNG_REALIZED])
+        operation_leave_all(operation, false);
     if (operation->kind->top == VERDICT_ONLINE)
         operation_add_left(operation, operation->result.id);
     operation_finish(operation, verdict, error);

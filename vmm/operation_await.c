@@ -19,7 +19,6 @@ static void give_up(struct operation *operation)
     (void)error_set(&error, ERROR_TIMEOUT, operation->kind->refusal_fix, "%s within %.3g s",
                     operation->kind->hesitation, operation->request.timeout_ms / 1e3);
     operation->hesitated = true;
-    operation->result.awaiting = verdict_name(operation->kind->top);
     operation_roll_back(operation, &error);
 }
 

@@ -41,15 +41,14 @@ static enum verdict verdict_of_undone(struct operation *operation)
 {
     if (operation->interrupted)
         return VERDICT_INTERRUPTED;
-    if (operation->hesitated)
-        return VERDICT_PENDING;
     if (operation->result.error.code == ERROR_SYSTEM) /* a step could not even be sent */
         return VERDICT_ERROR;
-    if (!operation->late)
+    if (!operation->late && !operation->hesitated)
         return VERDICT_REJECTED;
-    if (operation->result.left_count == 0)
+    if (operation->late && operation->result.left_count == 0)
         return VERDICT_ERROR;
-    operation->result.awaiting = rung_name(RUNG_ACCEPTED);
+    operation->result.awaiting =
+        operation->late ? rung_name(RUNG_ACCEPTED) : verdict_name(operation->kind->top);
     return VERDICT_PENDING;
 }
 
@@ -105,12 +104,15 @@ void operation_roll_back_late(struct operation *operation, const struct error *e
 
 /* ---- what the guest refused ---- */
 
+/* Of a removal whose end nobody has seen, the device may be gone and its backend stand. */
 static void on_taken_back(void *user, const struct operation_result *removal)
 {
     struct operation *operation = user;
     size_t i;
 
-    if (removal->verdict != VERDICT_REMOVED)
+    if (removal->verdict == VERDICT_PENDING || removal->verdict == VERDICT_LOST)
+        operation_leave_all(operation, false);
+    else if (removal->verdict != VERDICT_REMOVED)
         operation_add_left(operation, operation->result.id);
     for (i = 0; i < removal->left_count; i++)
         operation_add_left(operation, removal->left[i]);

@@ -320,7 +320,7 @@ static void test_locked_and_lost(void **state)
     sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "query-block", .skip = 2,
                                   .action = FAULT_DIE});
     assert_int_equal(run(sim, &request)->verdict, VERDICT_LOST);
-    assert_string_equal(rig_left(&rig), "vmplug-medium-0");
+    assert_string_equal(rig_left(&rig), "vmplug-medium-0 cd0");
     rig_close(&rig);
 }
 

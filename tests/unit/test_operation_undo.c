@@ -53,10 +53,10 @@ static bool anything_stands(const struct sim *sim)
 
 static const struct {
     enum operation_type type;
-    const char *id, *removal;
+    const char *id, *removal, *made;
 } refusable[] = {
-    {OPERATION_CPU_ADD, "vmplug-cpu-2", "cpu-remove"},
-    {OPERATION_DIMM_ADD, "vmplug-mem-0", "memory-remove"},
+    {OPERATION_CPU_ADD, "vmplug-cpu-2", "cpu-remove", "vmplug-cpu-2"},
+    {OPERATION_DIMM_ADD, "vmplug-mem-0", "memory-remove", "vmplug-mem-0-backend vmplug-mem-0"},
 };
 
 static struct sim *sim_that_refuses(uint32_t status)
@@ -135,7 +135,7 @@ static void test_not_let_go_in_time(void **state)
 
         sim->guest.ignores_eject = true;
         run(sim, refusable[i].type, 5 * rig_soon_ms());
-        assert_end(VERDICT_REFUSED, refusable[i].id);
+        assert_end(VERDICT_REFUSED, refusable[i].made);
         assert_int_equal(sim_count(sim, SIM_QMP, "device_del"), 1);
         assert_true(anything_stands(sim));
         assert_true(is_recorded(refusable[i].id, refusable[i].removal));
