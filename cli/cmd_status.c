@@ -7,13 +7,10 @@
 
 static int run(struct invocation *invocation)
 {
-    const unsigned parts = INVENTORY_MACHINE | INVENTORY_BOARD | INVENTORY_MEMORY |
-                           INVENTORY_DISKS | INVENTORY_AGENT | INVENTORY_GUEST_CPUS |
-                           INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_DISKS | INVENTORY_NAMES;
     AUTO_JSON json_t *record = record_list(vm_record(invocation->session.vm));
     AUTO_JSON json_t *pending = NULL;
     int exit_code = 0;
-    struct inventory *inventory = fetch(invocation, parts, &exit_code);
+    struct inventory *inventory = fetch(invocation, STATUS_PARTS, &exit_code);
 
     if (inventory == NULL)
         return exit_code;

@@ -10,6 +10,12 @@
 
 #include "vmm/inventory.h"
 
+/* What a status rests on. */
+#define STATUS_PARTS                                                                    \
+    (INVENTORY_MACHINE | INVENTORY_BOARD | INVENTORY_MEMORY | INVENTORY_DISKS |         \
+     INVENTORY_AGENT | INVENTORY_GUEST_CPUS | INVENTORY_GUEST_MEMORY |                  \
+     INVENTORY_GUEST_DISKS | INVENTORY_NAMES)
+
 json_t *status_json(const struct inventory *inventory);
 json_t *status_json_cpus(const struct inventory *inventory);
 json_t *status_json_memory(const struct inventory *inventory);

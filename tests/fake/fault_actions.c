@@ -227,8 +227,10 @@ static void poison(struct fault_call *call, json_type type, const char *bytes, s
     char *text, *at, *mark;
     FILE *stream;
 
-    if (json_typeof(payload) == type)
+    if (json_typeof(payload) == type) {
+        json_decref(payload);
         payload = json_string(MARK);
+    }
     mark_all(payload, type);
     json_object_set_new(message, key, payload);
     json_object_set_new(message, "fault", json_string(MARK));

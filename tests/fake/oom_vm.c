@@ -10,7 +10,7 @@
 void oom_vm_prepare(struct oom_vm *oom_vm, struct sim *sim)
 {
     *oom_vm = (struct oom_vm){.sim = sim};
-    sim->guest.lets_files_lie = true; /* one can't be closed without memory */
+    sim->guest.forgives = true; /* one can't be closed without memory */
     oom_spare(&sim->qmp.pump);
     oom_spare(&sim->agent.pump);
 }

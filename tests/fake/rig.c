@@ -64,11 +64,15 @@ json_t *rig_recorded(struct rig *rig, const char *id)
     return record_find(vm_record(rig->vm), id);
 }
 
+void rig_leave(struct rig *rig)
+{
+    forget(rig);
+    vm_free(STEAL(rig->vm));
+}
+
 void rig_close(struct rig *rig)
 {
-    batch_free(rig->batch);
-    operation_free(rig->operation);
-    vm_free(rig->vm);
+    rig_leave(rig);
     sim_end(rig->sim);
     if (rig->recorded)
         fake_empty(fake_path(RECORD));
@@ -115,8 +119,8 @@ struct inventory *rig_inventory(struct rig *rig, unsigned parts, double agent_ti
 {
     struct fetched fetched = {.ended = false};
 
-    if (inventory_fetch(rig->vm, parts, 5000, agent_timeout_ms, on_inventory, &fetched, NULL) ==
-        NULL)
+    if (inventory_fetch(rig->vm, parts, RIG_TIMEOUT_MS, agent_timeout_ms, on_inventory, &fetched,
+                        NULL) == NULL)
         fake_fail("an inventory can't be fetched");
     if (fetched.ended)
         fake_fail("an inventory ended inside its beginning");

@@ -9,6 +9,7 @@
 #include "vmm/operation.h"
 
 #define RIG_RESULTS_MAX 16
+#define RIG_TIMEOUT_MS 5000 /* of an inventory */
 
 struct rig {
     struct sim *sim; /* owned */
@@ -34,6 +35,9 @@ struct rig {
 void rig_open(struct rig *rig, struct sim *sim, bool with_agent);
 
 void rig_close(struct rig *rig);
+
+/* vmplug goes, and sim stays until rig_close(). The last result has gone, too. */
+void rig_leave(struct rig *rig);
 
 /* The same with an agent and a record of what stands, empty at first; rig_close() removes it. */
 void rig_open_recorded(struct rig *rig, struct sim *sim, bool with_agent);

@@ -74,6 +74,10 @@ static json_t *take_value(struct server *server)
     json_error_t problem;
     json_t *value = json_loadb(bytes, size, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &problem);
 
+    /* QEMU's integers go further than jansson's. */
+    if (value == NULL && json_error_code(&problem) == json_error_numeric_overflow)
+        value = json_loadb(bytes, size, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL |
+                           JSON_DECODE_INT_AS_REAL, &problem);
     /* A value cut inside of `true` looks like a bad token at the very end. */
     if (value == NULL && json_error_code(&problem) != json_error_premature_end_of_input &&
         (size_t)problem.position + strlen("false") < size) {

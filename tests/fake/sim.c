@@ -158,6 +158,18 @@ void sim_reset(struct sim *sim)
     sim_emit(sim, "RESET", json_pack("{s:b, s:s}", "guest", 0, "reason", "host-qmp-system-reset"));
 }
 
+void sim_panic(struct sim *sim)
+{
+    struct sim_guest *guest = &sim->guest;
+
+    sim->agent_hangs = guest->ignores = guest->ignores_eject = guest->ost_unheard = true;
+    guest->opens_trays = guest->onlines = false;
+    guest->ost_count = 0;
+    sim->task_count = 0;
+    sim->qmp.wake_ms = CLOCK_NEVER_MS;
+    sim_emit(sim, "GUEST_PANICKED", json_pack("{s:s}", "action", "pause"));
+}
+
 static void on_woken(void *user)
 {
     struct sim *sim = user;

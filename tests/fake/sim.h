@@ -141,7 +141,7 @@ struct sim_guest {
     struct sim_block blocks[SIM_BLOCKS_MAX];
     unsigned block_count;
     bool opens_trays;    /* that it has locked, when QEMU asks it to */
-    bool lets_files_lie; /* that are open while another one is opened; else that fails the test */
+    bool forgives;       /* files that it has not, left open or not open: no failed test */
     bool has_no_drives;  /* /dev/sr0, for lack of a driver */
     struct sim_file file;
     json_t *files; /* path -> text, or null: it is not there */
@@ -265,6 +265,9 @@ void sim_die(struct sim *sim);
 
 /* The machine is reset: the guest forgets what it was asked for. */
 void sim_reset(struct sim *sim);
+
+/* The guest's kernel panics: QEMU says so, and nobody in the guest does anything any more. */
+void sim_panic(struct sim *sim);
 
 /* How often a command came, and its arguments the last time (borrowed; NULL: never). */
 unsigned sim_count(const struct sim *sim, enum sim_side side, const char *command);

@@ -115,7 +115,8 @@ static bool put_file(struct sim *sim, const char *path, struct sim_file *file)
                file->attribute) == 2 &&
         (strcmp(file->attribute, "state") == 0 || strcmp(file->attribute, "valid_zones") == 0))
         return put_block(sim, file);
-    json_decref(sim_offence(sim, "%s is opened in the guest", path));
+    if (!sim->guest.forgives)
+        json_decref(sim_offence(sim, "%s is opened in the guest", path));
     return false;
 }
 
@@ -128,7 +129,7 @@ static json_t *open_file(struct sim *sim, const json_t *arguments)
     if (mode == NULL)
         mode = "r";
     /* One that a client left open is closed for it. */
-    if (sim_has_file_open(sim) && !sim->guest.lets_files_lie)
+    if (sim_has_file_open(sim) && !sim->guest.forgives)
         json_decref(sim_offence(sim, "%s is opened while another file is open", path));
     *file = (struct sim_file){0};
     if (!put_file(sim, path, file))
@@ -215,8 +216,8 @@ json_t *sim_file_do(struct sim *sim, const char *command, const json_t *argument
         return NULL;
     if (sim->guest.file.handle == 0 ||
         json_integer_value(json_object_get(arguments, "handle")) != sim->guest.file.handle)
-        return sim_offence(sim, "handle '%" JSON_INTEGER_FORMAT "' has not been found",
-                           json_integer_value(json_object_get(arguments, "handle")));
+        return sim->guest.forgives ? sim_error("GenericError", "handle has not been found")
+                                   : sim_offence(sim, "handle has not been found");
     if (strcmp(command, "guest-file-read") == 0)
         return read_file(sim, arguments);
     if (strcmp(command, "guest-file-seek") == 0)
