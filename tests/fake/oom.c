@@ -3,21 +3,18 @@
 
 #include <dirent.h>
 #include <jansson.h>
-#include <poll.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "tests/fake/fake.h"
 
 #define HELD_MAX 65536
-#define TICK_MS 0.001 /* between two looks at the clock */
 
 static bool on, lasting, struck;
 static bool reading, starved; /* a text, and that has no memory */
 static unsigned countdown; /* allocations until one fails; 0: none does */
 static void *held[HELD_MAX]; /* what was allocated between oom_on() and oom_off() and not freed */
 static size_t held_count;
-static double now_ms = 1e6;
 
 /* ---- allocations; the linker knows these names ---- */
 
@@ -129,36 +126,6 @@ json_t *__wrap_json_loadb(const char *text, size_t size, size_t flags, json_erro
     value = __real_json_loadb(text, size, flags, problem);
     reading = starved = false;
     return value;
-}
-
-/* ---- time ---- */
-
-double __wrap_clock_now_ms(void);
-int __real_poll(struct pollfd *polled, nfds_t number, int timeout_ms);
-int __wrap_poll(struct pollfd *polled, nfds_t number, int timeout_ms);
-int __wrap___poll_chk(struct pollfd *polled, nfds_t number, int timeout_ms, size_t size);
-
-double __wrap_clock_now_ms(void)
-{
-    return now_ms += TICK_MS;
-}
-
-int __wrap_poll(struct pollfd *polled, nfds_t number, int timeout_ms)
-{
-    int ready = __real_poll(polled, number, 0);
-
-    if (ready == 0 && timeout_ms < 0)
-        fake_fail("everybody waits for ever");
-    if (ready == 0)
-        now_ms += timeout_ms;
-    return ready;
-}
-
-/* What <poll.h> makes of it with _FORTIFY_SOURCE. */
-int __wrap___poll_chk(struct pollfd *polled, nfds_t number, int timeout_ms, size_t size)
-{
-    (void)size;
-    return __wrap_poll(polled, number, timeout_ms);
 }
 
 /* ---- fakes ---- */

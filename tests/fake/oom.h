@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lets memory run out, one allocation after the other, and time fly. A program that uses it is
- * linked with $(oom_wraps) (tests/Makefile.inc), which leads malloc() and its kin, clock_now_ms()
- * and poll() of all objects to here; jansson is led here, too. What the C library allocates for
- * itself is not: opendir() and snprintf() always have memory.
- *
- * Nobody waits: where poll() would, the clock jumps. So everything happens in this one process.
+ * linked with $(oom_wraps) (tests/Makefile.inc), which leads malloc() and its kin of all objects to
+ * here, and with jump.c, so that nobody waits; jansson is led here, too. What the C library
+ * allocates for itself is not: opendir() and snprintf() always have memory.
  */
 #ifndef TESTS_FAKE_OOM_H
 #define TESTS_FAKE_OOM_H
