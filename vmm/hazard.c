@@ -12,11 +12,20 @@ static bool is_emulated(const struct inventory *inventory)
     return strcmp(inventory->machine.accel, "tcg") == 0;
 }
 
+static bool is_x86(const struct inventory *inventory)
+{
+    return strcmp(inventory->machine.arch, "x86_64") == 0;
+}
+
+static bool is_recent(const struct inventory *inventory)
+{
+    return atoi(inventory->machine.qemu) >= FIRST_SOUND_MAJOR;
+}
+
 /* QEMU 10.0 has been seen to survive it on x86, and to die of it on pseries. */
 static bool corrupts_heap(const struct inventory *inventory)
 {
-    return atoi(inventory->machine.qemu) < FIRST_SOUND_MAJOR ||
-           strcmp(inventory->machine.arch, "x86_64") != 0;
+    return !is_recent(inventory) || !is_x86(inventory);
 }
 
 /* The last word of an emptied slot stays: "ejected". Others may have done that, and vmplug may have
@@ -103,6 +112,11 @@ const char *hazard_after_cpu_remove(const struct inventory *inventory)
 
 int hazard_check_cpu_remove(const struct inventory *inventory, struct error *error)
 {
+    if (is_emulated(inventory) && is_recent(inventory) && !is_x86(inventory))
+        return error_set(error, ERROR_BLOCKED, FORCE_FIX,
+                         "under emulation (TCG) removing a vCPU of this board corrupts the memory "
+                         "of QEMU %s, which kills it at once or a little later",
+                         inventory->machine.qemu);
     if (!is_emulated(inventory) || !is_single_threaded(&inventory->cpus))
         return 0;
     return error_set(error, ERROR_BLOCKED,
