@@ -72,9 +72,7 @@ static void start(const char *qemu)
 {
     json_t *version, *number;
 
-    if (qemu != NULL)
-        assert_int_equal(setenv("VMPLUG_QEMU", qemu, 1), 0);
-    harness_start_bare(&vm, HARNESS_ARGUMENTS("-machine", "none"));
+    harness_start_bare_on(&vm, qemu, HARNESS_ARGUMENTS("-machine", "none"));
     version = harness_qmp(&vm, "query-version", NULL);
     number = json_object_get(version, "qemu");
     if (!fake_json_has(number, fake_json("{'major':7,'minor':2}")) &&
@@ -134,13 +132,13 @@ static void compare(const char *qemu)
 static void test_this_qemu(void **state)
 {
     (void)state;
-    compare(NULL);
+    compare(harness_qemu("x86_64"));
 }
 
 static void test_newer_qemu(void **state)
 {
     (void)state;
-    compare(harness_newer_qemu());
+    compare(harness_newer_qemu("x86_64"));
 }
 
 int main(void)
