@@ -10,7 +10,7 @@
 
 #define SETTLE_MS 100
 #define FIRST_ROOM 32
-#define ROWS_MAX (2 * LIMITS_OST_SLOTS)
+#define ROWS_MAX ((size_t)2 * LIMITS_OST_SLOTS)
 
 void ledger_free(struct ledger *ledger)
 {

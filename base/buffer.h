@@ -34,7 +34,7 @@ static inline char *buffer_bytes(const struct buffer *buffer)
 
 static inline size_t buffer_size(const struct buffer *buffer)
 {
-    return buffer->end - buffer->start;
+    return buffer->bytes != NULL ? buffer->end - buffer->start : 0;
 }
 
 #endif

@@ -8,9 +8,11 @@
 double clock_now_ms(void)
 {
     struct timespec now;
+    long microseconds;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)(now.tv_nsec / 1000) / 1e3;
+    microseconds = now.tv_nsec / 1000;
+    return (double)now.tv_sec * 1e3 + (double)microseconds / 1e3;
 }
 
 /* Rounded up: waking a little late costs nothing, waking early costs a turn. */

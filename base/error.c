@@ -36,7 +36,7 @@ static void set(struct error *error, enum error_code code, const char *fix, cons
     text_hide_credentials(error->why);
 }
 
-int error_set(struct error *error, enum error_code code, const char *fix, const char *why, ...)
+int (error_set)(struct error *error, enum error_code code, const char *fix, const char *why, ...)
 {
     va_list arguments;
 
@@ -48,7 +48,7 @@ int error_set(struct error *error, enum error_code code, const char *fix, const 
     return -1;
 }
 
-int error_set_errno(struct error *error, enum error_code code, int errnum, const char *fix,
+int (error_set_errno)(struct error *error, enum error_code code, int errnum, const char *fix,
                     const char *why, ...)
 {
     va_list arguments;
@@ -65,7 +65,7 @@ int error_set_errno(struct error *error, enum error_code code, int errnum, const
     return -1;
 }
 
-int error_set_reply(struct error *error, const char *class_name, const char *desc)
+int (error_set_reply)(struct error *error, const char *class_name, const char *desc)
 {
     if (error == NULL)
         return -1;

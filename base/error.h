@@ -49,6 +49,11 @@ int error_set_errno(struct error *error, enum error_code code, int errnum, const
 /* Records an error reply of QMP or the agent; texts are the peer's and are cut to fit. */
 int error_set_reply(struct error *error, const char *class_name, const char *desc);
 
+/* So that compilers and analysers, too, know what they return: behind it there is no other way. */
+#define error_set(...) (error_set(__VA_ARGS__), -1)
+#define error_set_errno(...) (error_set_errno(__VA_ARGS__), -1)
+#define error_set_reply(...) (error_set_reply(__VA_ARGS__), -1)
+
 /* Replaces the advice of an error that is already set; text is formatted and cut to fit. */
 void error_advise(struct error *error, const char *fix, ...) __attribute__((format(printf, 2, 3)));
 

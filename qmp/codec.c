@@ -171,7 +171,7 @@ static const char *complaint(json_error_t *problem)
 
 json_t *codec_decode(const struct framer_message *message, struct error *error)
 {
-    json_error_t problem;
+    json_error_t problem = {.text = ""};
     json_t *value = message->wide_number
                         ? load_wide(message->bytes, message->size_bytes, 0, &problem)
                         : load(message->bytes, message->size_bytes, 0, &problem);
@@ -207,7 +207,7 @@ static bool nests_too_deep(const char *text)
 
 json_t *codec_parse(const char *text, struct error *error)
 {
-    json_error_t problem;
+    json_error_t problem = {.text = ""};
     json_t *value;
 
     if (nests_too_deep(text)) {

@@ -46,7 +46,7 @@ static bool decode(const char *text, size_t length, char *to, size_t size)
         if (byte == '%') {
             if (length - i < 3 || hex(text[i + 1]) < 0 || hex(text[i + 2]) < 0)
                 return false;
-            byte = hex(text[i + 1]) << 4 | hex(text[i + 2]);
+            byte = 16 * hex(text[i + 1]) + hex(text[i + 2]);
             i += 2;
         }
         if (iscntrl(byte) || used == size - 1)
