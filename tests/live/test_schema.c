@@ -131,8 +131,11 @@ static void compare(const char *qemu)
 
 static void test_this_qemu(void **state)
 {
+    char *qemu = harness_qemu("x86_64");
+
     (void)state;
-    compare(harness_qemu("x86_64"));
+    compare(qemu);
+    free(qemu);
 }
 
 static void test_newer_qemu(void **state)
