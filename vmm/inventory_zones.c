@@ -62,7 +62,9 @@ void inventory_zones_ask(struct inventory_question *question)
     if (question->inventory->guest.block_bytes == 0 || memory->device_count == 0)
         return;
     memory->zones = gather_allocate(question->gather, ZONES_MAX, sizeof(*memory->zones));
-    for (i = 0; memory->zones != NULL && i < memory->device_count; i++)
+    if (memory->zones == NULL)
+        return;
+    for (i = 0; i < memory->device_count; i++)
         list_zones(question->inventory, i);
     for (i = 0; i < memory->zone_count; i++) {
         (void)snprintf(path, sizeof(path),
