@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A session with a guest agent in single steps. The agent reads what it is sent and answers in that
- * order, late or never; between its answers a hostile guest says anything. A command never gets
- * another one's answer, however many timeouts and synchronisations lie between. */
+ * order, late or never, first what an earlier client has left behind; between its answers a hostile
+ * guest says anything. A command never gets another one's answer, however many timeouts and
+ * synchronisations lie between. */
 #include <unistd.h>
 
 #include "qmp/agent.h"
@@ -18,6 +19,21 @@ static unsigned heard_count;
 
 static char line[8192];
 static size_t line_size;
+
+/* Numbers of all synchronisations, which nobody else can know. */
+static long long syncs[HEARD_MAX];
+static unsigned sync_count;
+
+static bool is_sync(int64_t number)
+{
+    unsigned i;
+
+    for (i = 0; i < sync_count; i++) {
+        if (syncs[i] == number)
+            return true;
+    }
+    return false;
+}
 
 static int64_t submit(struct session *session, const struct request *request)
 {
@@ -66,6 +82,8 @@ static void hear_line(void)
         number = strstr(line, "\"id\":");
     MUST(number != NULL); /* the client sends nothing else */
     last->number = strtoll(strchr(number, ':') + 1, NULL, 10);
+    if (last->sync && sync_count < HEARD_MAX)
+        syncs[sync_count++] = last->number;
     heard_count += heard_count < HEARD_MAX - 1;
 }
 
@@ -157,24 +175,36 @@ static void step(struct session *session, struct script *script)
     }
 }
 
+/* An earlier client has left before these were answered. */
+static void leave_questions(void)
+{
+    heard[0] = (struct heard){.sync = true, .number = 4711};
+    heard[1] = (struct heard){.number = COMMANDS_MAX + 1};
+    heard_count = 2;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct script script = {.at = data, .size = size};
-    struct session session = {.submit = submit};
+    struct session session = {.submit = submit, .is_foreign = is_sync};
     struct agent_options options = {.limits = {.message_bytes = 4096, .depth = 16}};
     struct pump *pump;
+    uint8_t flags;
     unsigned steps;
     int fds[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0)
         return 0;
     options.fd = fds[0];
-    options.sync_timeout_ms = script_byte(&script) % 2 == 0 ? 0 : 1e-6;
+    flags = script_byte(&script);
+    options.sync_timeout_ms = (flags & 1) == 0 ? 0 : 1e-6;
     session.peer = fds[1];
     session.client = agent_new(&options, NULL);
     MUST(session.client != NULL);
     pump = agent_pump(session.client);
-    heard_count = 0;
+    heard_count = sync_count = 0;
+    if ((flags & 2) != 0)
+        leave_questions();
     line_size = 0;
     for (steps = 0; script.size > 0 && steps < STEPS_MAX; steps++) {
         step(&session, &script);

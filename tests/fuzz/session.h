@@ -38,6 +38,7 @@ struct session {
     int peer;                               /* the other end */
     void (*in_callback)(struct session *session); /* once, in the next answer's callback; or NULL */
     int64_t (*submit)(struct session *session, const struct request *request);
+    bool (*is_foreign)(int64_t number); /* it answers something else; or NULL */
     void *client; /* NULL: freed */
 };
 
@@ -53,6 +54,8 @@ static inline void session_done(void *user, const struct reply *reply)
     MUST(!command->cancelled && ++command->answered == 1);
     if (strcmp(field_string(reply->value, "word", ""), HONEST) == 0)
         MUST(field_s64(reply->value, "n", &number) && number == command->number);
+    if (session->is_foreign != NULL && json_is_integer(reply->value))
+        MUST(!session->is_foreign(json_integer_value(reply->value)));
     session->in_callback = NULL;
     if (in_callback != NULL)
         in_callback(session);
