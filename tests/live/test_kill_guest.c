@@ -83,7 +83,7 @@ static void take_up(const struct harness_run *run)
 {
     struct proxy_outcome outcome;
     struct harness_run again =
-        proxy_run(&vm, HARNESS_ARGUMENTS("--timeout", "60", "wait", member(run, "id")), NULL,
+        proxy_run(&vm, HARNESS_ARGUMENTS("--timeout", "240", "wait", member(run, "id")), NULL,
                   &outcome);
 
     claim_ended(&again, "online");
@@ -203,6 +203,16 @@ static void test_agent_is_killed(void **state)
 
 /* ---- the guest ---- */
 
+/* Its agent is asked until it answers, however long the guest takes to boot. */
+static void await_guest(void)
+{
+    struct harness_run run =
+        harness_vmplug_json(&vm, HARNESS_ARGUMENTS("--timeout", "240", "agent", "guest-ping"));
+
+    assert_int_equal(run.status, 0);
+    harness_run_free(&run);
+}
+
 /* It panics the moment that it sees the device, and starts anew. */
 static void panic_at(const char *path, const char *const *arguments)
 {
@@ -217,7 +227,7 @@ static void panic_at(const char *path, const char *const *arguments)
     run = proxy_run(&vm, arguments, &never, &outcome);
     if (run.status != PENDING)
         fail_with(&run, path);
-    claim_guest(&vm, "echo started", "started");
+    await_guest();
     take_up(&run);
     harness_run_free(&run);
     claim_pending(&vm, NULL, NULL);
