@@ -57,6 +57,7 @@ static void forbid(struct platform_ability *ability, const char *fix, const char
 
 #define ACPI_OFF "the machine was started with acpi=off, and the guest would never hear of it"
 #define ACPI_ON "start QEMU without acpi=off"
+#define OTHER_BOARD "use a machine type that can, such as q35"
 
 /* ---- vCPUs ---- */
 
@@ -122,7 +123,6 @@ static uint64_t memory_unit(const struct platform_facts *facts, enum platform_bo
 static void describe_dimms(const struct platform_facts *facts, struct platform *platform)
 {
     static const char no_type[] = "this QEMU has no pc-dimm for its architecture";
-    static const char other_board[] = "use a machine type that can, such as q35";
     struct platform_ability *dimms = &platform->abilities[PLATFORM_DIMM];
 
     *dimms = (struct platform_ability){.grow = PLATFORM_YES,
@@ -148,7 +148,7 @@ static void describe_dimms(const struct platform_facts *facts, struct platform *
         dimms->by_itself = true;
         break;
     case PLATFORM_MICROVM:
-        forbid(dimms, other_board, "board microvm takes no DIMM, with or without ACPI");
+        forbid(dimms, OTHER_BOARD, "board microvm takes no DIMM, with or without ACPI");
         break;
     case PLATFORM_VIRT_RISCV:
     case PLATFORM_S390:
@@ -157,7 +157,7 @@ static void describe_dimms(const struct platform_facts *facts, struct platform *
         break;
     }
     if (facts->lacks_dimm)
-        forbid(dimms, other_board, no_type);
+        forbid(dimms, OTHER_BOARD, no_type);
 }
 
 static void describe_virtio_mem(const struct platform_facts *facts, struct platform *platform)
@@ -172,6 +172,10 @@ static void describe_virtio_mem(const struct platform_facts *facts, struct platf
     if (facts->lacks_virtio_mem)
         forbid(ability, "add a DIMM, where the board takes one, or use a machine type such as q35",
                "this QEMU has no virtio-mem-pci for its architecture");
+    else if (platform->board == PLATFORM_MICROVM)
+        forbid(ability, OTHER_BOARD,
+               "board microvm gives a virtio-mem no place in the guest's memory, although its QEMU "
+               "accepts one");
     else if (platform->board == PLATFORM_OTHER)
         ability->grow = ability->shrink = PLATFORM_UNKNOWN;
 }

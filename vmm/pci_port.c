@@ -47,6 +47,11 @@ int pci_port_choose(const struct inventory *inventory, char bus[INVENTORY_ID_MAX
                          "pcie-root-port,id=ID,chassis=N for each device to come",
                          "no PCI port is free: %u can be hotplugged, and %s taken", taken,
                          taken == 1 ? "it is" : "all are");
+    if (strcmp(inventory->machine.machine, "microvm") == 0)
+        return error_set(error, ERROR_BLOCKED,
+                         "put disks on a virtio-scsi bus, or restart QEMU with -machine "
+                         "microvm,pcie=on -device pcie-root-port,id=port1,chassis=1",
+                         "this microvm has no PCI port that can be hotplugged");
     return error_set(error, ERROR_BLOCKED,
                      "restart QEMU with -device pcie-root-port,id=port1,chassis=1, and one more "
                      "for each further device",

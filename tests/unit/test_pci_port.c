@@ -51,7 +51,7 @@ static void assert_none(struct sim *sim, const char *why, const char *fix)
     struct inventory *inventory;
 
     rig_open(&rig, sim, false);
-    inventory = rig_inventory(&rig, INVENTORY_PCI, 5000, NULL);
+    inventory = rig_inventory(&rig, INVENTORY_PCI | INVENTORY_ACCEL, 5000, NULL);
     assert_int_equal(pci_port_choose(inventory, bus, &error), -1);
     assert_int_equal(error.code, ERROR_BLOCKED);
     assert_string_equal(bus, "");
@@ -65,6 +65,16 @@ static void test_no_port(void **state)
 {
     (void)state;
     assert_none(sim_new(), "no PCI port that can be hotplugged", "pcie-root-port,id=port1");
+}
+
+/* There, a port wants a PCI bus first. */
+static void test_microvm(void **state)
+{
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->board = &sim_microvm;
+    assert_none(sim, "this microvm has no PCI port", "microvm,pcie=on");
 }
 
 static void test_free_port(void **state)
@@ -193,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_port),
+        cmocka_unit_test(test_microvm),
         cmocka_unit_test(test_free_port),
         cmocka_unit_test(test_taken_ports),
         cmocka_unit_test(test_ports_that_take_nothing),
