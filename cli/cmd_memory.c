@@ -243,7 +243,7 @@ static const struct command commands[] = {
         .operands_max = 2,
         .summary = "give a virtio-mem more or less memory",
         .help = "SIZE is anything from 0 to what the virtio-mem was added with, in its own blocks "
-                "(2 MiB with QEMU 7.2; a size between is blocked, and the nearest are named). The "
+                "(mostly of 2 MiB; a size between is blocked, and the nearest are named). The "
                 "guest follows as far as it can. What it takes is put online; what it can't move "
                 "it keeps, and when the time is over the verdict is pending, with reached_bytes "
                 "saying how far it came. QEMU goes on asking for the rest.",

@@ -312,6 +312,54 @@ static void print_limits(struct output *out)
     }
 }
 
+/* Each has been seen on both. */
+static const struct {
+    const char *what;
+    const char *older, *newer; /* 7.2 and 10.0 */
+    const char *known;         /* by what, and what comes of it */
+} versions[] = {
+    {"vCPU hotplug on a board without it",
+     "\"The feature 'query-hotpluggable-cpus' is not enabled\"",
+     "\"machine does not support hot-plugging CPUs\"",
+     "Known by the error, whatever its words; cpu add is blocked, and the reason has them"},
+    {"vCPUs of loongarch virt", "can't be hotplugged", "can",
+     "Known by query-hotpluggable-cpus"},
+    {"virtio-mem-pci on s390x", "no such device", "there is one",
+     "Known by device-list-properties"},
+    {"A virtio-mem's removal", "\"virtio based memory devices cannot be unplugged\"",
+     "QEMU takes the request", "Not asked of either: memory resize to 0 gives all of it back"},
+    {"device_add's arguments of a wrong type", "taken or dropped", "refused",
+     "Numbers and booleans are sent as such, and those of a slot as QEMU itself gave them"},
+    {"An id that is no identifier", "refused", "taken", "Checked before anything is sent"},
+    {"A refused DIMM of pseries", "the event MEM_UNPLUG_ERROR, and DEVICE_UNPLUG_GUEST_ERROR",
+     "DEVICE_UNPLUG_GUEST_ERROR alone", "Either ends the wait"},
+    {"A vCPU's removal under emulation (TCG), on x86",
+     "corrupts QEMU's memory, and the next vCPU, DIMM or reset kills it",
+     "spends one of maxcpus for good, and QEMU dies of one too many",
+     "QEMU tells nothing of its defects, so this is known by the version; what would kill it is "
+     "blocked, unless --force is given"},
+    {"The same on other boards", "as on x86", "mostly kills QEMU at once",
+     "By the version, too: with 10.0 the removal itself is blocked"},
+};
+
+static void print_versions(struct output *out)
+{
+    char text[512];
+    size_t i;
+
+    print_head(out, "QEMU VERSIONS");
+    roff_text(out,
+              "vmplug is tested on QEMU 7.2 and 10.0. What differs between them it learns from "
+              "QEMU's answers, except where the difference is a defect.",
+              ".PP");
+    for (i = 0; i < COUNT_OF(versions); i++) {
+        (void)snprintf(text, sizeof(text), "7.2: %s. 10.0: %s. %s.", versions[i].older,
+                       versions[i].newer, versions[i].known);
+        print_tag(out, versions[i].what);
+        roff_text(out, text, ".IP");
+    }
+}
+
 static const char trace_lines[] =
     "--trace appends to its file, which it makes readable for its owner only, and stops, with a "
     "line on stderr, when it has reached 256 MiB. A line is a JSON object with ms (of the host's "
@@ -360,5 +408,6 @@ void manual_print(struct output *out, const struct command_group *const *groups)
     print_json(out);
     print_environment(out);
     print_limits(out);
+    print_versions(out);
     print_files_and_trace(out);
 }

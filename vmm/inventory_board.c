@@ -116,8 +116,8 @@ static void take_dumped(void *user, void *item, const json_t *value, const struc
 }
 
 /* On pseries the firmware hands its own tree over while the guest boots, and a dumpdtb after that
- * lets QEMU 7.2 read memory that it has freed (qemu:hw/ppc/spapr_hcall.c, h_update_dt): it may die
- * of it. */
+ * lets QEMU read memory that it has freed (qemu:hw/ppc/spapr_hcall.c, h_update_dt): 7.2 and 10.0
+ * die of it. */
 static bool may_dump(const struct inventory_machine *machine)
 {
     return has_tree(machine->arch) && (strcmp(machine->arch, "ppc64") != 0 ||

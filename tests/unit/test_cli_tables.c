@@ -209,6 +209,7 @@ static void test_manual_is_complete(void **state)
     assert_contains(text, "VMPLUG_QMP");
     assert_contains(text, "VMPLUG_AGENT");
     assert_contains(text, "NO_COLOR");
+    assert_contains(text, ".SH QEMU VERSIONS\n");
 }
 
 /* A line that begins with a dot or an apostrophe is a request, and there are few that we use. */
