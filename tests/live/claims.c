@@ -138,3 +138,11 @@ void claim_pending(const struct harness_vm *vm, const char *operation, const cha
     assert_string_equal(json_string_value(json_object_get(entry, "id")), id);
     assert_true(json_is_true(json_object_get(entry, "present")));
 }
+
+long claim_major(const struct harness_vm *vm)
+{
+    AUTO_JSON json_t *version = harness_qmp(vm, "query-version", NULL);
+
+    return (long)json_integer_value(
+        json_object_get(json_object_get(version, "qemu"), "major"));
+}

@@ -43,4 +43,7 @@ void claim_agreement(const struct harness_vm *vm);
 /* `vmplug status` shows this request as pending; NULL: none at all. */
 void claim_pending(const struct harness_vm *vm, const char *operation, const char *id);
 
+/* QEMU's major version, for what rests on a defect that only versions tell apart. */
+long claim_major(const struct harness_vm *vm);
+
 #endif

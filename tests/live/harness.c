@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "qmp/blocking.h"
 #include "qmp/codec.h"
+#include "tests/live/results.h"
 
 #define SKIPPED 77
 #define COMMAND_MS 30000
@@ -179,9 +180,13 @@ struct harness_run harness_vmplug_json(const struct harness_vm *vm, const char *
 {
     const char *before[] = {"--json", "--qmp", vm->qmp, "--agent", vm->agent, NULL};
 
+    struct harness_run result;
+
     if (vm->agent[0] == '\0')
         before[3] = NULL;
-    return run_vmplug(before, arguments);
+    result = run_vmplug(before, arguments);
+    results_note(vm, arguments, &result);
+    return result;
 }
 
 static pid_t start_vmplug(const char *const *before, const char *const *arguments, int *ret_out_fd)

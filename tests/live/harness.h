@@ -23,6 +23,7 @@ struct harness_vm {
     char qmp[160];
     char qmp2[160];
     char agent[160];
+    const char *board; /* set after the start: what comes of each vmplug is noted (results.h) */
     bool guest;      /* started by run-guest, else a bare QEMU with -S */
     pid_t pid;       /* of a bare QEMU, or of run-guest while it boots */
 };

@@ -28,6 +28,7 @@ static int boot(void **state)
     (void)state;
     harness_need_tools();
     harness_boot(&vm, HARNESS_ARGUMENTS("--", "-smp", "2,maxcpus=8"));
+    vm.board = "q35";
     return 0;
 }
 
@@ -193,21 +194,14 @@ static void test_refused_again(void **state)
     claim_guest(&vm, GUEST_ONLINE_BLOCKS, "4");
 }
 
-static bool is_fragile(void)
-{
-    AUTO_JSON json_t *version = harness_qmp(&vm, "query-version", NULL);
-    const json_t *qemu = json_object_get(version, "qemu");
-
-    return json_integer_value(json_object_get(qemu, "major")) < 10;
-}
-
+/* A defect, seen in 7.2 and not in 10.0, where test_remove does what is refused here. */
 static void test_no_growth_after_a_vcpu_went(void **state)
 {
     AUTO_JSON json_t *running = NULL;
     struct harness_run run;
 
     (void)state;
-    if (!is_fragile())
+    if (claim_major(&vm) >= 10)
         skip();
     run = claim_run(&vm, "removed", HARNESS_ARGUMENTS("cpu", "remove", "1"));
     assert_non_null(strstr(json_string_value(json_object_get(claim_last(&run), "note")),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What was added goes again, from the guest and from QEMU, and leaves nothing behind. On a newer
- * QEMU than the host's may be: it survives the removal of vCPUs under emulation as long as there
- * are slots that were never used, hence so many of them. */
+/* What was added goes again, from the guest and from QEMU, and leaves nothing behind. On a QEMU of
+ * its own choice, whatever the host's: 7.2 dies of the next vCPU or DIMM after a vCPU was removed
+ * under emulation (vmm/hazard.h, and test_refuse), 10.0 survives it as long as there are slots that
+ * were never used, hence so many of them. No answer of QEMU's tells one from the other. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,7 @@
 #include "qmp/codec.h"
 #include "tests/live/claims.h"
 
-#define CYCLES 4
+#define CYCLES 20 /* with all others, fewer than there are slots */
 #define BOOT_CPUS "0-1" /* of -smp 2 */
 
 static struct harness_vm vm;
@@ -33,6 +34,7 @@ static int boot(void **state)
                                         "pcie-root-port,id=port0,chassis=1", "-blockdev", node,
                                         "-device",
                                         "virtio-blk-pci,id=onpci,bus=port0,drive=onpci"));
+    vm.board = "q35";
     return 0;
 }
 
@@ -142,6 +144,8 @@ static void test_again_at_once(void **state)
 
 static void test_vcpu_cycles(void **state)
 {
+    AUTO_FREE char *before = harness_snapshot(&vm);
+    AUTO_FREE char *after = NULL;
     unsigned i;
 
     (void)state;
@@ -151,6 +155,9 @@ static void test_vcpu_cycles(void **state)
         claim(&vm, "removed", HARNESS_ARGUMENTS("cpu", "remove", "vmplug-cpu-2"));
         claim_guest(&vm, GUEST_CPUS, BOOT_CPUS);
     }
+    after = harness_snapshot(&vm);
+    assert_string_equal(after, before);
+    claim_agreement(&vm);
 }
 
 static void test_several_at_once(void **state)

@@ -28,6 +28,7 @@ static int boot(void **state)
     harness_boot(&vm, HARNESS_ARGUMENTS("--", "-device", "pcie-root-port,id=port1,chassis=1",
                                         "-device", "pcie-root-port,id=port2,chassis=2", "-device",
                                         "pcie-root-port,id=port3,chassis=3,hotplug=off"));
+    vm.board = "q35";
     return 0;
 }
 
