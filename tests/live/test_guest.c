@@ -24,6 +24,7 @@ static int boot(void **state)
     (void)state;
     harness_need_tools();
     harness_boot(&vm, NULL);
+    vm.board = "q35";
     return 0;
 }
 
