@@ -195,16 +195,24 @@ static unsigned open_descriptors(void)
     return number;
 }
 
+static unsigned stride(void)
+{
+    const char *text = getenv("VMPLUG_OOM_STRIDE");
+    int number = text != NULL ? atoi(text) : 1;
+
+    return number > 0 ? (unsigned)number : 1;
+}
+
 static unsigned each(oom_body_fn *body, void *user, bool and_later)
 {
-    unsigned nth = 0, descriptors;
+    unsigned nth = 1, runs = 0, descriptors;
 
     lasting = and_later;
     do {
         on = false; /* a run may have failed between oom_on() and oom_off() */
         held_count = 0;
         descriptors = open_descriptors();
-        countdown = ++nth;
+        countdown = nth;
         struck = false;
         body(user);
         on = false;
@@ -213,8 +221,10 @@ static unsigned each(oom_body_fn *body, void *user, bool and_later)
                       nth);
         if (open_descriptors() != descriptors)
             fake_fail("a descriptor is left of a run in which allocation %u failed", nth);
+        nth += stride();
+        runs++;
     } while (struck);
-    return nth - 1;
+    return runs - 1;
 }
 
 unsigned oom_each(oom_body_fn *body, void *user)

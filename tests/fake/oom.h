@@ -14,7 +14,8 @@
 
 /* Runs body again and again: the first time its first allocation fails, then its second, … until
  * it has come to its end without a failure. Fails the test when a run leaves memory or a
- * descriptor behind. Returns how many allocations failed. */
+ * descriptor behind. Returns how many runs had a failure. With VMPLUG_OOM_STRIDE=n in the
+ * environment only every n-th allocation fails, for tools that make all this slow. */
 typedef void oom_body_fn(void *user);
 unsigned oom_each(oom_body_fn *body, void *user);
 
