@@ -222,12 +222,13 @@ static void test_pseries(void **state)
     claim_dimm(vm, 1, false);
     claim_no_virtio_mem(vm, "no virtio-mem");
     claim_disk(vm, "pseries.qcow2");
-    /* QEMU 10.0 now and then wakes the first core no more once there is a second: look no further
-     * than need be. */
     run = claim_run(vm, "online", HARNESS_ARGUMENTS("cpu", "add"));
     assert_false(has_stage(&run, "acknowledged"));
     harness_run_free(&run);
-    claim_guest(vm, GUEST_CPUS, "0-1");
+    /* An emulating QEMU 10.0 now and then wakes the first core no more once there is a second: then
+     * the console is silent, and the agent's word is all there is. */
+    if (claim_major(vm) < 10)
+        claim_guest(vm, GUEST_CPUS, "0-1");
     claim_core_goes(vm, "vmplug-cpu-1");
 }
 
