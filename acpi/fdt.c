@@ -531,6 +531,8 @@ static int check(const void *blob, size_t size_bytes, struct error *error)
         return error_set(error, ERROR_LIMIT, REPORT,
                          "the device tree has %u bytes, and vmplug takes %zu",
                          (unsigned)fdt_totalsize(blob), FDT_BLOB_MAX_BYTES);
+    if (status == 0 && fdt_off_dt_struct(blob) % FDT_TAGSIZE != 0)
+        status = -FDT_ERR_BADLAYOUT; /* libfdt asks alignment of the blob alone */
     if (status == 0 &&
         (fdt_version(blob) < VERSION || has_endless_name(blob) || has_wild_length(blob)))
         status = -FDT_ERR_BADSTRUCTURE;

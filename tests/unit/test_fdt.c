@@ -211,6 +211,9 @@ static void test_not_a_tree(void **state)
     tree_read_badly(large, FDT_BLOB_MAX_BYTES + 8, ERROR_LIMIT, "2097160 bytes");
     memmove(large + 4, blob, TREE_ROOM);
     tree_read_badly(large + 4, TREE_ROOM, ERROR_PROTOCOL, "this is no device tree");
+    fdt_set_off_dt_struct(blob, fdt_off_dt_struct(blob) + 1);
+    tree_read_badly(blob, TREE_ROOM, ERROR_PROTOCOL, "FDT_ERR_BADLAYOUT");
+    fdt_set_off_dt_struct(blob, fdt_off_dt_struct(blob) - 1);
     fdt_set_version(blob, 16);
     tree_read_badly(blob, TREE_ROOM, ERROR_PROTOCOL, "this is no device tree");
     memset(blob, 0, 64);
