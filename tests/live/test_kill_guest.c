@@ -159,6 +159,16 @@ static void test_qmp_is_cut(void **state)
     assert_true(strike.after > 30);
 }
 
+/* Its agent is asked until it answers, however long the guest or the agent takes to start. */
+static void await_guest(void)
+{
+    struct harness_run run =
+        harness_vmplug_json(&vm, HARNESS_ARGUMENTS("--timeout", "240", "agent", "guest-ping"));
+
+    assert_int_equal(run.status, 0);
+    harness_run_free(&run);
+}
+
 /* ---- the agent itself ---- */
 
 static void strike_agent(const char *command, unsigned after, bool stopped)
@@ -179,6 +189,7 @@ static void strike_agent(const char *command, unsigned after, bool stopped)
         claim_guest(&vm, KILL_AGENT, "struck");
     if (strcmp(harness_verdict(&run), "online") == 0)
         claim_guest(&vm, GUEST_DISKS, "sda ");
+    await_guest();
     see_through(&run, "disk");
     harness_run_free(&run);
 }
@@ -202,16 +213,6 @@ static void test_agent_is_killed(void **state)
 }
 
 /* ---- the guest ---- */
-
-/* Its agent is asked until it answers, however long the guest takes to boot. */
-static void await_guest(void)
-{
-    struct harness_run run =
-        harness_vmplug_json(&vm, HARNESS_ARGUMENTS("--timeout", "240", "agent", "guest-ping"));
-
-    assert_int_equal(run.status, 0);
-    harness_run_free(&run);
-}
 
 /* It panics the moment that it sees the device, and starts anew. */
 static void panic_at(const char *path, const char *const *arguments)
