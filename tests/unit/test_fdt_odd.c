@@ -192,7 +192,7 @@ static void test_odd_texts(void **state)
     AUTO_FREE void *blob = tree_load("arm");
 
     (void)state;
-    assert_int_equal(fdt_setprop(blob, 0, "compatible", "a\033[2J\377b", 9), 0);
+    assert_int_equal(fdt_setprop(blob, 0, "compatible", "a\033[2J\377b", 8), 0);
     tree_read_well(blob, TREE_ROOM);
     assert_string_equal(tree_board.compatible, "a?[2J?b");
     assert_int_equal(fdt_setprop(blob, 0, "compatible", "abc", 3), 0); /* no end */
