@@ -156,7 +156,10 @@ static const struct command commands[] = {
             "failure of one does not stop the others. When not all could be looked at, the verdict "
             "is unconfirmed at the best. Which of the guest's vCPUs is which only the guest knows: "
             "to finish one that is not on record is to put all of them online. With --all it deals "
-            "with everybody's.",
+            "with everybody's.\n\n"
+            "A backend or node that another vmplug has made this very moment, for a device that it "
+            "adds next, looks left behind: clean while nobody else is plugging, or that addition "
+            "is rejected.",
         .examples = examples,
         .options = OPTIONS_VM | OPTION_BIT(OPTION_CLEAN) | OPTION_BIT(OPTION_ALL) |
                    OPTION_BIT(OPTION_FORCE) | OPTION_BIT(OPTION_DRY_RUN),

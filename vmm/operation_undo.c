@@ -88,7 +88,9 @@ void operation_roll_back(struct operation *operation, const struct error *error)
 }
 
 /* QEMU takes commands in turn: one that it has not answered can still be undone by the one that is
- * queued behind it. What has no such command may yet come to stand. */
+ * queued behind it. What has no such command may yet come to stand. When another client has made a
+ * backend or node of that very name in between, the one that goes is its own: QEMU then rejects the
+ * device that it adds next (one in use is not deleted), so nobody is told what is not so. */
 void operation_roll_back_late(struct operation *operation, const struct error *error)
 {
     const struct operation_step *step = &operation->steps[operation->steps_done];
