@@ -4,40 +4,12 @@
 #include "base/cleanup.h"
 #include "cli/fetch.h"
 #include "cli/perform.h"
-#include "cli/printable.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "qmp/codec.h"
-#include "vmm/audit.h"
+#include "vmm/audit_json.h"
 
 /* ---- as it is ---- */
-
-static json_t *finding_json(const struct audit_finding *finding)
-{
-    return json_pack("{s:s, s:o, s:s, s:o, s:o}", "kind", audit_kind_name(finding->kind), "id",
-                     printable_json(finding->id), "owner", finding->ours ? "vmplug" : "other",
-                     "detail", printable_json(finding->detail), "action",
-                     printable_json(finding->action));
-}
-
-static void print_json(struct output *out, const struct audit *audit)
-{
-    json_t *findings = json_array(), *unseen = json_array();
-    AUTO_JSON json_t *object = NULL;
-    json_t *clean = json_boolean(audit->count == 0);
-    size_t i;
-
-    for (i = 0; i < audit->count; i++)
-        (void)json_array_append_new(findings, finding_json(&audit->findings[i]));
-    for (i = 0; i < audit->unseen_count; i++)
-        (void)json_array_append_new(unseen,
-                                    json_pack("{s:s, s:o}", "what", audit->unseen[i].what, "reason",
-                                              printable_json(audit->unseen[i].reason)));
-    if (audit->count == 0 && audit->unseen_count > 0)
-        clean = json_null();
-    object = json_pack("{s:o, s:o, s:o}", "clean", clean, "findings", findings, "unseen", unseen);
-    output_json(out, object, 0);
-}
 
 static void print_text(struct output *out, const struct audit *audit)
 {
@@ -63,6 +35,16 @@ static void print_text(struct output *out, const struct audit *audit)
     for (i = 0; i < audit->unseen_count; i++)
         output_print(out, "not looked at: %s: %s\n", audit->unseen[i].what,
                      audit->unseen[i].reason);
+}
+
+static void print(struct output *out, const struct audit *audit)
+{
+    AUTO_JSON json_t *object = out->json ? audit_json(audit) : NULL;
+
+    if (out->json)
+        output_json(out, object, 0);
+    else
+        print_text(out, audit);
 }
 
 /* ---- made clean ---- */
@@ -122,10 +104,8 @@ static int run(struct invocation *invocation)
     }
     if (invocation->options.clean)
         exit_code = clean(invocation, audit);
-    else if (invocation->out.json)
-        print_json(&invocation->out, audit);
     else
-        print_text(&invocation->out, audit);
+        print(&invocation->out, audit);
     audit_free(audit);
     return exit_code;
 }

@@ -2,7 +2,7 @@
 #include "base/cleanup.h"
 #include "cli/fetch.h"
 #include "cli/perform.h"
-#include "cli/status_json.h"
+#include "vmm/status_json.h"
 #include "cli/status_text.h"
 #include "qmp/codec.h"
 

@@ -4,7 +4,7 @@
 #include "cli/fetch.h"
 #include "cli/perform.h"
 #include "cli/report.h"
-#include "cli/status_json.h"
+#include "vmm/status_json.h"
 #include "cli/status_text.h"
 #include "qmp/codec.h"
 

@@ -1,47 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmm/doctor.h"
-
 #include "base/cleanup.h"
 #include "cli/fetch.h"
-#include "cli/printable.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "qmp/codec.h"
-
-#define ALL (DOCTOR_BIT(DOCTOR_CANS_) - 1)
-
-/* What the checks decide of, and all of them where nothing is left out. */
-static bool concerns(const struct doctor_check *check, unsigned cans)
-{
-    return cans == ALL || ((check->forbids | check->clouds) & cans) != 0;
-}
-
-static void print_json(struct output *out, const struct doctor *doctor, unsigned cans)
-{
-    json_t *can = json_object(), *checks = json_array();
-    AUTO_JSON json_t *object = json_pack("{s:o, s:o}", "can", can, "checks", checks);
-    const struct doctor_check *check;
-    unsigned i;
-
-    for (i = 0; i < DOCTOR_CANS_; i++) {
-        if ((cans & DOCTOR_BIT(i)) != 0)
-            (void)json_object_set_new(can, doctor_can_name((enum doctor_can)i),
-                                      doctor->can[i] == DOCTOR_UNKNOWN
-                                          ? json_null()
-                                          : json_boolean(doctor->can[i] == DOCTOR_YES));
-    }
-    for (i = 0; i < doctor->count; i++) {
-        check = &doctor->checks[i];
-        if (!concerns(check, cans))
-            continue;
-        (void)json_array_append_new(
-            checks, json_pack("{s:o, s:s, s:o, s:o}", "name", printable_json(check->name), "result",
-                              doctor_result_name(check->result), "reason",
-                              printable_json(check->reason), "fix",
-                              check->fix[0] != '\0' ? printable_json(check->fix) : json_null()));
-    }
-    output_json(out, object, 0);
-}
+#include "vmm/doctor_json.h"
 
 static void print_text(struct output *out, const struct doctor *doctor, unsigned cans)
 {
@@ -58,7 +21,7 @@ static void print_text(struct output *out, const struct doctor *doctor, unsigned
     table_print(&table, out, 0);
     output_print(out, "\n");
     for (i = 0; i < doctor->count; i++) {
-        if (!concerns(&doctor->checks[i], cans))
+        if (!doctor_concerns(&doctor->checks[i], cans))
             continue;
         table_add(&table, "%s", doctor->checks[i].name);
         table_add(&table, "%s", doctor_result_name(doctor->checks[i].result));
@@ -125,7 +88,7 @@ static int conclude(const struct invocation *invocation, const struct doctor *do
 
 static int run(struct invocation *invocation)
 {
-    unsigned cans = invocation->operand_count > 0 ? asked_for(invocation) : ALL;
+    unsigned cans = invocation->operand_count > 0 ? asked_for(invocation) : DOCTOR_ALL;
     struct doctor doctor;
     struct inventory *inventory;
     int exit_code = 0;
@@ -135,10 +98,13 @@ static int run(struct invocation *invocation)
         return exit_code;
     doctor_examine(&doctor, invocation->session.vm, inventory);
     inventory_free(inventory);
-    if (invocation->out.json)
-        print_json(&invocation->out, &doctor, cans);
-    else
+    if (invocation->out.json) {
+        AUTO_JSON json_t *object = doctor_json(&doctor, cans);
+
+        output_json(&invocation->out, object, 0);
+    } else {
         print_text(&invocation->out, &doctor, cans);
+    }
     output_flush(&invocation->out);
     return conclude(invocation, &doctor);
 }

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/report.h"
-#include "cli/result_json.h"
+#include "vmm/result_json.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"

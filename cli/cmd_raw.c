@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/report.h"
-#include "cli/result_json.h"
+#include "vmm/result_json.h"
 #include "qmp/codec.h"
 
 #define GRACE_MS 2000 /* for an error reply to a command that does not answer when it works */

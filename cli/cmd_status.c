@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
 #include "cli/fetch.h"
-#include "cli/status_json.h"
+#include "vmm/status_json.h"
 #include "cli/status_text.h"
 #include "qmp/codec.h"
 

@@ -3,12 +3,11 @@
 
 #include "base/cleanup.h"
 #include "cli/fetch.h"
-#include "cli/printable.h"
 #include "qmp/codec.h"
 
 static json_t *text_or_null(const char *text)
 {
-    return *text != '\0' ? printable_json(text) : json_null();
+    return *text != '\0' ? codec_string(text) : json_null();
 }
 
 static void print(struct output *out, const char *qemu, const struct inventory_guest *guest)

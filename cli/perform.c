@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "cli/ladder.h"
 #include "cli/report.h"
-#include "cli/result_json.h"
+#include "vmm/result_json.h"
 #include "qmp/codec.h"
 
 struct performance {

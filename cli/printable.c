@@ -36,17 +36,3 @@ size_t printable_width(const char *text)
         width += ((unsigned char)*text & 0xc0) != 0x80 ? 1 : 0;
     return width;
 }
-
-json_t *printable_json(const char *text)
-{
-    json_t *value = json_string(text);
-    AUTO_FREE char *copy = NULL;
-
-    if (value != NULL)
-        return value;
-    copy = strdup(text);
-    if (copy == NULL)
-        return NULL;
-    text_make_printable(copy);
-    return json_string(copy);
-}

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Text of unknown origin, made safe for a terminal or for JSON; see base/text.h for one line. */
+/* Text of unknown origin, made safe for a terminal; see base/text.h for one line. */
 #ifndef CLI_PRINTABLE_H
 #define CLI_PRINTABLE_H
 
-#include <jansson.h>
 #include <stddef.h>
 
 /* text_make_printable() for text of several lines: line ends and tabs stay. */
@@ -11,8 +10,5 @@ void printable_text(char *text);
 
 /* Columns that the text takes when each character takes one. */
 size_t printable_width(const char *text);
-
-/* A JSON string; text that is no UTF-8 is made printable. NULL when memory runs out. */
-json_t *printable_json(const char *text);
 
 #endif

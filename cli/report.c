@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cli/result_json.h"
+#include "vmm/result_json.h"
 #include "qmp/codec.h"
 
 void report_line(const char *what, const struct error *error)

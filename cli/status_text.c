@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/size.h"
-#include "cli/status_json.h"
+#include "vmm/status_json.h"
 #include "cli/table.h"
 #include "qmp/field.h"
 

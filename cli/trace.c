@@ -14,7 +14,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "cli/printable.h"
 #include "config.h"
 #include "qmp/codec.h"
 
@@ -128,7 +127,7 @@ static json_t *shown_argument(const struct trace_run *run, const char *argument)
     if (text == NULL)
         return NULL;
     text_hide_credentials(text);
-    return printable_json(text);
+    return codec_string(text);
 }
 
 static json_t *shown_arguments(const struct trace_run *run)
@@ -145,7 +144,7 @@ static json_t *shown_arguments(const struct trace_run *run)
 
 static json_t *shown_path(const char *path)
 {
-    return path != NULL ? printable_json(path) : json_null();
+    return path != NULL ? codec_string(path) : json_null();
 }
 
 void trace_begin(struct trace *trace, const struct trace_run *run)
@@ -211,7 +210,7 @@ static json_t *read_text(const struct trace *trace, const char *channel, const c
     if (secrets_awaited(&trace->secrets, strcmp(channel, "agent") == 0))
         return json_string("***");
     text = strndup(bytes, size);
-    return text != NULL ? printable_json(text) : NULL;
+    return text != NULL ? codec_string(text) : NULL;
 }
 
 /* Parsed and written anew, since a peer may spread a message over many lines. Returns 0, or -1

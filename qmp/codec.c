@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* A string that begins with NUL and this word stands for a number. Nothing that QEMU sends begins
  * so; a guest that forges one has merely sent a number. */
 #define TAG "number:"
@@ -311,6 +313,20 @@ char *codec_dump(const json_t *value, unsigned indent)
         return NULL;
     }
     return text.bytes;
+}
+
+json_t *codec_string(const char *text)
+{
+    json_t *value = json_string(text);
+    AUTO_FREE char *copy = NULL;
+
+    if (value != NULL)
+        return value;
+    copy = strdup(text);
+    if (copy == NULL)
+        return NULL;
+    text_make_printable(copy);
+    return json_string(copy);
 }
 
 bool codec_get_u64(const json_t *value, uint64_t *ret_number)

@@ -39,6 +39,10 @@ int codec_append(struct buffer *buffer, const json_t *value);
  * compact. Objects keep the order in which their members were set; reals have 15 digits. */
 char *codec_dump(const json_t *value, unsigned indent);
 
+/* A JSON string of text of unknown origin; what is no UTF-8 is made printable (base/text.h). NULL
+ * when memory runs out. */
+json_t *codec_string(const char *text);
+
 /* Reads a non-negative integer of up to 64 bits. False when the value is anything else. */
 bool codec_get_u64(const json_t *value, uint64_t *ret_number);
 

@@ -338,6 +338,11 @@ static void examine_hazards(struct doctor *doctor, struct vm *vm,
 
 /* ---- all ---- */
 
+bool doctor_concerns(const struct doctor_check *check, unsigned cans)
+{
+    return cans == DOCTOR_ALL || ((check->forbids | check->clouds) & cans) != 0;
+}
+
 const struct doctor_check *doctor_obstacle(const struct doctor *doctor, enum doctor_can can)
 {
     const struct doctor_check *cloud = NULL, *check;

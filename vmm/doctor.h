@@ -33,6 +33,7 @@ enum doctor_can {
 };
 
 #define DOCTOR_BIT(can) (1u << (can))
+#define DOCTOR_ALL (DOCTOR_BIT(DOCTOR_CANS_) - 1)
 
 enum doctor_result { DOCTOR_YES, DOCTOR_NO, DOCTOR_UNKNOWN };
 
@@ -60,6 +61,9 @@ const char *doctor_result_name(enum doctor_result result);
 
 /* Rests on an inventory of DOCTOR_PARTS, the vm's record and its ledger. */
 void doctor_examine(struct doctor *doctor, struct vm *vm, const struct inventory *inventory);
+
+/* Does the check decide of one of these (DOCTOR_BIT)? Each concerns DOCTOR_ALL. */
+bool doctor_concerns(const struct doctor_check *check, unsigned cans);
 
 /* The check that stands against it: the first that forbids it, else the first that clouds it, else
  * NULL. */

@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "cli/output.h"
-#include "cli/status_json.h"
+#include "vmm/status_json.h"
 #include "cli/status_text.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"

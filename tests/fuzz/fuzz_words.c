@@ -121,7 +121,7 @@ static void read_text(const char *text)
     AUTO_FREE char *copy = strdup(text);
     AUTO_FREE char *twice = NULL;
     AUTO_FREE char *lines = strdup(text);
-    AUTO_JSON json_t *value = printable_json(text);
+    AUTO_JSON json_t *value = codec_string(text);
     struct suggestion suggestion = {.typed = text};
     char small[9];
     size_t i;

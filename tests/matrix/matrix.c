@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/report.h"
-#include "cli/status_json.h"
+#include "vmm/status_json.h"
 #include "qmp/blocking.h"
 #include "tests/matrix/oracle.h"
 #include "vmm/audit.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The matrix of what only looks: status, doctor, audit. */
 #include "base/cleanup.h"
-#include "cli/status_json.h"
+#include "vmm/status_json.h"
 #include "tests/matrix/matrix.h"
 #include "vmm/audit.h"
 #include "vmm/doctor.h"

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "cli/result_json.h"
-#include "cli/status_json.h"
+#include "vmm/result_json.h"
+#include "vmm/status_json.h"
 #include "tests/fake/fake.h"
 #include "qmp/codec.h"
 
@@ -356,5 +356,5 @@ int main(void)
         cmocka_unit_test(test_disks),           cmocka_unit_test(test_guest_name_by_lun),
     };
 
-    return cmocka_run_group_tests_name("cli/result_json, cli/status_json", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("vmm/result_json, vmm/status_json", tests, NULL, NULL);
 }

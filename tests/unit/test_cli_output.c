@@ -13,7 +13,6 @@
 
 #include "base/cleanup.h"
 #include "cli/output.h"
-#include "cli/printable.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "qmp/codec.h"
@@ -93,8 +92,8 @@ static void test_json_for_people(void **state)
 
 static void test_bad_bytes_become_json(void **state)
 {
-    AUTO_JSON json_t *good = printable_json("gr\xc3\xbc\xc3\x9f\n");
-    AUTO_JSON json_t *bad = printable_json("disk\xff.raw");
+    AUTO_JSON json_t *good = codec_string("gr\xc3\xbc\xc3\x9f\n");
+    AUTO_JSON json_t *bad = codec_string("disk\xff.raw");
 
     (void)state;
     assert_string_equal(json_string_value(good), "gr\xc3\xbc\xc3\x9f\n");

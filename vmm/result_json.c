@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/result_json.h"
+#include "vmm/result_json.h"
 
 #include <string.h>
 
 #include "acpi/ost.h"
 #include "base/cleanup.h"
-#include "cli/printable.h"
 #include "qmp/codec.h"
 
 /* Where nobody closer to the failure had advice. */
@@ -51,8 +50,8 @@ static json_t *error_json(const struct error *error)
     const char *class_name = error->class_name[0] != '\0' ? error->class_name
                                                           : error_code_name(error->code);
 
-    return json_pack("{s:o, s:o, s:o}", "class", printable_json(class_name), "desc",
-                     printable_json(error->why), "fix", printable_json(result_json_fix(error)));
+    return json_pack("{s:o, s:o, s:o}", "class", codec_string(class_name), "desc",
+                     codec_string(error->why), "fix", codec_string(result_json_fix(error)));
 }
 
 static json_t *stage_json(const struct operation_result *result,
@@ -88,7 +87,7 @@ static json_t *left_json(const struct operation_result *result)
     size_t i;
 
     for (i = 0; i < result->left_count; i++)
-        (void)json_array_append_new(left, printable_json(result->left[i]));
+        (void)json_array_append_new(left, codec_string(result->left[i]));
     return left;
 }
 
@@ -110,7 +109,7 @@ static void add_details(json_t *object, const json_t *details)
 json_t *result_json_operation(const struct operation_result *result)
 {
     json_t *object = json_pack("{s:s, s:o, s:s, s:o, s:[]}", "operation", result->operation, "id",
-                               result->id[0] != '\0' ? printable_json(result->id) : json_null(),
+                               result->id[0] != '\0' ? codec_string(result->id) : json_null(),
                                "verdict", verdict_name(result->verdict), "stages",
                                stages_json(result), "missing");
 
@@ -148,7 +147,7 @@ json_t *result_json_summary(const struct batch_result *result)
 json_t *result_json_failure(const char *operation, const char *id, enum verdict verdict,
                             const struct error *error)
 {
-    return json_pack("{s:o, s:o*, s:s, s:o}", "operation", printable_json(operation), "id",
-                     id != NULL ? printable_json(id) : NULL, "verdict", verdict_name(verdict),
+    return json_pack("{s:o, s:o*, s:s, s:o}", "operation", codec_string(operation), "id",
+                     id != NULL ? codec_string(id) : NULL, "verdict", verdict_name(verdict),
                      "error", error_json(error));
 }

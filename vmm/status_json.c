@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/status_json.h"
+#include "vmm/status_json.h"
 
 #include <string.h>
 
-#include "cli/printable.h"
+#include "qmp/codec.h"
 
 #define NO_UUID "00000000-0000-0000-0000-000000000000" /* QEMU was given none */
 
 static json_t *text_or_null(const char *text)
 {
-    return *text != '\0' ? printable_json(text) : json_null();
+    return *text != '\0' ? codec_string(text) : json_null();
 }
 
 static json_t *bytes_or_null(bool known, uint64_t bytes)
@@ -186,7 +186,7 @@ static json_t *buses_json(const struct inventory_disks *disks)
 
     for (i = 0; i < disks->bus_count; i++) {
         if (disks->buses[i].name[0] != '\0')
-            (void)json_array_append_new(array, printable_json(disks->buses[i].name));
+            (void)json_array_append_new(array, codec_string(disks->buses[i].name));
     }
     return array;
 }

@@ -3,8 +3,8 @@
  * An inventory as scripts read it: `status --json` and its parts. What is not known is null. Each
  * function returns a new reference.
  */
-#ifndef CLI_STATUS_JSON_H
-#define CLI_STATUS_JSON_H
+#ifndef VMM_STATUS_JSON_H
+#define VMM_STATUS_JSON_H
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How an operation ended, as scripts read it. json_t results are new references. */
-#ifndef CLI_RESULT_JSON_H
-#define CLI_RESULT_JSON_H
+#ifndef VMM_RESULT_JSON_H
+#define VMM_RESULT_JSON_H
 
 #include <jansson.h>
 
