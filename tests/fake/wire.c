@@ -53,12 +53,12 @@ void wire_pump(struct wire *wire)
 
 void wire_pass_deadline(struct wire *wire)
 {
-    double deadline_ms = pump_deadline_ms(wire->pump), left_ms;
+    double deadline_ms = pump_deadline_ms(wire->pump);
 
     if (isinf(deadline_ms) || deadline_ms - clock_now_ms() > PATIENCE_MS)
         fake_fail("there is no deadline near");
-    while ((left_ms = deadline_ms - clock_now_ms()) > 0)
-        (void)poll(NULL, 0, (int)left_ms + 1);
+    while (clock_now_ms() < deadline_ms)
+        (void)clock_poll(NULL, 0, deadline_ms);
     wire_pump(wire);
 }
 

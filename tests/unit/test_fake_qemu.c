@@ -178,12 +178,25 @@ static const char *verdict(void)
     return text != NULL ? text : "";
 }
 
-#define assert_ends(words, status_, verdict_)                                     \
-    do {                                                                          \
-        if (run words != (status_) || strcmp(verdict(), verdict_) != 0)           \
-            fail_msg("%d %s: %s", ran.status, verdict(),                          \
-                     ran.line != NULL ? json_dumps(ran.line, 0) : "");            \
-    } while (0)
+static void assert_ran(int status, const char *wanted)
+{
+    if (ran.status != status || strcmp(verdict(), wanted) != 0)
+        fail_msg("%d %s: %s", ran.status, verdict(),
+                 ran.line != NULL ? json_dumps(ran.line, 0) : "");
+}
+
+#define assert_ends(words, status, verdict) ((void)run words, assert_ran(status, verdict))
+
+/* The same of a deadline that passes once something was sent. How long that takes is the machine's:
+ * one that passed before is tried again, later. */
+static void assert_pending(double timeout_s, const char *words)
+{
+    do {
+        (void)run("--timeout %g %s", timeout_s, words);
+        timeout_s *= 4;
+    } while (strcmp(verdict(), "error") == 0 && timeout_s < 300);
+    assert_ran(6, "pending");
+}
 
 /* ---- ---- */
 
@@ -270,13 +283,13 @@ static void test_guests(void **ignored)
     assert_non_null(find("dimms", "id", "d0"));
     stop();
     START("--guest", "ignores-removes", "--dimm", "d0=128M");
-    assert_ends(("--timeout 0.5 memory remove d0"), 6, "pending");
+    assert_pending(0.5, "memory remove d0");
     stop();
     START("--guest", "agent-hangs");
     assert_ends(("cpu add"), 0, "unconfirmed");
     stop();
     START("--guest", "pretends");
-    assert_ends(("--timeout 3 cpu add"), 6, "pending"); /* time to get as far as the guest */
+    assert_pending(4, "cpu add"); /* time to get as far as the guest */
     assert_int_equal(online("cpus"), 2);
     stop();
     START("--guest", "onlines");
@@ -313,7 +326,7 @@ static void test_faults_that_do(void **ignored)
 {
     (void)ignored;
     START("--fault", "qmp device_add drop");
-    assert_ends(("--timeout 0.5 cpu add"), 6, "pending");
+    assert_pending(0.5, "cpu add");
     assert_non_null(find("cpus", "id", "vmplug-cpu-2")); /* it was carried out */
     stop();
     START("--fault", "qmp device_add#2 reject DeviceNotFound: it is gone");

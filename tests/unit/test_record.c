@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,11 +17,30 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "qmp/codec.h"
 #include "tests/fake/fake.h"
 
 static struct record *record;
 static char directory[512];
+
+/* The clock of this program: it stands, so that nobody's patience ends on a machine that is busy,
+ * but where time is to pass. */
+static double now_ms;
+static bool time_passes;
+
+double clock_now_ms(void)
+{
+    return now_ms;
+}
+
+int clock_poll(struct pollfd *polled, nfds_t count, double deadline_ms)
+{
+    if (!time_passes)
+        return poll(polled, count, 1);
+    now_ms = deadline_ms;
+    return 0;
+}
 
 static struct record *record_of(const char *in, pid_t pid)
 {
@@ -106,6 +126,14 @@ static unsigned mode_of(const char *path)
     struct stat status;
 
     return lstat(path, &status) == 0 ? (unsigned)status.st_mode & 0777 : 0;
+}
+
+static void assert_explained(const struct record *of, const char *words)
+{
+    char why[600];
+
+    if (strstr(record_explain(of, why, sizeof(why)), words) == NULL)
+        fail_msg("'%s' is not in: %s", words, why);
 }
 
 /* ---- entries ---- */
@@ -198,7 +226,7 @@ static void test_shared(void **state)
 }
 
 #define WRITERS 4
-#define WRITES 10 /* all of them well within the patience of one that waits for the lock */
+#define WRITES 25
 
 /* Nothing that one of them enters is lost to another. */
 static void test_at_the_same_time(void **state)
@@ -213,6 +241,8 @@ static void test_at_the_same_time(void **state)
     for (i = 0; i < WRITERS; i++) {
         writers[i] = fork();
         assert_true(writers[i] >= 0);
+        if (writers[i] == 0)
+            (void)alarm(60); /* rather than for ever */
         for (j = 0; writers[i] == 0 && j < WRITES; j++) {
             (void)snprintf(id, sizeof(id), "%u-%u", i, j);
             if (!put(record, id, "cpu-remove"))
@@ -231,6 +261,26 @@ static void test_at_the_same_time(void **state)
     assert_int_equal(record_vcpus_removed(record), WRITERS * WRITES);
 }
 
+/* A holder that was stopped. */
+static void test_lock_that_is_held(void **state)
+{
+    AUTO_FD int holder = -1;
+
+    (void)state;
+    assert_true(put(record, "a", "cpu-remove"));
+    holder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(holder, LOCK_EX | LOCK_NB), 0);
+    time_passes = true;
+    assert_false(put(record, "b", "cpu-remove"));
+    assert_explained(record, "another vmplug holds it");
+    record_drop(record, "a");
+    time_passes = false;
+    assert_string_equal(ids(record), "a");
+    assert_int_equal(flock(holder, LOCK_UN), 0);
+    assert_true(put(record, "b", "cpu-remove"));
+    assert_string_equal(ids(record), "a b");
+}
+
 /* ---- the directory ---- */
 
 static void test_directory_is_made(void **state)
@@ -243,14 +293,6 @@ static void test_directory_is_made(void **state)
     assert_true(put(record, "a", "cpu-remove"));
     assert_int_equal(mode_of(directory), 0700);
     assert_int_equal(mode_of(path_of(getpid())), 0600);
-}
-
-static void assert_explained(const struct record *of, const char *words)
-{
-    char why[600];
-
-    if (strstr(record_explain(of, why, sizeof(why)), words) == NULL)
-        fail_msg("'%s' is not in: %s", words, why);
 }
 
 static void test_directory_of_others(void **state)
@@ -476,6 +518,7 @@ int main(void)
         TEST(test_null),
         TEST(test_shared),
         TEST(test_at_the_same_time),
+        TEST(test_lock_that_is_held),
         TEST(test_directory_is_made),
         TEST(test_directory_of_others),
         TEST(test_directory_of_another_user),

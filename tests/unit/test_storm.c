@@ -28,7 +28,8 @@
 #define BUNCH 256 /* events between two lines of the monitor's */
 #define BUNCHES 64
 #define FIRST_SLOT 100  /* below are the simulated machine's own */
-#define COMMAND_MS 20000 /* this machine may be very busy */
+#define COMMAND_MS 60000 /* this machine may be very busy */
+#define OPERATION_MS 60000
 #define PEAK_KIB (128 << 10) /* while the worst message of an agent is read */
 #define HEAP_BYTES (12U << 20) /* the ledger with all its slots, and one message */
 
@@ -178,7 +179,7 @@ static struct vm *connect_vm(bool with_agent)
 {
     const struct vm_options options = {.qmp_path = sim->qmp.path,
                                        .agent_path = with_agent ? sim->agent.path : NULL,
-                                       .greeting_timeout_ms = 30000};
+                                       .greeting_timeout_ms = COMMAND_MS};
     struct vm *vm = vm_new(&options, NULL);
 
     assert_non_null(vm);
@@ -286,7 +287,7 @@ static void test_operations_in_a_storm(void **state)
     (void)ask(vm);
     assert_true(qmp_client_subscribe(vm_qmp(vm), count_event, &events) > 0);
     for (type = OPERATION_CPU_ADD; type <= OPERATION_DIMM_ADD; type++) {
-        ended = operate(vm, type, 30000);
+        ended = operate(vm, type, OPERATION_MS);
         if (ended.verdict != VERDICT_ONLINE)
             fail_msg("%s: %s", verdict_name(ended.verdict), ended.why);
     }
@@ -337,7 +338,7 @@ static void test_agent_that_never_stops(void **state)
         begin(SIM_AGENT);
         vm = connect_vm(true);
         before = heap_bytes();
-        ended = operate(vm, OPERATION_CPU_ADD, 2000);
+        ended = operate(vm, OPERATION_CPU_ADD, OPERATION_MS);
         if (ended.verdict != VERDICT_UNCONFIRMED)
             fail_msg("flood %zu: %s: %s", i, verdict_name(ended.verdict), ended.why);
         assert_true(heap_bytes() < before + HEAP_BYTES);
