@@ -4,6 +4,10 @@
  * until its reply. A command whose owner is gone (cancelled, or its deadline passed) stays in
  * flight as a tombstone: the window counts it, since QEMU still works on it, and its late reply
  * is recognised and dropped. Only death empties both lists otherwise.
+ *
+ * QEMU has one command under way and forgets those behind it when their client goes, but it gives
+ * the answer to that one to whoever is there by then: before our greeting, or after it and before
+ * the answer to our negotiation, which is why that has an id. What comes later is ours.
  */
 #include "qmp/qmp_client.h"
 
@@ -20,6 +24,7 @@
 
 #define DEFAULT_GREETING_MS 5000
 #define CONNECT_RETRY_MS 50
+#define NEGOTIATION_ID 0 /* that of no command */
 
 enum state { CONNECTING, GREETING, NEGOTIATING, READY, DEAD };
 
@@ -45,6 +50,7 @@ struct qmp_client {
     double greeting_deadline_ms;
     double retry_ms;
     json_t *greeting;
+    bool answered; /* before a greeting */
     struct pending_list queued;
     struct pending_list in_flight;
     struct subscription_list subscriptions;
@@ -170,15 +176,29 @@ static int send_queued(struct qmp_client *client, struct error *error)
     return 0;
 }
 
+static int refuse_stranger(struct error *error)
+{
+    return error_set(error, ERROR_PROTOCOL,
+                     "give the socket of -qmp or -mon mode=control, not the agent's",
+                     "what answered is not QMP: it did not greet");
+}
+
+static bool is_reply(const json_t *message)
+{
+    return json_object_get(message, "return") != NULL || json_object_get(message, "error") != NULL;
+}
+
 static int take_greeting(struct qmp_client *client, const json_t *message, struct error *error)
 {
-    static const char negotiation[] = "{\"execute\":\"qmp_capabilities\"}\n";
+    static const char negotiation[] = "{\"execute\":\"qmp_capabilities\",\"id\":0}\n";
     json_t *greeting = field_object(message, "QMP");
 
+    if (greeting == NULL && is_reply(message)) {
+        client->answered = true; /* for somebody who has gone, or this is no QMP */
+        return 0;
+    }
     if (greeting == NULL)
-        return error_set(error, ERROR_PROTOCOL,
-                         "give the socket of -qmp or -mon mode=control, not the agent's",
-                         "what answered is not QMP: it did not greet");
+        return refuse_stranger(error);
     client->greeting = json_incref(greeting);
     client->state = NEGOTIATING;
     return channel_send(&client->channel, negotiation, sizeof(negotiation) - 1, -1, error);
@@ -187,7 +207,10 @@ static int take_greeting(struct qmp_client *client, const json_t *message, struc
 static int take_negotiation(struct qmp_client *client, const json_t *message, struct error *error)
 {
     struct error refusal = ERROR_INIT;
+    int64_t id;
 
+    if (is_reply(message) && (!field_s64(message, "id", &id) || id != NEGOTIATION_ID))
+        return 0; /* for somebody who has gone */
     /* Not ERROR_REJECTED: that is a command's answer, and no command has been asked yet. */
     if (reply_value(message, &refusal) == NULL)
         return error_set(error, ERROR_PROTOCOL, "", "the monitor refused to negotiate: %s",
@@ -300,6 +323,8 @@ static int check_greeting_deadline(const struct qmp_client *client, struct error
 {
     if (clock_now_ms() < client->greeting_deadline_ms)
         return 0;
+    if (client->state == GREETING && client->answered)
+        return refuse_stranger(error);
     return error_set(error, ERROR_BUSY,
                      "end the other client, or give QEMU a second -qmp socket for vmplug",
                      "monitor is busy: another client holds it, or QEMU is frozen (no %s within "

@@ -30,7 +30,7 @@ struct qmp_client *wire_qmp_begin_ready_with(struct wire *wire, struct qmp_clien
     struct qmp_client *client = wire_qmp_begin_with(wire, options);
 
     wire_say(wire, WIRE_QMP_GREETING);
-    wire_say(wire, "{\"return\": {}}\r\n");
+    wire_say(wire, WIRE_QMP_NEGOTIATED);
     if (strcmp(wire_hear(wire), WIRE_QMP_NEGOTIATION) != 0 || !qmp_client_is_ready(client))
         fake_fail("the client did not negotiate");
     return client;

@@ -6,10 +6,11 @@
 #include "qmp/qmp_client.h"
 #include "tests/fake/wire.h"
 
-/* What QEMU says first, and what it hears then. */
+/* What QEMU says first, what it hears then, and how it answers. */
 #define WIRE_QMP_GREETING \
     "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7}}, \"capabilities\": [\"oob\"]}}\r\n"
-#define WIRE_QMP_NEGOTIATION "{\"execute\":\"qmp_capabilities\"}\n"
+#define WIRE_QMP_NEGOTIATION "{\"execute\":\"qmp_capabilities\",\"id\":0}\n"
+#define WIRE_QMP_NEGOTIATED "{\"return\": {}, \"id\": 0}\r\n"
 
 /* Opens the wire and a client on it, to which nothing has been said; options.fd is set here. */
 struct qmp_client *wire_qmp_begin_with(struct wire *wire, struct qmp_client_options options);

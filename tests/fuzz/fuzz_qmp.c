@@ -104,7 +104,8 @@ static void step(struct session *session, struct script *script)
         answer(session, session_command(session, script_byte(script)), false);
         break;
     case 6:
-        say(session, "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n{\"return\": {}}\r\n");
+        say(session, "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n"
+                     "{\"return\": {}, \"id\": 0}\r\n");
         break;
     case 7:
         say(session, "{\"event\": \"STOP\", \"timestamp\": {}}\r\n");

@@ -55,7 +55,7 @@ static void test_events_in_every_state(void **state)
     (void)wire_qmp_submit(client, "stop", &outcome);
     wire_say(&wire, "{\"event\": \"BEFORE\", \"data\": {}}\r\n");
     wire_say(&wire, WIRE_QMP_GREETING "{\"event\": \"BETWEEN\", \"data\": 7}\r\n");
-    wire_say(&wire, "{\"return\": {}}\r\n{\"event\": \"AFTER\", \"data\": {\"a\": 1}}");
+    wire_say(&wire, WIRE_QMP_NEGOTIATED "{\"event\": \"AFTER\", \"data\": {\"a\": 1}}");
     wire_say(&wire, "{\"timestamp\": {}, \"event\": \"STOP\"}{\"return\": {}, \"id\": 1}");
     assert_string_equal(heard.names, "BEFORE+ BETWEEN AFTER+ STOP ");
     assert_int_equal(outcome.count, 1);

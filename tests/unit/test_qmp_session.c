@@ -35,7 +35,7 @@ static void test_greeting(void **state)
     assert_string_equal(wire_hear(&wire), WIRE_QMP_NEGOTIATION);
     assert_false(qmp_client_is_ready(client));
     assert_non_null(json_object_get(qmp_client_greeting(client), "version"));
-    wire_say(&wire, "{\"return\": {}}\r\n");
+    wire_say(&wire, WIRE_QMP_NEGOTIATED);
     assert_true(qmp_client_is_ready(client));
     assert_null(qmp_client_failure(client));
     assert_int_equal(wire.result, PUMP_IDLE);
@@ -54,7 +54,7 @@ static void test_commands_wait_for_the_greeting(void **state)
     assert_string_equal(wire_hear(&wire), "");
     wire_say(&wire, WIRE_QMP_GREETING);
     assert_string_equal(wire_hear(&wire), WIRE_QMP_NEGOTIATION);
-    wire_say(&wire, "{\"return\": {}}\r\n");
+    wire_say(&wire, WIRE_QMP_NEGOTIATED);
     assert_string_equal(wire_hear(&wire), "{\"execute\":\"query-status\",\"id\":1}\n");
     wire_say(&wire, "{\"return\": 5, \"id\": 1}\r\n");
     assert_int_equal(outcome.count, 1);
@@ -124,21 +124,18 @@ static void test_not_qmp(void **state)
         enum error_code code;
         const char *fix;
     } cases[] = {
-        {"{\"return\": {}}\n", ERROR_PROTOCOL, "mode=control"}, /* an agent */
-        {"{\"error\": {\"class\": \"GenericError\", \"desc\": \"x\"}}\n", ERROR_PROTOCOL,
-         "mode=control"},
         {"{\"QMP\": 1}\n", ERROR_PROTOCOL, "mode=control"},
         {"{}\n", ERROR_PROTOCOL, "mode=control"},
         {"QEMU 7.2.22 monitor - type 'help'\r\n(qemu) ", ERROR_PROTOCOL, "mode=control"},
         {"\xff{\"return\": 1}\n", ERROR_PROTOCOL, "mode=control"},
         {"{\"QMP\": nonsense}\n", ERROR_PROTOCOL, ""},
         {"{\"QMP\": {}, \"QMP\": {}}\n", ERROR_PROTOCOL, ""},
-        {WIRE_QMP_GREETING "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"x\"}}\n",
+        {WIRE_QMP_GREETING "{\"error\": {\"class\": \"X\", \"desc\": \"x\"}, \"id\": 0}\n",
          ERROR_PROTOCOL, ""},
         {WIRE_QMP_GREETING "{\"id\": 1}\n", ERROR_PROTOCOL, ""},
-        {WIRE_QMP_GREETING "{\"return\": {}}\n]", ERROR_PROTOCOL, ""},
-        {WIRE_QMP_GREETING "{\"return\": {}}\n{\"a\": \"\\ud800\"}", ERROR_PROTOCOL, ""},
-        {WIRE_QMP_GREETING "{\"return\": {}}\n{\"b\": 1}", ERROR_PROTOCOL, ""},
+        {WIRE_QMP_GREETING WIRE_QMP_NEGOTIATED "]", ERROR_PROTOCOL, ""},
+        {WIRE_QMP_GREETING WIRE_QMP_NEGOTIATED "{\"a\": \"\\ud800\"}", ERROR_PROTOCOL, ""},
+        {WIRE_QMP_GREETING WIRE_QMP_NEGOTIATED "{\"b\": 1}", ERROR_PROTOCOL, ""},
     };
     size_t i;
 
@@ -157,6 +154,60 @@ static void test_not_qmp(void **state)
     }
 }
 
+/* Replies, and never a greeting. */
+static void test_agent(void **state)
+{
+    static const char *const said[] = {
+        "{\"return\": {}}\n", "{\"error\": {\"class\": \"GenericError\", \"desc\": \"x\"}}\n"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(said); i++) {
+        struct qmp_client *client = wire_qmp_begin_with(
+            &wire, (struct qmp_client_options){.greeting_timeout_ms = 30});
+
+        wire_say(&wire, said[i]);
+        assert_null(qmp_client_failure(client));
+        wire_pass_deadline(&wire);
+        assert_failed(client, ERROR_PROTOCOL, "did not greet");
+        assert_non_null(strstr(qmp_client_failure(client)->fix, "mode=control"));
+        wire_qmp_end(&wire, client);
+    }
+}
+
+/* QEMU answers to us what a client asked that was cut off, with or without an id, even with that of
+ * a command of ours. */
+static void test_answers_to_somebody_who_has_gone(void **state)
+{
+    static const char *const strange[] = {
+        "{\"return\": {}}\r\n", "{\"return\": [], \"id\": 1}\r\n",
+        "{\"return\": {}, \"id\": \"libvirt-7\"}\r\n",
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"x\"}, \"id\": 1}\r\n"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(strange); i++) {
+        struct qmp_client *client = wire_qmp_begin(&wire);
+        struct outcome outcome = {0};
+
+        assert_int_equal(wire_qmp_submit(client, "query-status", &outcome), 1);
+        wire_say(&wire, strange[i]);
+        assert_string_equal(wire_hear(&wire), "");
+        wire_say(&wire, WIRE_QMP_GREETING);
+        assert_string_equal(wire_hear(&wire), WIRE_QMP_NEGOTIATION);
+        wire_say(&wire, strange[i]);
+        assert_false(qmp_client_is_ready(client));
+        assert_string_equal(wire_hear(&wire), "");
+        wire_say(&wire, WIRE_QMP_NEGOTIATED);
+        assert_true(qmp_client_is_ready(client));
+        assert_int_equal(outcome.count, 0);
+        wire_say(&wire, "{\"return\": 5, \"id\": 1}\r\n");
+        assert_int_equal(outcome.count, 1);
+        assert_int_equal(json_integer_value(outcome.value), 5);
+        wire_qmp_end(&wire, client);
+    }
+}
+
 static void test_limits(void **state)
 {
     static char large[70000];
@@ -165,13 +216,13 @@ static void test_limits(void **state)
 
     (void)state;
     memset(large, 'x', sizeof(large) - 1);
-    wire_say(&wire, WIRE_QMP_GREETING "{\"return\": {}}\n");
+    wire_say(&wire, WIRE_QMP_GREETING WIRE_QMP_NEGOTIATED);
     wire_say(&wire, "{\"event\": \"");
     wire_say(&wire, large);
     assert_failed(client, ERROR_LIMIT, "65000 bytes");
     wire_qmp_end(&wire, client);
     client = wire_qmp_begin_with(&wire, (struct qmp_client_options){.limits = {.depth = 5}});
-    wire_say(&wire, WIRE_QMP_GREETING "{\"return\": {}}\n");
+    wire_say(&wire, WIRE_QMP_GREETING WIRE_QMP_NEGOTIATED);
     wire_say(&wire, "{\"event\": \"A\", \"data\": {\"a\": [[[1]]]}}");
     assert_true(qmp_client_is_ready(client));
     wire_say(&wire, "{\"event\": \"A\", \"data\": {\"a\": [[[[1]]]]}}");
@@ -238,7 +289,7 @@ static void test_full_backlog(void **state)
     wire_pass_deadline(&wire);
     assert_true(pump_fd(wire.pump) >= 0);
     wire.fd = accept(listener, NULL, NULL);
-    wire_say(&wire, WIRE_QMP_GREETING "{\"return\": {}}\n");
+    wire_say(&wire, WIRE_QMP_GREETING WIRE_QMP_NEGOTIATED);
     assert_true(qmp_client_is_ready(client));
     wire_qmp_end(&wire, client);
     close(listener);
@@ -404,6 +455,8 @@ int main(void)
         cmocka_unit_test(test_little_patience),
         cmocka_unit_test(test_frozen_after_the_greeting),
         cmocka_unit_test(test_not_qmp),
+        cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_answers_to_somebody_who_has_gone),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_default_limits_take_a_schema),
         cmocka_unit_test(test_connect_failure),
