@@ -50,14 +50,21 @@ static bool is_free(const struct inventory_disks *disks, const struct place *pla
 }
 
 /* The lowest LUN, after the first so many, that no disk of the place's target has, or with
- * `anywhere` no disk of this VM. */
-static bool find_lun(const struct inventory_disks *disks, struct place *place, bool anywhere,
+ * `anywhere` no disk of this VM, nor of its guest: that lets go of a disk later than QEMU, and one
+ * in the same place could not be told from it. */
+static bool find_lun(const struct inventory *before, struct place *place, bool anywhere,
                      unsigned nth)
 {
+    const struct inventory_guest *guest = &before->guest;
     const struct inventory_scsi_device *device;
     bool taken[LAST_LUN + 1] = {false};
+    size_t i;
 
-    SLIST_FOREACH(device, &disks->scsi_devices, link) {
+    for (i = 0; anywhere && i < guest->disk_count; i++) {
+        if (guest->disks[i].has_unit && guest->disks[i].unit <= LAST_LUN)
+            taken[guest->disks[i].unit] = true;
+    }
+    SLIST_FOREACH(device, &before->disks.scsi_devices, link) {
         if (device->lun <= LAST_LUN &&
             (anywhere || (device->scsi_id == place->scsi_id &&
                           strcmp(device->bus, place->bus) == 0)))
@@ -74,17 +81,17 @@ static bool find_lun(const struct inventory_disks *disks, struct place *place, b
  * has; when all are taken, at one that is free on some target. */
 static bool find_room(const struct operation *operation, struct place *place)
 {
-    const struct inventory_disks *disks = &operation->before->disks;
+    const struct inventory *before = operation->before;
     const struct operation_disk *disk = &operation->request.disk;
 
     place->scsi_id = 0;
     place->lun = disk->lun;
     if (disk->lun_set)
-        return is_free(disks, place);
-    if (find_lun(disks, place, true, operation->request.nth))
+        return is_free(&before->disks, place);
+    if (find_lun(before, place, true, operation->request.nth))
         return true;
     for (; place->scsi_id < TARGETS; place->scsi_id++) {
-        if (find_lun(disks, place, false, 0))
+        if (find_lun(before, place, false, 0))
             return true;
     }
     return false;
@@ -298,14 +305,25 @@ static void on_serial(struct operation *operation, const struct error *error)
 /* A disk that the guest had before is not the new one, whatever its serial. */
 static bool was_there(const struct operation *operation, const struct qga_disk *disk)
 {
-    const struct inventory_guest *guest = &operation->before->guest;
-    size_t i;
+    return !operation->request.resume && inventory_guest_had(operation->before, disk);
+}
 
-    for (i = 0; i < guest->disk_count && !operation->request.resume; i++) {
-        if (strcmp(guest->disks[i].name, disk->name) == 0)
-            return true;
+/* What has gone since leaves its name to the next one. */
+static void forget_gone(struct operation *operation)
+{
+    struct inventory_guest *guest = &operation->before->guest;
+    size_t i = 0, now;
+
+    while (i < guest->disk_count) {
+        for (now = 0; now < operation->candidate_count; now++) {
+            if (strcmp(operation->candidates[now].name, guest->disks[i].name) == 0)
+                break;
+        }
+        if (now < operation->candidate_count)
+            i++;
+        else
+            guest->disks[i] = guest->disks[--guest->disk_count];
     }
-    return false;
 }
 
 /* Could it be ours: a virtio-blk, or a scsi-hd at our LUN? zram, md and loop devices have no
@@ -357,6 +375,7 @@ static void on_disks(struct operation *operation, const json_t *value, const str
         operation_look_later(operation);
         return;
     }
+    forget_gone(operation);
     for (i = 0; i < operation->candidate_count; i++) {
         if (!was_there(operation, &operation->candidates[i]) &&
             inventory_disk_has_serial(&operation->candidates[i], operation->serial)) {

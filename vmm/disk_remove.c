@@ -164,6 +164,13 @@ static bool is_gone(struct operation *operation, const json_t *answer)
     return json_is_array(answer);
 }
 
+/* Its name may be another's by now. */
+static bool is_it(const struct operation *operation, const struct qga_disk *disk)
+{
+    return strcmp(disk->name, operation->guest_name) == 0 &&
+           (operation->request.resume || inventory_guest_had(operation->before, disk));
+}
+
 static void on_disks(struct operation *operation, const json_t *value, const struct error *error)
 {
     struct qga_disk *disks = NULL;
@@ -175,7 +182,7 @@ static void on_disks(struct operation *operation, const json_t *value, const str
         return;
     }
     for (i = 0; i < count; i++)
-        found = found || strcmp(disks[i].name, operation->guest_name) == 0;
+        found = found || is_it(operation, &disks[i]);
     free(disks);
     if (found)
         operation_look_later(operation);

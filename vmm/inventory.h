@@ -329,6 +329,10 @@ const struct inventory_disk *inventory_find_drive(const struct inventory *invent
 const char *inventory_guest_disk_name(const struct inventory *inventory,
                                       const struct inventory_disk *disk);
 
+/* Had the guest this disk when it was asked? A name is used again at once: it is another disk where
+ * LUN or serial are told and differ. */
+bool inventory_guest_had(const struct inventory *inventory, const struct qga_disk *disk);
+
 /* Is this the guest's disk of that serial? udev's ID_SERIAL, which the agent gives, has vendor and
  * model before a scsi-hd's own. */
 bool inventory_disk_has_serial(const struct qga_disk *disk, const char *serial);

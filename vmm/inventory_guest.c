@@ -136,6 +136,25 @@ bool inventory_disk_has_serial(const struct qga_disk *disk, const char *serial)
     return length == wanted || disk->serial[length - wanted - 1] == '_';
 }
 
+static bool is_another(const struct qga_disk *disk, const struct qga_disk *other)
+{
+    return (disk->has_unit && other->has_unit && disk->unit != other->unit) ||
+           (disk->serial[0] != '\0' && other->serial[0] != '\0' &&
+            strcmp(disk->serial, other->serial) != 0);
+}
+
+bool inventory_guest_had(const struct inventory *inventory, const struct qga_disk *disk)
+{
+    const struct inventory_guest *guest = &inventory->guest;
+    size_t i;
+
+    for (i = 0; i < guest->disk_count; i++) {
+        if (strcmp(guest->disks[i].name, disk->name) == 0)
+            return !is_another(&guest->disks[i], disk);
+    }
+    return false;
+}
+
 /* A virtio-blk is told apart by its name in the guest. */
 #define VIRTIO_DISK "/dev/vd"
 

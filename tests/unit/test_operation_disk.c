@@ -204,6 +204,21 @@ static void test_luns(void **state)
     rig_close(&rig);
 }
 
+/* A disk that QEMU has let go of and the guest has not yet. */
+static void test_luns_that_the_guest_still_has(void **state)
+{
+    struct operation_request request = request_for();
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->guest.more_disks =
+        "[{'name':'/dev/sdx','partition':false,'dependencies':[],'address':{'unit':1}},"
+        "{'name':'/dev/sdy','partition':false,'dependencies':[],'address':{'unit':9999}}]";
+    assert_int_equal(run(sim, &request)->verdict, VERDICT_ONLINE);
+    assert_detail("lun", "2");
+    rig_close(&rig);
+}
+
 /* A LUN that another target has is avoided, too: the agent can't tell targets apart. */
 static void test_luns_of_other_targets(void **state)
 {
@@ -532,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_buses),
         cmocka_unit_test(test_serials),
         cmocka_unit_test(test_luns),
+        cmocka_unit_test(test_luns_that_the_guest_still_has),
         cmocka_unit_test(test_luns_of_other_targets),
         cmocka_unit_test(test_full_buses),
         cmocka_unit_test(test_no_address_left),

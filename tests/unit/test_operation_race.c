@@ -127,6 +127,59 @@ static void test_another_is_chosen(void **state)
     }
 }
 
+/* ---- the guest's names ---- */
+
+struct renaming {
+    bool in_between; /* the guest is seen without either disk */
+    unsigned looks;
+};
+
+/* The other's disk goes, and ours has its name. */
+static void give_name_back(void *user, struct sim *sim, enum sim_side side, const char *command)
+{
+    struct renaming *renaming = user;
+
+    if (side == SIM_QMP && strcmp(command, "blockdev-add") == 0)
+        sim->disk_count = 0;
+    if (side == SIM_AGENT && strcmp(command, "guest-get-disks") == 0)
+        sim->guest.ignores = ++renaming->looks == 2 && renaming->in_between;
+}
+
+static void test_name_is_used_again(void **state)
+{
+    static const struct {
+        bool virtio, tells_serials, in_between;
+    } rows[] = {
+        {false, false, false}, /* another LUN */
+        {true, true, false},   /* another serial */
+        {true, false, true},   /* neither is told, but it was gone */
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        struct operation_request request = rig_addition(OPERATION_DISK_ADD);
+        struct renaming renaming = {.in_between = rows[i].in_between};
+        struct sim *sim = sim_new();
+
+        (void)sim_put_port(sim, "pcie-root-port", "/machine/peripheral/port1", "port1");
+        sim_put_disk(sim, "theirs", "THEIRS", rows[i].virtio ? 0 : 1);
+        sim->disks[0].virtio = rows[i].virtio;
+        sim->guest.tells_serials = rows[i].tells_serials;
+        sim->guest.has_vpd = true;
+        request.disk.bus = rows[i].virtio ? "virtio" : NULL;
+        request.disk.serial = "OURS";
+        sim->on_command = give_name_back;
+        sim->user = &renaming;
+        rig_open(&rig, sim, true);
+        (void)rig_operate(&rig, &request);
+        rig_assert_verdict(rig.result, VERDICT_ONLINE);
+        assert_string_equal(json_string_value(json_object_get(rig.result->details, "guest_name")),
+                            rows[i].virtio ? "/dev/vda" : "/dev/sda");
+        rig_close(&rig);
+    }
+}
+
 static void test_the_others_things_stay(void **state)
 {
     const struct operation_request request = rig_addition(OPERATION_DISK_ADD);
@@ -302,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_another_is_chosen),
+        cmocka_unit_test(test_name_is_used_again),
         cmocka_unit_test(test_the_others_things_stay),
         cmocka_unit_test(test_named_by_the_user),
         cmocka_unit_test(test_the_last_place_is_taken),

@@ -344,6 +344,30 @@ static void test_guest_lags(void **state)
 /* ---- the agent goes ---- */
 
 /* QEMU's word is enough for a removal: at whatever command the agent dies. */
+static void take_name(void *user, struct sim *sim, enum sim_side side, const char *command)
+{
+    if (side == SIM_QMP && strcmp(command, "device_del") == 0)
+        sim->guest.more_disks = user;
+}
+
+/* Another disk, of another vmplug, has the name by the time that the guest is looked at. */
+static void test_name_is_used_again(void **state)
+{
+    static char theirs[] =
+        "[{'name':'/dev/sda','partition':false,'dependencies':[],'address':{'unit':5}}]";
+    const struct operation_request request = request_of(2);
+    struct sim *sim = new_sim();
+
+    (void)state;
+    sim->on_command = take_name;
+    sim->user = theirs;
+    rig_open(&rig, sim, true);
+    (void)rig_operate(&rig, &request);
+    rig_assert_verdict(rig.result, VERDICT_REMOVED);
+    assert_false(rig.result->guest_unseen);
+    rig_close(&rig);
+}
+
 static void test_agent_goes_at_each_step(void **state)
 {
     unsigned kind, step;
@@ -443,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_deadline_before_the_reply),
         cmocka_unit_test(test_guest_lags),
+        cmocka_unit_test(test_name_is_used_again),
         cmocka_unit_test(test_agent_goes_at_each_step),
         cmocka_unit_test(test_agent_talks_nonsense),
         cmocka_unit_test(test_wait),
