@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -456,6 +457,18 @@ void harness_start_bare(struct harness_vm *vm, const char *const *arguments)
     harness_start_bare_on(vm, environment("VMPLUG_QEMU", "qemu-system-x86_64"), arguments);
 }
 
+/* No child of ours, since it is a daemon; until it has ended it holds locks on its images. */
+static void kill_and_await(pid_t pid)
+{
+    struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+
+    if (ended.fd < 0)
+        return; /* it has ended */
+    (void)kill(pid, SIGKILL);
+    assert_int_equal(poll(&ended, 1, COMMAND_MS), 1);
+    close(ended.fd);
+}
+
 void harness_stop(struct harness_vm *vm)
 {
     struct harness_run stopped;
@@ -466,7 +479,7 @@ void harness_stop(struct harness_vm *vm)
         assert_int_equal(stopped.status, 0);
         harness_run_free(&stopped);
     } else if (vm->pid > 0) {
-        (void)kill(vm->pid, SIGKILL);
+        kill_and_await(vm->pid);
         (void)snprintf(pid_path, sizeof(pid_path), "%s/pid", vm->dir);
         (void)unlink(pid_path);
     }
