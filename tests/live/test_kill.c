@@ -171,10 +171,7 @@ static void test_connection_is_cut_amid_a_removal(void **state)
 
     (void)state;
     for (; outcome.struck; strike.after++) {
-        run = harness_vmplug_json(&vm, HARNESS_ARGUMENTS("disk", "add", image, "--wait",
-                                                         "realized"));
-        assert_int_equal(run.status, 0);
-        harness_run_free(&run);
+        claim(&vm, "realized", HARNESS_ARGUMENTS("disk", "add", image, "--wait", "realized"));
         run = proxy_run(&vm,
                         HARNESS_ARGUMENTS("--wait", "realized", "disk", "remove",
                                           "vmplug-disk-0"),
