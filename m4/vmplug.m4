@@ -60,11 +60,13 @@ AC_DEFUN([VMPLUG_HARDENING], [
                 -fstrict-flex-arrays=3 -ftrivial-auto-var-init=zero -fPIE; do
             VMPLUG_TRY_CFLAG([HARDENING_CFLAGS], [$flag])
         done
-        for flag in -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack; do
+        for flag in -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack; do
             VMPLUG_TRY_LDFLAG([HARDENING_LDFLAGS], [$flag])
         done
+        VMPLUG_TRY_LDFLAG([PROGRAM_LDFLAGS], [-pie])
     ])
     AC_SUBST([HARDENING_CPPFLAGS])
     AC_SUBST([HARDENING_CFLAGS])
     AC_SUBST([HARDENING_LDFLAGS])
+    AC_SUBST([PROGRAM_LDFLAGS])
 ])

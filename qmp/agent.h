@@ -18,7 +18,7 @@ struct agent;
 
 struct agent_options {
     const char *path;            /* the socket to connect to, or NULL: */
-    int fd;                      /* a connected socket, taken over */
+    int fd;                      /* a connected socket, taken over, also on failure */
     struct framer_limits limits; /* 0: those of qmp/limits.h */
     double sync_timeout_ms;      /* 0: 2000; after it, the synchronisation is tried anew */
     struct tap tap;

@@ -467,6 +467,8 @@ struct qmp_client *qmp_client_new(const struct qmp_client_options *options, stru
     return client;
 
 no_memory:
+    if (options->path == NULL)
+        close(options->fd);
     free(client);
     (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
     return NULL;

@@ -21,7 +21,7 @@ struct qmp_client;
 
 struct qmp_client_options {
     const char *path;           /* the socket to connect to, or NULL: */
-    int fd;                     /* a connected socket, taken over */
+    int fd;                     /* a connected socket, taken over, also on failure */
     struct framer_limits limits; /* 0: those of qmp/limits.h */
     unsigned window;            /* commands in flight at once; 0: as many as QEMU queues */
     unsigned pending_max;       /* commands submitted and unanswered; 0: qmp/limits.h */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "qmp/field.h"
 
@@ -85,13 +86,18 @@ struct vm *vm_new(const struct vm_options *options, struct error *error)
 {
     const struct qmp_client_options qmp_options = {
         .path = options->qmp_path,
+        .fd = options->qmp_fd,
         .greeting_timeout_ms = options->greeting_timeout_ms,
         .tap = options->tap,
     };
-    const struct agent_options agent_options = {.path = options->agent_path, .tap = options->tap};
+    AUTO_FD int agent_fd = options->agent_path == NULL && options->agent_fd > 0 ? options->agent_fd
+                                                                               : -1;
+    struct agent_options agent_options = {.path = options->agent_path, .tap = options->tap};
     struct vm *vm = calloc(1, sizeof(*vm));
 
     if (vm == NULL) {
+        if (options->qmp_path == NULL)
+            close(options->qmp_fd);
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
         return NULL;
     }
@@ -110,8 +116,10 @@ struct vm *vm_new(const struct vm_options *options, struct error *error)
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
         return NULL;
     }
-    if (options->agent_path != NULL)
+    if (options->agent_path != NULL || agent_fd >= 0) {
+        agent_options.fd = steal_fd(&agent_fd);
         vm->agent = agent_new(&agent_options, &vm->agent_failure);
+    }
     return vm;
 }
 

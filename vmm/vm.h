@@ -16,8 +16,9 @@ enum peer { PEER_QMP, PEER_AGENT };
 struct vm;
 
 struct vm_options {
-    const char *qmp_path;
-    const char *agent_path;     /* NULL: no agent */
+    const char *qmp_path;   /* NULL: qmp_fd */
+    const char *agent_path; /* NULL: agent_fd, or no agent when that is 0 */
+    int qmp_fd, agent_fd;   /* connected sockets, taken over, also on failure */
     double greeting_timeout_ms; /* 0: qmp_client's default */
     const char *runtime_dir;    /* where requests that stand are recorded; NULL: nowhere */
     struct tap tap;

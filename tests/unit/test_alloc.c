@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <ev.h>
 
 #include "acpi/ledger.h"
 #include "base/cleanup.h"
@@ -20,7 +19,6 @@
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "qmp/framer.h"
-#include "qmp/loop_ev.h"
 #include "qmp/qga.h"
 #include "qmp/qga_use.h"
 #include "tests/fake/oom.h"
@@ -340,33 +338,10 @@ static void ask_qmp(void *user)
     peer_end_unchecked(peer);
 }
 
-static void attach(void *user)
-{
-    struct error error = ERROR_INIT;
-    struct loop_ev *attachment;
-    struct qmp_client *client;
-    struct wire wire;
-    const struct qmp_client_options options = {.fd = wire_open(&wire)};
-
-    client = qmp_client_new(&options, NULL);
-    assert_non_null(client);
-    oom_on();
-    attachment = loop_ev_attach(user, qmp_client_pump(client), NULL, NULL, &error);
-    assert_true(attachment != NULL || error.code == ERROR_SYSTEM);
-    loop_ev_detach(attachment);
-    oom_off();
-    qmp_client_free(client);
-    wire_close(&wire);
-}
-
 static void test_sessions(void **state)
 {
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-
     (void)state;
     assert_int_not_equal(oom_each(ask_qmp, NULL), 0);
-    assert_int_equal(oom_each(attach, loop), 1);
-    ev_loop_destroy(loop);
 }
 
 int main(void)

@@ -9,10 +9,10 @@
 #include <ev.h>
 
 #include "base/clock.h"
-#include "qmp/loop_ev.h"
 #include "qmp/qmp_client.h"
 #include "tests/fake/peer.h"
 #include "tests/fake/wire.h"
+#include "vmplug/loop_ev.h"
 
 #define PATIENCE_MS 60000 /* the test has failed when it waits so long */
 
@@ -20,21 +20,34 @@ struct scene {
     struct ev_loop *loop;
     struct peer *peer;
     struct qmp_client *client;
-    struct loop_ev *peer_attachment, *attachment;
+    struct vmplug_loop_ev peer_attachment, attachment;
+    bool attached;
     unsigned deaths;
     bool detach_when_dead;
 };
+
+static void detach(struct scene *scene)
+{
+    if (scene->attached)
+        vmplug_loop_ev_detach(&scene->attachment);
+    scene->attached = false;
+}
 
 static void on_dead(void *user)
 {
     struct scene *scene = user;
 
     scene->deaths++;
-    if (scene->detach_when_dead) {
-        loop_ev_detach(scene->attachment);
-        scene->attachment = NULL;
-    }
+    if (scene->detach_when_dead)
+        detach(scene);
     ev_break(scene->loop, EVBREAK_ALL);
+}
+
+static void attach(struct scene *scene)
+{
+    vmplug_loop_ev_attach(&scene->attachment, scene->loop,
+                          (struct vmplug_pump *)qmp_client_pump(scene->client), on_dead, scene);
+    scene->attached = true;
 }
 
 static void begin(struct scene *scene, const char *name, double greeting_timeout_ms)
@@ -45,17 +58,15 @@ static void begin(struct scene *scene, const char *name, double greeting_timeout
     options.path = peer_path(scene->peer);
     scene->client = qmp_client_new(&options, NULL);
     assert_non_null(scene->client);
-    scene->peer_attachment =
-        loop_ev_attach(scene->loop, peer_pump(scene->peer), NULL, NULL, NULL);
-    scene->attachment =
-        loop_ev_attach(scene->loop, qmp_client_pump(scene->client), on_dead, scene, NULL);
-    assert_non_null(scene->attachment);
+    vmplug_loop_ev_attach(&scene->peer_attachment, scene->loop,
+                          (struct vmplug_pump *)peer_pump(scene->peer), NULL, NULL);
+    attach(scene);
 }
 
 static void end(struct scene *scene)
 {
-    loop_ev_detach(scene->attachment);
-    loop_ev_detach(scene->peer_attachment);
+    detach(scene);
+    vmplug_loop_ev_detach(&scene->peer_attachment);
     qmp_client_free(scene->client);
     peer_end(scene->peer);
     ev_loop_destroy(scene->loop);
@@ -185,19 +196,16 @@ static void test_detach(void **state)
     peer_greet(scene.peer);
     peer_expect(scene.peer, "query-status", NULL);
     peer_reply(scene.peer, "{}");
-    loop_ev_detach(scene.attachment);
-    scene.attachment = NULL;
+    detach(&scene);
     assert_null(qmp_client_pump(scene.client)->changed);
     ev_run(scene.loop, EVRUN_NOWAIT);
     request = request_until("query-status", PATIENCE_MS, &scene, &outcome);
     assert_int_equal(qmp_client_submit(scene.client, &request, NULL), 1);
     ev_run(scene.loop, EVRUN_NOWAIT);
     assert_false(qmp_client_is_ready(scene.client));
-    scene.attachment =
-        loop_ev_attach(scene.loop, qmp_client_pump(scene.client), on_dead, &scene, NULL);
+    attach(&scene);
     ev_run(scene.loop, 0);
     assert_int_equal(outcome.count, 1);
-    loop_ev_detach(NULL);
     end(&scene);
 }
 
@@ -229,10 +237,6 @@ static void test_idle_is_idle(void **state)
     ev_run(scene.loop, 0);
     assert_int_equal(outside_outcome.error.code, ERROR_TIMEOUT);
     assert_true(ev_iteration(scene.loop) - before < 10);
-    loop_ev_detach(scene.attachment);
-    scene.attachment = NULL;
-    loop_ev_detach(scene.peer_attachment);
-    scene.peer_attachment = NULL;
     end(&scene);
 }
 
