@@ -164,7 +164,7 @@ static void free_it(void *user, struct vmplug_reply *reply)
     *qmp = NULL;
 }
 
-/* A callback may free the handle that calls it: driven by hand, since nothing may look at it then. */
+/* A callback may free the handle that calls it: driven by hand, for nothing may look at it then. */
 static void test_free_in_callback(void **state)
 {
     struct vmplug_qmp *qmp;
