@@ -29,11 +29,11 @@ double vmplug_pump_deadline_ms(const struct vmplug_pump *pump)
 
 int vmplug_pump_timeout_ms(const struct vmplug_pump *pump)
 {
-    double left_ms = ceil(pump_deadline_ms(inside(pump)) - clock_now_ms());
+    double left_ms = pump_deadline_ms(inside(pump)) - clock_now_ms();
 
     if (isinf(left_ms))
         return -1;
-    return left_ms <= 0 ? 0 : left_ms >= INT_MAX ? INT_MAX : (int)left_ms;
+    return left_ms <= 0 ? 0 : left_ms >= INT_MAX - 1 ? INT_MAX : (int)left_ms + 1;
 }
 
 int vmplug_pump_process(struct vmplug_pump *pump, short revents)
