@@ -98,8 +98,10 @@ static bool find_room(const struct operation *operation, struct place *place)
 }
 
 /* full: the buses that were meant, which is none where there is no such bus. */
-static int refuse_place(const struct operation_disk *disk, const char *full, struct error *error)
+static int refuse_place(const struct operation *operation, const char *full, struct error *error)
 {
+    const struct operation_disk *disk = &operation->request.disk;
+
     if (*full != '\0' && disk->lun_set)
         return error_set(error, ERROR_BLOCKED, "choose another --lun, or none",
                          "LUN %u is taken on %s", disk->lun, full);
@@ -107,7 +109,7 @@ static int refuse_place(const struct operation_disk *disk, const char *full, str
         return error_set(error, ERROR_BLOCKED, "give QEMU another virtio-scsi device",
                          "no address is left on %s", full);
     if (disk->bus == NULL || strcmp(disk->bus, ANY_BUS) == 0)
-        return error_set(error, ERROR_BLOCKED, "start QEMU with -device virtio-scsi-pci",
+        return error_set(error, ERROR_BLOCKED, inventory_scsi_fix(operation->before),
                          "this QEMU has no virtio-scsi bus");
     return error_set(error, ERROR_BLOCKED, "see vmplug status for the buses there are",
                      "this QEMU has no virtio-scsi bus named '%s'", disk->bus);
@@ -154,7 +156,7 @@ static int choose_place(const struct operation *operation, struct place *place,
         used = strlen(full);
         (void)snprintf(full + used, sizeof(full) - used, "%s%s", used > 0 ? ", " : "", place->bus);
     }
-    return refuse_place(disk, full, error);
+    return refuse_place(operation, full, error);
 }
 
 static int choose_serial(struct operation *operation, struct error *error)

@@ -266,8 +266,9 @@ static void examine_balloon(struct doctor *doctor, const struct inventory_memory
     doctor_fix(check, "deflate it before memory is added: vmplug qmp balloon '{\"value\": BYTES}'");
 }
 
-static void examine_disks(struct doctor *doctor, const struct inventory_disks *disks)
+static void examine_disks(struct doctor *doctor, const struct inventory *inventory)
 {
+    const struct inventory_disks *disks = &inventory->disks;
     const char *bus = NULL;
     struct doctor_check *check;
     bool has_cdrom = false;
@@ -277,7 +278,7 @@ static void examine_disks(struct doctor *doctor, const struct inventory_disks *d
         bus = disks->buses[i].name[0] != '\0' ? disks->buses[i].name : NULL;
     check = doctor_add(doctor, "scsi-bus", yes_if(bus != NULL), DISKS);
     doctor_reason(check, bus != NULL ? "disks go onto %s" : "there is no virtio-scsi bus", bus);
-    doctor_fix(check, "start QEMU with -device virtio-scsi-pci,id=scsi0");
+    doctor_fix(check, inventory_scsi_fix(inventory));
     for (i = 0; i < disks->disk_count; i++)
         has_cdrom = has_cdrom || disks->disks[i].cdrom;
     check = doctor_add(doctor, "cdrom-drive", yes_if(has_cdrom), DOCTOR_BIT(DOCTOR_CDROM));
@@ -319,17 +320,22 @@ static void add_hazard(struct doctor *doctor, const char *name, unsigned cans, i
 static void examine_hazards(struct doctor *doctor, struct vm *vm,
                             const struct inventory *inventory)
 {
+    const struct platform_ability *cpus = &inventory->board.platform.abilities[PLATFORM_CPU];
     const char *harm = hazard_after_cpu_remove(inventory);
     unsigned mapped = DOCTOR_BIT(DOCTOR_MEMORY_ADD) | DOCTOR_BIT(DOCTOR_MEMORY_REMOVE);
     struct error error = ERROR_INIT;
     int status;
 
-    status = hazard_check_cpu_add(vm, inventory, &error);
-    add_hazard(doctor, "cpu-add-safe", DOCTOR_BIT(DOCTOR_CPU_ADD), status, &error);
+    if (cpus->grow != PLATFORM_NO) {
+        status = hazard_check_cpu_add(vm, inventory, &error);
+        add_hazard(doctor, "cpu-add-safe", DOCTOR_BIT(DOCTOR_CPU_ADD), status, &error);
+    }
     if (!has_virtio_mem(&inventory->memory)) /* one that is there is resized, which is safe */
         mapped |= DOCTOR_BIT(DOCTOR_VIRTIO_MEM);
     status = hazard_check_memory_map(vm, inventory, &error);
     add_hazard(doctor, "memory-map-safe", mapped, status, &error);
+    if (cpus->shrink == PLATFORM_NO)
+        return;
     status = hazard_check_cpu_remove(inventory, &error);
     add_hazard(doctor, "cpu-remove-safe", DOCTOR_BIT(DOCTOR_CPU_REMOVE), status, &error);
     if (status == 0 && harm != NULL)
@@ -383,7 +389,7 @@ void doctor_examine(struct doctor *doctor, struct vm *vm, const struct inventory
     examine_slots(doctor, &inventory->memory);
     examine_room(doctor, inventory);
     examine_balloon(doctor, &inventory->memory);
-    examine_disks(doctor, &inventory->disks);
+    examine_disks(doctor, inventory);
     examine_pci(doctor, inventory);
     examine_hazards(doctor, vm, inventory);
     doctor_examine_guest(doctor, inventory);

@@ -251,17 +251,19 @@ static void examine_block(struct doctor *doctor, const struct inventory_guest *g
         doctor_reason(check, "the size of the guest's memory blocks is not known");
 }
 
-/* What the guest puts online by itself, vmplug can't put online as movable. */
-static void examine_onlining(struct doctor *doctor, const struct inventory_guest *guest)
+/* What the guest puts online by itself, vmplug can't put online as movable. On some boards it does
+ * so whatever the file says, which has a word in the choice of the zone only. */
+static void examine_onlining(struct doctor *doctor, const struct inventory *inventory)
 {
-    const struct inventory_file *file = &guest->files[INVENTORY_FILE_ONLINING];
+    const struct inventory_file *file = &inventory->guest.files[INVENTORY_FILE_ONLINING];
+    bool by_itself = inventory->board.platform.abilities[PLATFORM_DIMM].by_itself;
     struct doctor_check *check = doctor_add(doctor, "memory-movable", DOCTOR_UNKNOWN, 0);
     char word[WORD_MAX] = "";
 
     check->clouds = DOCTOR_BIT(DOCTOR_MEMORY_REMOVE);
     if (file->known && file->text != NULL)
         (void)sscanf(file->text, "%31s", word);
-    if (strcmp(word, "offline") == 0) {
+    if (strcmp(word, "offline") == 0 && !by_itself) {
         check->result = DOCTOR_YES;
         doctor_reason(check, "the guest leaves it to the agent to put new memory online: what is "
                              "added with --movable can be taken back");
@@ -271,7 +273,8 @@ static void examine_onlining(struct doctor *doctor, const struct inventory_guest
     } else if (*word != '\0') {
         check->result = DOCTOR_NO;
         doctor_reason(check, "the guest puts new memory online by itself (%s), where its kernel "
-                             "may use it for what can't be moved away again", word);
+                             "may use it for what can't be moved away again",
+                      by_itself ? "as on this board always" : word);
     } else {
         doctor_reason(check, "what the guest does with new memory is not known");
     }
@@ -279,7 +282,7 @@ static void examine_onlining(struct doctor *doctor, const struct inventory_guest
                           ? "write online_movable into the guest's "
                             "/sys/devices/system/memory/auto_online_blocks, or boot it with "
                             "memhp_default_state=online_movable"
-                          : reading_fix(guest));
+                          : reading_fix(&inventory->guest));
 }
 
 /* Of the memory that is plugged, one device that can go is enough. */
@@ -307,8 +310,13 @@ static void examine_plugged(struct doctor *doctor, const struct inventory *inven
     }
     if (known)
         check->result = can ? DOCTOR_YES : DOCTOR_NO;
-    doctor_fix(check, known ? "try it: the guest may refuse; add memory with --movable from now on"
-                            : reading_fix(&inventory->guest));
+    if (inventory->board.platform.abilities[PLATFORM_DIMM].by_itself)
+        doctor_fix(check, "try it: the guest may refuse; boot it with "
+                          "memhp_default_state=online_movable for memory that is to come");
+    else
+        doctor_fix(check, known ? "try it: the guest may refuse; add memory with --movable from "
+                                  "now on"
+                                : reading_fix(&inventory->guest));
 }
 
 /* The structures for new memory come from the old. */
@@ -340,7 +348,7 @@ void doctor_examine_guest(struct doctor *doctor, const struct inventory *invento
     examine_commands(doctor, inventory);
     examine_kernel(doctor, inventory);
     examine_block(doctor, &inventory->guest);
-    examine_onlining(doctor, &inventory->guest);
+    examine_onlining(doctor, inventory);
     examine_plugged(doctor, inventory);
     examine_free_memory(doctor, inventory);
 }

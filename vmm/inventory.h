@@ -316,9 +316,13 @@ const struct inventory_memory_device *inventory_find_memory(const struct invento
                                                             const char *id);
 
 /* Can the memory device of this index be taken back? Writes why, or why not. False when it can't be
- * told. Rests on INVENTORY_GUEST_ZONES. */
+ * told. Rests on INVENTORY_GUEST_ZONES and _BOARD. */
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,
                              char *reason, size_t size);
+
+/* What to do where there is no virtio-scsi bus: the device is another one on each kind of board.
+ * Rests on INVENTORY_ACCEL. */
+const char *inventory_scsi_fix(const struct inventory *inventory);
 
 /* The drive with this id, NULL when there is none. */
 const struct inventory_disk *inventory_find_drive(const struct inventory *inventory,
@@ -353,8 +357,9 @@ int inventory_slot_online(const struct inventory *inventory, const struct invent
 bool inventory_bytes_online(const struct inventory *inventory, uint64_t addr, uint64_t bytes,
                             uint64_t *ret_bytes);
 
-/* Bytes of this memory device, and of all memory, that the guest has online. A block may hold less
- * of a virtio-mem than its size: false also when it can't be told which. */
+/* Bytes of this memory device, and of all memory, that the guest has online. Blocks where QEMU has
+ * no memory are not counted, as far as the board's device tree tells (INVENTORY_BOARD). A block
+ * may hold less of a virtio-mem than its size: false also when it can't be told which. */
 bool inventory_device_online(const struct inventory *inventory,
                              const struct inventory_memory_device *device, uint64_t *ret_bytes);
 bool inventory_memory_online(const struct inventory *inventory, uint64_t *ret_bytes);

@@ -304,6 +304,17 @@ void inventory_disks_finish(struct inventory *inventory)
     }
 }
 
+const char *inventory_scsi_fix(const struct inventory *inventory)
+{
+    const char *machine = inventory->machine.machine;
+
+    if (strncmp(machine, "microvm", strlen("microvm")) == 0)
+        return "start QEMU with -device virtio-scsi-device,id=scsi0";
+    if (strncmp(machine, "s390-ccw-virtio", strlen("s390-ccw-virtio")) == 0)
+        return "start QEMU with -device virtio-scsi-ccw,id=scsi0";
+    return "start QEMU with -device virtio-scsi-pci,id=scsi0";
+}
+
 const struct inventory_disk *inventory_find_drive(const struct inventory *inventory,
                                                   const char *id)
 {

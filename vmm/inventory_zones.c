@@ -74,11 +74,21 @@ void inventory_zones_ask(struct inventory_question *question)
     }
 }
 
+/* A guest that puts memory online by itself has it in the kernel's zone, and gives it back all the
+ * same while nothing immovable is in it. */
+static void tell_immovable(char *reason, size_t size, uint64_t block, bool by_itself)
+{
+    (void)snprintf(reason, size, "block %" PRIu64 " is not movable memory, and %s", block,
+                   by_itself ? "goes only while the guest's kernel has nothing in it"
+                             : "the guest's kernel may use it");
+}
+
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,
                              char *reason, size_t size)
 {
     const struct inventory_memory *memory = &inventory->memory;
     bool elastic = strcmp(memory->devices[device].kind, "virtio-mem") == 0;
+    bool by_itself = inventory->board.platform.abilities[PLATFORM_DIMM].by_itself;
     const struct inventory_zone *zone;
     uint64_t online = 0;
     size_t known = 0, i;
@@ -92,11 +102,11 @@ bool inventory_can_give_back(const struct inventory *inventory, size_t device, b
         if (zone->device != device || !zone->known)
             continue;
         known++;
-        *ret_can = zone->movable;
-        (void)snprintf(reason, size, "block %" PRIu64 " is not movable memory, and the guest's "
-                       "kernel may use it", zone->block);
-        if (!zone->movable)
-            return true;
+        if (!zone->movable) {
+            tell_immovable(reason, size, zone->block, by_itself);
+            *ret_can = false;
+            return !by_itself;
+        }
     }
     /* One that is not known might be the one that can't go. */
     if (!inventory_bytes_online(inventory, memory->devices[device].addr,

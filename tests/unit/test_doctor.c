@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "tests/fake/rig.h"
 #include "vmm/doctor.h"
 
@@ -29,7 +30,7 @@ static void examine(struct sim *sim, bool with_agent)
     rig_close(&rig);
 }
 
-static const struct doctor_check *find(const char *name)
+static const struct doctor_check *look_for(const char *name)
 {
     size_t i;
 
@@ -37,8 +38,19 @@ static const struct doctor_check *find(const char *name)
         if (strcmp(doctor.checks[i].name, name) == 0)
             return &doctor.checks[i];
     }
-    fail_msg("there is no check %s", name);
     return NULL;
+}
+
+static bool has_check(const char *name)
+{
+    return look_for(name) != NULL;
+}
+
+static const struct doctor_check *find(const char *name)
+{
+    if (!has_check(name))
+        fail_msg("there is no check %s", name);
+    return look_for(name);
 }
 
 static void assert_check(const char *name, enum doctor_result result, const char *word)
@@ -114,6 +126,31 @@ static void test_machine_that_cannot(void **state)
     assert_check("memory-hotplug", DOCTOR_NO, "GED");
     assert_check("cpu-hotplug", DOCTOR_NO, "is not enabled");
     assert_check("acpi", DOCTOR_NO, "no ACPI hotplug");
+    assert_false(has_check("cpu-add-safe")); /* what can't be done harms nobody */
+    assert_false(has_check("cpu-remove-safe"));
+}
+
+/* Each board has a virtio-scsi of its own. */
+static void test_scsi_of_boards(void **state)
+{
+    static const struct {
+        const struct sim_board *board;
+        const char *fix;
+    } cases[] = {{&sim_q35, "virtio-scsi-pci"},
+                 {&sim_microvm, "virtio-scsi-device"},
+                 {&sim_s390, "virtio-scsi-ccw"}};
+    struct sim *sim;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sim = sim_new();
+        sim->board = cases[i].board;
+        sim->has_ost = false;
+        sim->scsi_count = 0;
+        examine(sim, true);
+        assert_non_null(strstr(find("scsi-bus")->fix, cases[i].fix));
+    }
 }
 
 static void test_migration(void **state)
@@ -283,6 +320,35 @@ static void test_plugged_memory(void **state)
     assert_check("plugged-memory-movable", DOCTOR_YES, "d1");
 }
 
+static struct sim *pseries(void)
+{
+    struct sim *sim = sim_new();
+
+    sim->board = &sim_pseries;
+    sim->has_ost = false;
+    (void)json_object_set_new(sim->guest.files, "/sys/firmware/fdt", json_null());
+    return sim;
+}
+
+/* There the guest puts memory online by itself, whatever the file says, and gives back what its
+ * kernel does not use. */
+static void test_memory_of_pseries(void **state)
+{
+    struct sim *sim = pseries();
+
+    (void)state;
+    sim_put_dimm(sim, "d0", SIM_DIMM_BASE, 256 * SIM_MIB);
+    put_file(sim, "/sys/devices/system/memory/memory32/valid_zones", "Normal\n");
+    examine(sim, true);
+    assert_check("memory-movable", DOCTOR_NO, "as on this board always");
+    assert_check("plugged-memory-movable", DOCTOR_UNKNOWN, "goes only while");
+    assert_non_null(strstr(find("plugged-memory-movable")->fix, "memhp_default_state"));
+    sim = pseries();
+    put_file(sim, "/sys/devices/system/memory/auto_online_blocks", "online_movable\n");
+    examine(sim, true);
+    assert_check("memory-movable", DOCTOR_YES, "as movable");
+}
+
 /* A virtio-mem is there, or could be plugged; without its driver it may be of no use. */
 static void test_devices(void **state)
 {
@@ -325,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_all_well),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_machine_that_cannot),
+        cmocka_unit_test(test_scsi_of_boards),
         cmocka_unit_test(test_migration),
         cmocka_unit_test(test_defects),
         cmocka_unit_test(test_balloon),
@@ -335,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_hostile_release),
         cmocka_unit_test(test_memory_policy),
         cmocka_unit_test(test_plugged_memory),
+        cmocka_unit_test(test_memory_of_pseries),
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_names),
     };

@@ -67,14 +67,26 @@ static void test_no_port(void **state)
     assert_none(sim_new(), "no PCI port that can be hotplugged", "pcie-root-port,id=port1");
 }
 
-/* There, a port wants a PCI bus first. */
-static void test_microvm(void **state)
+/* There is none, or the guest would not see what is in it. */
+static void test_boards_without_ports(void **state)
 {
-    struct sim *sim = sim_new();
+    static const struct {
+        const struct sim_board *board;
+        const char *why, *fix;
+    } cases[] = {
+        {&sim_microvm, "this microvm has no PCI port", "virtio-scsi bus"},
+        {&sim_pseries, "rtas_errd", "virtio-scsi bus"},
+        {&sim_s390, "virtio-ccw", "virtio-scsi bus"},
+    };
+    struct sim *sim;
+    size_t i;
 
     (void)state;
-    sim->board = &sim_microvm;
-    assert_none(sim, "this microvm has no PCI port", "microvm,pcie=on");
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sim = sim_new();
+        sim->board = cases[i].board;
+        assert_none(sim, cases[i].why, cases[i].fix);
+    }
 }
 
 static void test_free_port(void **state)
@@ -203,7 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_port),
-        cmocka_unit_test(test_microvm),
+        cmocka_unit_test(test_boards_without_ports),
         cmocka_unit_test(test_free_port),
         cmocka_unit_test(test_taken_ports),
         cmocka_unit_test(test_ports_that_take_nothing),
