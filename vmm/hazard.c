@@ -106,8 +106,8 @@ const char *hazard_after_cpu_remove(const struct inventory *inventory)
 {
     if (!is_emulated(inventory) || !corrupts_heap(inventory))
         return NULL;
-    return "under emulation (TCG) this version of QEMU will not survive the guest's next reset, "
-           "nor a new vCPU, nor a DIMM or PCI device that comes or goes";
+    return "once a vCPU is gone, under emulation (TCG), this version of QEMU will not survive the "
+           "guest's next reset, nor a new vCPU, nor a DIMM or PCI device that comes or goes";
 }
 
 int hazard_check_cpu_remove(const struct inventory *inventory, struct error *error)

@@ -152,13 +152,56 @@ bool inventory_device_online(const struct inventory *inventory,
     return all || there == device->bytes || online == 0;
 }
 
+static bool overlaps(uint64_t addr, uint64_t bytes, uint64_t begin, uint64_t size)
+{
+    return addr < begin ? begin - addr < bytes : addr - begin < size;
+}
+
+/* Is there memory at this address, or something else that the guest has a block for? The flash of
+ * arm's UEFI is such. Where there is no device tree, nobody says. */
+static bool is_memory(const struct inventory *inventory, uint64_t addr, uint64_t bytes)
+{
+    const struct inventory_memory *memory = &inventory->memory;
+    const struct fdt_board *tree = inventory->board.tree;
+    size_t i;
+
+    if (tree == NULL || tree->memory_count == 0)
+        return true;
+    for (i = 0; i < tree->memory_count; i++) {
+        if (overlaps(addr, bytes, tree->memories[i].addr, tree->memories[i].bytes))
+            return true;
+    }
+    for (i = 0; i < memory->device_count; i++) {
+        if (overlaps(addr, bytes, memory->devices[i].addr, memory->devices[i].reserved_bytes))
+            return true;
+    }
+    return false;
+}
+
+/* What the guest has online, in whole blocks. */
+static bool count_online(const struct inventory *inventory, uint64_t *ret_bytes)
+{
+    const struct inventory_guest *guest = &inventory->guest;
+    size_t i;
+
+    if (!guest->blocks_known || guest->block_bytes == 0)
+        return false;
+    *ret_bytes = 0;
+    for (i = 0; i < guest->block_count; i++) {
+        if (guest->blocks[i].online &&
+            is_memory(inventory, guest->blocks[i].index * guest->block_bytes, guest->block_bytes))
+            *ret_bytes += guest->block_bytes;
+    }
+    return true;
+}
+
 bool inventory_memory_online(const struct inventory *inventory, uint64_t *ret_bytes)
 {
     const struct inventory_memory *memory = &inventory->memory;
     uint64_t there, in_blocks, online;
     size_t i;
 
-    if (!inventory_bytes_online(inventory, 0, UINT64_MAX, ret_bytes))
+    if (!count_online(inventory, ret_bytes))
         return false;
     for (i = 0; i < memory->device_count; i++) {
         if (!is_elastic(&memory->devices[i]))

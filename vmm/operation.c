@@ -192,6 +192,17 @@ static enum rung awaited_rung(const struct operation *operation)
     return operation->goal;
 }
 
+/* Without _OST a refusal is known by QEMU's event, which Linux brings about only where it has to
+ * put a part back that it had given away (linux:arch/powerpc/platforms/pseries/hotplug-memory.c,
+ * dlpar_memory_remove_by_ic). Else QEMU keeps the request until the guest is reset. */
+static const char *about_silence(const struct operation *operation)
+{
+    return operation->kind->removes && operation->kind->has_ost && !operation->before->has_ost
+               ? "; a guest of this board may refuse without a word, and its next reset takes the "
+                 "device away"
+               : "";
+}
+
 void operation_finish_pending(struct operation *operation, const struct error *error)
 {
     const char *awaited = operation_rung_name(&operation->result, awaited_rung(operation));
@@ -209,19 +220,20 @@ void operation_finish_pending(struct operation *operation, const struct error *e
                     reached);
     if (!operation->unrecorded)
         error_advise(&timeout, "take it up again with vmplug wait %s, or give it more time with "
-                               "--timeout", operation->result.id);
+                               "--timeout%s", operation->result.id, about_silence(operation));
     operation_finish_standing(operation, VERDICT_PENDING, error != NULL ? error : &timeout);
 }
 
 /* ---- sending ---- */
 
-/* A removal that was asked for before: of a PCI device QEMU says so, of one that has gone since it
- * knows nothing. */
+/* A removal that was asked for before: of a PCI device and of pseries' memory QEMU says so, of one
+ * that has gone since it knows nothing. */
 static bool is_under_way_already(const struct operation *operation, const struct error *error)
 {
     return operation->kind->removes &&
            (strcmp(error->class_name, "DeviceNotFound") == 0 ||
-            strstr(error->why, "already in the process of unplug") != NULL);
+            strstr(error->why, "already in the process of unplug") != NULL ||
+            strstr(error->why, "unplug already in progress") != NULL);
 }
 
 static void await_guest(struct operation *operation)

@@ -89,6 +89,36 @@ static struct sim *pseries(void)
     return sim;
 }
 
+/* arm's UEFI tells the guest of its flash, and Linux makes a block of that. */
+static void test_flash_is_no_memory(void **state)
+{
+    static const struct {
+        uint64_t block;
+        bool counts;
+    } cases[] = {{0, false}, {7, false}, {8, true}, {9, true}, {32, true}, {34, false}};
+    struct inventory *inventory;
+    uint64_t expected = 0, online = 0;
+    struct sim *sim = sim_new();
+    size_t i;
+
+    (void)state;
+    sim->board = &sim_virt_arm; /* its tree has 512 MiB at 1 GiB */
+    sim->has_cpus = false;
+    sim_put_dimm(sim, "m", SIM_DIMM_BASE, 128 * SIM_MIB);
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sim->guest.blocks[i] = (struct sim_block){.index = cases[i].block, .online = true};
+        expected += cases[i].counts ? 128 * SIM_MIB : 0;
+    }
+    sim->guest.block_count = COUNT_OF(cases);
+    rig_open(&rig, sim, true);
+    inventory = rig_inventory(&rig, INVENTORY_MEMORY | INVENTORY_GUEST_MEMORY | INVENTORY_BOARD,
+                              TIMEOUT_MS, NULL);
+    assert_true(inventory_memory_online(inventory, &online));
+    assert_int_equal(online, expected);
+    inventory_free(inventory);
+    rig_close(&rig);
+}
+
 static void test_no_vcpus(void **state)
 {
     static const struct sim_board *const boards[] = {&sim_virt_arm, &sim_virt_riscv, &sim_microvm};
@@ -287,6 +317,27 @@ static void test_core_of_the_guest(void **state)
     }
 }
 
+/* No word of the guest's is no refusal: QEMU still holds the request, and refuses another. */
+static void test_silent_pseries(void **state)
+{
+    const struct operation_request removal = {.type = OPERATION_DIMM_REMOVE, .id = "m",
+                                              .timeout_ms = rig_soon_ms()};
+    struct sim *sim = pseries();
+
+    (void)state;
+    sim->guest.ignores_eject = true;
+    sim_put_dimm(sim, "m", SIM_DIMM_BASE, 256 * SIM_MIB);
+    rig_open_recorded(&rig, sim, true);
+    assert_int_equal(rig_operate(&rig, &removal)->verdict, VERDICT_PENDING);
+    assert_non_null(strstr(rig.result->error.fix, "vmplug wait m"));
+    assert_non_null(strstr(rig.result->error.fix, "without a word"));
+    sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_del",
+                                  .action = FAULT_REJECT,
+                                  .text = "Memory unplug already in progress for device m"});
+    assert_int_equal(rig_operate(&rig, &removal)->verdict, VERDICT_PENDING);
+    rig_close(&rig);
+}
+
 /* Where QEMU can't write the tree, the guest has it. */
 static void test_tree_of_the_guest(void **state)
 {
@@ -372,6 +423,7 @@ static void test_x86_is_not_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flash_is_no_memory),
         cmocka_unit_test(test_no_vcpus),
         cmocka_unit_test(test_vcpus_of_a_newer_virt),
         cmocka_unit_test(test_s390_gives_no_vcpu_back),
@@ -380,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_lmb),
         cmocka_unit_test(test_word_of_the_guest),
         cmocka_unit_test(test_core_of_the_guest),
+        cmocka_unit_test(test_silent_pseries),
         cmocka_unit_test(test_tree_of_the_guest),
         cmocka_unit_test(test_bad_trees),
         cmocka_unit_test(test_topology),
