@@ -18,6 +18,9 @@
 
 enum board { PC, VIRT, VIRT_PLAIN, PSERIES, MICROVM, MICROVM_PLAIN, BOARDS_ };
 
+#define TWO_PORTS \
+    "-device", "pcie-root-port,id=port1,chassis=1", "-device", "pcie-root-port,id=port2,chassis=2"
+
 /* Plain is without ACPI. Debian's kernel finds no virtio device on a microvm that is, and so has
  * no agent there. */
 static const struct {
@@ -25,12 +28,9 @@ static const struct {
     const char *const *arguments;
 } boots[BOARDS_] = {
     [PC] = {"pc", HARNESS_ARGUMENTS("--machine", "pc", "--", "-smp", "2,maxcpus=4")},
-    [VIRT] = {"virt (arm64), UEFI",
-              HARNESS_ARGUMENTS("--machine", "virt", "--", "-device",
-                                "pcie-root-port,id=port1,chassis=1")},
+    [VIRT] = {"virt (arm64), UEFI", HARNESS_ARGUMENTS("--machine", "virt", "--", TWO_PORTS)},
     [VIRT_PLAIN] = {"virt (arm64), no firmware",
-                    HARNESS_ARGUMENTS("--machine", "virt", "--no-firmware", "--", "-device",
-                                      "pcie-root-port,id=port1,chassis=1")},
+                    HARNESS_ARGUMENTS("--machine", "virt", "--no-firmware", "--", TWO_PORTS)},
     [PSERIES] = {"pseries", HARNESS_ARGUMENTS("--machine", "pseries", "--append",
                                               "memhp_default_state=online_movable")},
     [MICROVM] = {"microvm", HARNESS_ARGUMENTS("--machine", "microvm")},
@@ -102,6 +102,35 @@ static void claim_disk(const struct harness_vm *vm, const char *name)
     claim_guest(vm, GUEST_DISKS, "");
 }
 
+/* And in a PCI port. */
+static void claim_virtio_disk(const struct harness_vm *vm, const char *name)
+{
+    const char *image = harness_image(name, "qcow2", "8M");
+
+    claim(vm, "online", HARNESS_ARGUMENTS("disk", "add", image, "--bus", "virtio", "--serial",
+                                          name));
+    claim_guest(vm, "cat /sys/block/vda/serial", name);
+    claim(vm, "removed", HARNESS_ARGUMENTS("disk", "remove", "vmplug-disk-0"));
+    claim_guest(vm, GUEST_DISKS, "");
+}
+
+/* What doctor says of one thing: "yes", "no" or "unknown". */
+static void claim_doctor(const struct harness_vm *vm, const char *name, const char *expected)
+{
+    struct harness_run run = harness_vmplug_json(vm, HARNESS_ARGUMENTS("doctor"));
+    const char *result = NULL;
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(json_array_get(run.lines, 0), "checks"), i, row) {
+        if (strcmp(json_string_value(json_object_get(row, "name")), name) == 0)
+            result = json_string_value(json_object_get(row, "result"));
+    }
+    assert_non_null(result);
+    assert_string_equal(result, expected);
+    harness_run_free(&run);
+}
+
 /* 256 MiB more, in so many blocks of the guest, and back. */
 static void claim_dimm(const struct harness_vm *vm, long blocks, bool acknowledged)
 {
@@ -148,17 +177,31 @@ static void test_pc(void **state)
     claim_guest(vm, GUEST_CPUS, "0-1");
 }
 
+/* The guest has a block more, of the flash that its firmware told it of: no memory of QEMU's. */
+static void claim_all_online(const struct harness_vm *vm)
+{
+    AUTO_JSON json_t *status = claim_status(vm);
+    const json_t *memory = json_object_get(status, "memory");
+
+    assert_int_equal(claim_number(vm, GUEST_ONLINE_BLOCKS), 3);
+    assert_int_equal(json_integer_value(json_object_get(memory, "online_bytes")),
+                     json_integer_value(json_object_get(memory, "base_bytes")));
+}
+
 static void test_virt(void **state)
 {
     const struct harness_vm *vm = &vms[VIRT];
 
     (void)state;
     claim_machine(vm, "virt-", "aarch64", true);
+    claim_all_online(vm);
+    claim_doctor(vm, "memory-movable", "yes");
     claim_blocked(vm, "no vCPU hotplug", HARNESS_ARGUMENTS("cpu", "add"));
     claim_blocked(vm, "128 MiB", HARNESS_ARGUMENTS("memory", "add", "100M"));
     claim_dimm(vm, 2, true);
     claim_virtio_mem(vm);
     claim_disk(vm, "virt.qcow2");
+    claim_virtio_disk(vm, "virt-blk.qcow2");
 }
 
 static void test_virt_without_firmware(void **state)
@@ -171,6 +214,7 @@ static void test_virt_without_firmware(void **state)
     claim_blocked(vm, "GED", HARNESS_ARGUMENTS("memory", "add", "256M"));
     claim_virtio_mem(vm);
     claim_disk(vm, "virt-plain.qcow2");
+    claim_virtio_disk(vm, "plain-blk.qcow2");
 }
 
 /* The firmware hands its tree over while the guest boots, and QEMU dies of a dumpdtb after
@@ -210,6 +254,71 @@ static void claim_core_goes(const struct harness_vm *vm, const char *id)
     claim_blocked(vm, "would kill it", HARNESS_ARGUMENTS("cpu", "add"));
 }
 
+#define ONLINING "/sys/devices/system/memory/auto_online_blocks"
+
+/* The guest puts an LMB online by itself whatever it is told to; but what it is told is where. */
+static void claim_zones_of_pseries(const struct harness_vm *vm)
+{
+    claim_doctor(vm, "memory-movable", "yes");
+    claim_guest(vm, "echo offline >" ONLINING, "");
+    claim_doctor(vm, "memory-movable", "no");
+    claim(vm, "online", HARNESS_ARGUMENTS("memory", "add", "256M", "--id", "z0"));
+    claim_guest(vm, "cat /sys/devices/system/memory/memory4/state", "online");
+    claim_guest(vm, "cat /sys/devices/system/memory/memory4/valid_zones", "Normal");
+    claim_doctor(vm, "plugged-memory-movable", "unknown");
+    claim(vm, "removed", HARNESS_ARGUMENTS("memory", "remove", "z0"));
+    claim_guest(vm, "echo online_movable >" ONLINING, "");
+}
+
+/* As much of the kernel's own memory, which can't be moved: of /sys/kernel/tracing. */
+static void fill_with_kernel_memory(const struct harness_vm *vm, const char *kib)
+{
+    AUTO_FREE char *command = NULL;
+
+    assert_true(asprintf(&command, "mkdir -p /tracing; grep -q tracefs /proc/mounts || mount -t "
+                         "tracefs tracing /tracing; echo %s >/tracing/buffer_size_kb", kib) > 0);
+    claim_guest(vm, command, "");
+}
+
+/* Of two LMBs the guest gives the first away and can't give the second: it takes the first back,
+ * which is what makes QEMU send its event. */
+static void claim_pseries_refuses(const struct harness_vm *vm)
+{
+    claim(vm, "online", HARNESS_ARGUMENTS("memory", "add", "512M", "--id", "r0"));
+    claim_guest(vm, "cd /sys/devices/system/memory/memory5; echo offline >state; "
+                "echo online_kernel >state; cat ../memory4/valid_zones valid_zones",
+                "Movable\nNormal");
+    fill_with_kernel_memory(vm, "250000");
+    claim(vm, "refused", HARNESS_ARGUMENTS("memory", "remove", "r0"));
+    claim_guest(vm, "cat /sys/devices/system/memory/memory[45]/state", "online\nonline");
+}
+
+/* Of one LMB there is nothing to take back: the guest refuses in silence, and QEMU waits on. */
+static void claim_pseries_is_silent(const struct harness_vm *vm)
+{
+    static const char *const removal[] = {"memory", "remove", "s0", "--timeout", "3", NULL};
+    struct harness_run run;
+
+    claim_guest(vm, "echo offline >" ONLINING, "");
+    claim(vm, "online", HARNESS_ARGUMENTS("memory", "add", "256M", "--id", "s0"));
+    fill_with_kernel_memory(vm, "450000");
+    run = claim_run(vm, "pending", removal);
+    assert_non_null(strstr(run.err, "without a word"));
+    harness_run_free(&run);
+    claim(vm, "pending", removal); /* "Memory unplug already in progress" */
+    claim_pending(vm, "memory-remove", "s0");
+    fill_with_kernel_memory(vm, "1"); /* a vCPU that comes would want as much for itself */
+}
+
+/* The last vCPU that is online can't go. */
+static void claim_last_core_stays(const struct harness_vm *vm, const char *id)
+{
+    claim_guest(vm, "echo 0 >/sys/devices/system/cpu/cpu0/online", "");
+    claim(vm, "refused", HARNESS_ARGUMENTS("cpu", "remove", id));
+    claim_guest(vm, "echo 1 >/sys/devices/system/cpu/cpu0/online", "");
+    claim_guest(vm, GUEST_CPUS, "0-1");
+}
+
 static void test_pseries(void **state)
 {
     const struct harness_vm *vm = &vms[PSERIES];
@@ -220,15 +329,23 @@ static void test_pseries(void **state)
     claim_looks_do_no_harm(vm);
     claim_blocked(vm, "256 MiB", HARNESS_ARGUMENTS("memory", "add", "100M"));
     claim_dimm(vm, 1, false);
+    claim_zones_of_pseries(vm);
     claim_no_virtio_mem(vm, "no virtio-mem");
+    claim_blocked(vm, "rtas_errd",
+                  HARNESS_ARGUMENTS("disk", "add", harness_image("phb.qcow2", "qcow2", "8M"),
+                                    "--bus", "virtio"));
     claim_disk(vm, "pseries.qcow2");
+    claim_pseries_refuses(vm);
+    claim_pseries_is_silent(vm);
     run = claim_run(vm, "online", HARNESS_ARGUMENTS("cpu", "add"));
     assert_false(has_stage(&run, "acknowledged"));
     harness_run_free(&run);
     /* An emulating QEMU 10.0 now and then wakes the first core no more once there is a second: then
      * the console is silent, and the agent's word is all there is. */
-    if (claim_major(vm) < 10)
+    if (claim_major(vm) < 10) {
         claim_guest(vm, GUEST_CPUS, "0-1");
+        claim_last_core_stays(vm, "vmplug-cpu-1");
+    }
     claim_core_goes(vm, "vmplug-cpu-1");
 }
 
@@ -354,22 +471,13 @@ static void test_loongarch(void **state)
 static size_t count_topology_findings(const struct harness_vm *vm, const char *expected)
 {
     struct harness_run audit = harness_vmplug_json(vm, HARNESS_ARGUMENTS("audit"));
-    struct harness_run doctor = harness_vmplug_json(vm, HARNESS_ARGUMENTS("doctor"));
     const json_t *row;
-    bool checked = false;
     size_t count = 0, i;
 
     json_array_foreach(json_object_get(json_array_get(audit.lines, 0), "findings"), i, row)
         count += strcmp(json_string_value(json_object_get(row, "kind")), "topology") == 0;
-    json_array_foreach(json_object_get(json_array_get(doctor.lines, 0), "checks"), i, row) {
-        if (strcmp(json_string_value(json_object_get(row, "name")), "topology") != 0)
-            continue;
-        checked = true;
-        assert_string_equal(json_string_value(json_object_get(row, "result")), expected);
-    }
-    assert_true(checked);
+    claim_doctor(vm, "topology", expected);
     harness_run_free(&audit);
-    harness_run_free(&doctor);
     return count;
 }
 
