@@ -312,6 +312,47 @@ static void print_limits(struct output *out)
     }
 }
 
+/* What README's table does not say. */
+static const struct {
+    const char *board, *text;
+} boards[] = {
+    {"pseries",
+     "The guest puts vCPUs and memory online by itself: memory where its kernel may use all of it, "
+     "unless it was booted with memhp_default_state=online_movable, or has online_movable in "
+     "/sys/devices/system/memory/auto_online_blocks. What is not movable goes, too, while the "
+     "kernel has nothing in it. There is no _OST. That the guest refuses, QEMU tells by the event "
+     "DEVICE_UNPLUG_GUEST_ERROR: of a core, and of a DIMM when the guest had given a part of it "
+     "away before it came to the LMB that can't go. Of a DIMM of one LMB, or whose first can't "
+     "go, Linux says nothing: the removal ends as pending. QEMU then holds the request, takes "
+     "no other for this DIMM, and takes the DIMM away when the guest is reset.\n\n"
+     "Its host bridge takes PCI devices, but the guest shows them only where rtas_errd runs; "
+     "vmplug plugs none."},
+    {"virt of arm64",
+     "Memory can be plugged where UEFI boots the guest, disks and virtio-mem into a "
+     "pcie-root-port. UEFI tells the guest of its flash, and Linux has a memory block for it: "
+     "where QEMU has no memory, blocks are not counted as online."},
+    {"microvm",
+     "Only disks on a virtio-scsi bus (virtio-scsi-device). With pcie=on it takes devices in a "
+     "pcie-root-port that Linux never sees. With acpi=off a Linux without "
+     "CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES, such as Debian's, finds no virtio device at all."},
+    {"s390-ccw-virtio",
+     "vCPUs come and can't go; disks on a virtio-scsi bus (virtio-scsi-ccw). Tested without a "
+     "guest, as are virt of riscv64 and of loongarch64."},
+};
+
+static void print_boards(struct output *out)
+{
+    size_t i;
+
+    print_head(out, "BOARDS");
+    roff_text(out, "vmplug status shows what this board can grow and vmplug doctor why not. "
+                   "Beyond that:", ".PP");
+    for (i = 0; i < COUNT_OF(boards); i++) {
+        print_tag(out, boards[i].board);
+        roff_text(out, boards[i].text, ".IP");
+    }
+}
+
 /* Each has been seen on both. */
 static const struct {
     const char *what;
@@ -332,14 +373,17 @@ static const struct {
      "Numbers and booleans are sent as such, and those of a slot as QEMU itself gave them"},
     {"An id that is no identifier", "refused", "taken", "Checked before anything is sent"},
     {"A refused DIMM of pseries", "the event MEM_UNPLUG_ERROR, and DEVICE_UNPLUG_GUEST_ERROR",
-     "DEVICE_UNPLUG_GUEST_ERROR alone", "Either ends the wait"},
+     "DEVICE_UNPLUG_GUEST_ERROR alone", "Either ends the wait; BOARDS says when there is none"},
     {"A vCPU's removal under emulation (TCG), on x86",
      "corrupts QEMU's memory, and the next vCPU, DIMM or reset kills it",
      "spends one of maxcpus for good, and QEMU dies of one too many",
      "QEMU tells nothing of its defects, so this is known by the version; what would kill it is "
      "blocked, unless --force is given"},
-    {"The same on other boards", "as on x86", "mostly kills QEMU at once",
-     "By the version, too: with 10.0 the removal itself is blocked"},
+    {"The same on pseries", "as on x86", "mostly kills QEMU at once",
+     "By the version, too: with 10.0 the removal itself is blocked, here and wherever it is not "
+     "x86"},
+    {"A core's addition under emulation, on pseries", "does no harm",
+     "now and then lets the guest's first vCPU sleep for ever", "By nothing, and not blocked"},
 };
 
 static void print_versions(struct output *out)
@@ -408,6 +452,7 @@ void manual_print(struct output *out, const struct command_group *const *groups)
     print_json(out);
     print_environment(out);
     print_limits(out);
+    print_boards(out);
     print_versions(out);
     print_files_and_trace(out);
 }
