@@ -202,12 +202,15 @@ static void examine_cpu_room(struct doctor *doctor, const struct inventory_cpus 
     doctor_fix(check, "restart QEMU with a larger -smp …,maxcpus=N");
 }
 
-static void examine_slots(struct doctor *doctor, const struct inventory_memory *memory)
+static void examine_slots(struct doctor *doctor, const struct inventory *inventory)
 {
+    const struct inventory_memory *memory = &inventory->memory;
     struct doctor_check *check;
     unsigned used = 0;
     size_t i;
 
+    if (inventory->board.platform.abilities[PLATFORM_DIMM].grow == PLATFORM_NO)
+        return; /* no number of slots would help */
     for (i = 0; i < memory->device_count; i++)
         used += memory->devices[i].slot >= 0 ? 1 : 0;
     check = doctor_add(doctor, "memory-slots",
@@ -223,12 +226,16 @@ static void examine_slots(struct doctor *doctor, const struct inventory_memory *
 static void examine_room(struct doctor *doctor, const struct inventory *inventory)
 {
     const struct inventory_memory *memory = &inventory->memory;
+    const struct platform_ability *abilities = inventory->board.platform.abilities;
     uint64_t used = memory->base_bytes;
     uint64_t block = inventory_memory_unit(inventory);
     char used_text[SIZE_TEXT_MAX], max_text[SIZE_TEXT_MAX];
     struct doctor_check *check;
     size_t i;
 
+    if (abilities[PLATFORM_DIMM].grow == PLATFORM_NO &&
+        abilities[PLATFORM_VIRTIO_MEM].grow == PLATFORM_NO)
+        return;
     for (i = 0; i < memory->device_count; i++)
         used += memory->devices[i].reserved_bytes;
     check = doctor_add(doctor, "memory-room",
@@ -386,7 +393,7 @@ void doctor_examine(struct doctor *doctor, struct vm *vm, const struct inventory
     examine_board(doctor, inventory);
     examine_topology(doctor, inventory);
     examine_cpu_room(doctor, &inventory->cpus);
-    examine_slots(doctor, &inventory->memory);
+    examine_slots(doctor, inventory);
     examine_room(doctor, inventory);
     examine_balloon(doctor, &inventory->memory);
     examine_disks(doctor, inventory);

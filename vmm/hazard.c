@@ -114,8 +114,9 @@ int hazard_check_cpu_remove(const struct inventory *inventory, struct error *err
 {
     if (is_emulated(inventory) && is_recent(inventory) && !is_x86(inventory))
         return error_set(error, ERROR_BLOCKED, FORCE_FIX,
-                         "under emulation (TCG) removing a vCPU of this board corrupts the memory "
-                         "of QEMU %s, which kills it at once or a little later",
+                         "under emulation (TCG) removing a vCPU of a board that is not x86 "
+                         "corrupts the memory of QEMU %s, as seen on pseries, which kills it at "
+                         "once or a little later",
                          inventory->machine.qemu);
     if (!is_emulated(inventory) || !is_single_threaded(&inventory->cpus))
         return 0;

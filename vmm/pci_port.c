@@ -36,7 +36,7 @@ static const struct {
      "put disks on a virtio-scsi bus, and add memory as DIMMs"},
     {"s390-ccw-virtio", "board s390-ccw-virtio has no PCI ports: its virtio devices are on "
      "channels (virtio-ccw)",
-     "put disks on a virtio-scsi bus"},
+     "put disks on a virtio-scsi bus; vmplug plugs no virtio-mem on this board"},
 };
 
 static int refuse(const char *machine, struct error *error)

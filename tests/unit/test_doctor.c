@@ -128,6 +128,13 @@ static void test_machine_that_cannot(void **state)
     assert_check("acpi", DOCTOR_NO, "no ACPI hotplug");
     assert_false(has_check("cpu-add-safe")); /* what can't be done harms nobody */
     assert_false(has_check("cpu-remove-safe"));
+    assert_false(has_check("memory-slots"));
+    assert_true(has_check("memory-room")); /* of a virtio-mem */
+    sim = sim_new();
+    sim->board = &sim_s390;
+    sim->has_ost = false;
+    examine(sim, true);
+    assert_false(has_check("memory-room"));
 }
 
 /* Each board has a virtio-scsi of its own. */
