@@ -8,6 +8,9 @@
  *   READY    --send the first command--> BUSY
  *   BUSY     --its reply--> READY; --its deadline, or nonsense--> UNSYNCED
  *   any      --end of file--> DEAD
+ *
+ * A guest-file-open that nobody waits for any more leaves a file open in the guest, whose handle
+ * only its late answer tells. So that is listened for before our number, and the file closed.
  */
 #include "qmp/agent.h"
 
@@ -25,6 +28,7 @@
 #include "qmp/limits.h"
 
 #define DEFAULT_SYNC_MS 2000
+#define CLOSE_MS 2000 /* until a file that is to be closed counts as such */
 
 enum state { UNSYNCED, SYNCING, READY, BUSY, DEAD };
 
@@ -38,6 +42,7 @@ struct agent {
     int64_t sync_number;
     double sync_timeout_ms;
     double resync_ms;
+    bool opens_late; /* a guest-file-open was given up, and its answer may yet come */
     struct error failure;
     unsigned dispatching;
     bool doomed;
@@ -79,8 +84,16 @@ static int64_t fresh_number(void)
     return number > 0 ? (int64_t)number : 1;
 }
 
+/* From here on, only what comes behind 0xFF counts. */
+static void seek(struct agent *agent)
+{
+    agent->opens_late = false;
+    framer_seek(&agent->channel.framer);
+}
+
 static int synchronise(struct agent *agent, struct error *error)
 {
+    bool stuck = agent->state == SYNCING && buffer_size(&agent->channel.framer.buffer) > 0;
     char line[128];
     int size;
 
@@ -93,7 +106,8 @@ static int synchronise(struct agent *agent, struct error *error)
                     "\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" PRId64
                     "}}\n",
                     agent->sync_number);
-    framer_seek(&agent->channel.framer);
+    if (!agent->opens_late || stuck)
+        seek(agent);
     if (channel_send(&agent->channel, line, (size_t)size, -1, error) == 0)
         return 0;
     agent->state = UNSYNCED; /* there is nothing to wait for */
@@ -124,6 +138,18 @@ static int advance(struct agent *agent, struct error *error)
     return 0;
 }
 
+static bool opens_file(const struct pending *pending)
+{
+    return strcmp(pending->name, "guest-file-open") == 0;
+}
+
+/* Gives up the answer to the first command, which is on the wire. */
+static void unsynchronise(struct agent *agent)
+{
+    agent->state = UNSYNCED;
+    agent->opens_late = agent->opens_late || opens_file(TAILQ_FIRST(&agent->pending));
+}
+
 /* The first command has been answered by nonsense. */
 static void give_up_first(struct agent *agent, const struct error *error)
 {
@@ -131,33 +157,51 @@ static void give_up_first(struct agent *agent, const struct error *error)
     bool busy = agent->state == BUSY;
 
     agent->state = UNSYNCED;
-    framer_seek(&agent->channel.framer);
+    seek(agent);
     if (busy && first != NULL)
         finish(agent, first, NULL, error);
 }
 
-static void take_message(struct agent *agent, const json_t *message)
+/* What comes before our number. */
+static void take_late(struct agent *agent, const json_t *message)
 {
+    int64_t handle;
+
+    if (agent->opens_late && field_s64(message, "return", &handle))
+        agent_close_file(agent, handle);
+    seek(agent);
+}
+
+static void take_reply(struct agent *agent, const json_t *message)
+{
+    struct pending *first = TAILQ_FIRST(&agent->pending);
     struct error error = ERROR_INIT;
-    int64_t number;
+    bool unheard;
     json_t *value;
 
-    if (agent->state == SYNCING) {
-        if (field_s64(message, "return", &number) && number == agent->sync_number)
-            agent->state = READY;
-        else
-            framer_seek(&agent->channel.framer);
-        return;
-    }
-    if (agent->state != BUSY)
-        return;
     value = reply_value(message, &error);
     if (value == NULL && error.code == ERROR_PROTOCOL) {
         give_up_first(agent, &error);
         return;
     }
     agent->state = READY;
-    finish(agent, TAILQ_FIRST(&agent->pending), value, value != NULL ? NULL : &error);
+    unheard = first->done == NULL && opens_file(first) && json_is_integer(value);
+    finish(agent, first, value, value != NULL ? NULL : &error);
+    if (unheard && agent->state != DEAD)
+        agent_close_file(agent, json_integer_value(value));
+}
+
+static void take_message(struct agent *agent, const json_t *message)
+{
+    int64_t number;
+
+    if (agent->state == SYNCING && !agent->opens_late &&
+        field_s64(message, "return", &number) && number == agent->sync_number)
+        agent->state = READY;
+    else if (agent->state == SYNCING || agent->state == UNSYNCED)
+        take_late(agent, message);
+    else if (agent->state == BUSY)
+        take_reply(agent, message);
 }
 
 static void take_messages(struct agent *agent)
@@ -177,7 +221,7 @@ static void take_messages(struct agent *agent)
         if (message != NULL)
             take_message(agent, message);
         else if (agent->state == SYNCING && error.code != ERROR_SYSTEM)
-            framer_seek(&agent->channel.framer);
+            seek(agent);
         else
             give_up_first(agent, &error); /* or synchronise again, at once, what was not read */
     }
@@ -187,7 +231,6 @@ static void expire(struct agent *agent)
 {
     struct error error = ERROR_INIT;
     struct pending *pending;
-    bool first;
 
     (void)error_set(&error, ERROR_TIMEOUT,
                     "look whether qemu-guest-agent runs in the guest and no other client holds its "
@@ -195,9 +238,8 @@ static void expire(struct agent *agent)
                     "the guest agent did not answer in time");
     while (agent->state != DEAD &&
            (pending = pending_expired(&agent->pending, clock_now_ms())) != NULL) {
-        first = pending->sent;
-        if (first)
-            agent->state = UNSYNCED;
+        if (pending->sent)
+            unsynchronise(agent);
         finish(agent, pending, NULL, &error);
     }
 }
@@ -322,9 +364,10 @@ static int refuse(const struct agent *agent, struct error *error)
     return -1;
 }
 
-int64_t agent_submit(struct agent *agent, const struct request *request, struct error *error)
+static int64_t submit(struct agent *agent, const struct request *request, bool urgent,
+                      struct error *error)
 {
-    struct pending *pending;
+    struct pending *first = TAILQ_FIRST(&agent->pending), *pending;
 
     if (agent->state == DEAD || agent->pending_count >= LIMITS_AGENT_PENDING) {
         json_decref(request->arguments);
@@ -335,11 +378,21 @@ int64_t agent_submit(struct agent *agent, const struct request *request, struct 
         return -1;
     pending->id = ++agent->last_id;
     agent->pending_count++;
-    TAILQ_INSERT_TAIL(&agent->pending, pending, link);
+    if (!urgent || first == NULL)
+        TAILQ_INSERT_TAIL(&agent->pending, pending, link);
+    else if (first->sent)
+        TAILQ_INSERT_AFTER(&agent->pending, first, pending, link);
+    else
+        TAILQ_INSERT_HEAD(&agent->pending, pending, link);
     if (agent->dispatching == 0) /* else what has come already would count as its reply */
         (void)advance(agent, NULL); /* what could not leave now leaves, or fails, in the pump */
     pump_changed(&agent->pump);
     return pending->id;
+}
+
+int64_t agent_submit(struct agent *agent, const struct request *request, struct error *error)
+{
+    return submit(agent, request, false, error);
 }
 
 void agent_ask_again(struct agent *agent)
@@ -348,12 +401,23 @@ void agent_ask_again(struct agent *agent)
 
     if (agent->state != BUSY || first == NULL)
         return;
-    agent->state = UNSYNCED;
+    unsynchronise(agent);
     first->sent = false;
     if (first->done == NULL)
         finish(agent, first, NULL, NULL);
     (void)advance(agent, NULL); /* as above */
     pump_changed(&agent->pump);
+}
+
+/* Before all others: they may open it anew. */
+void agent_close_file(struct agent *agent, int64_t handle)
+{
+    const struct request request = {.command = "guest-file-close",
+                                    .arguments = json_pack("{s:I}", "handle", (json_int_t)handle),
+                                    .timeout_ms = CLOSE_MS};
+
+    if (request.arguments != NULL)
+        (void)submit(agent, &request, true, NULL);
 }
 
 void agent_cancel(struct agent *agent, int64_t id)

@@ -48,6 +48,12 @@ int64_t agent_submit(struct agent *agent, const struct request *request, struct 
  * when none is on its way. Fires no callback. */
 void agent_ask_again(struct agent *agent);
 
+/* Has the agent close a file that it opened and that nobody waits for any more, before all that
+ * waits to be sent. Nobody hears how that ended; nothing is done when it can't be sent. Fires no
+ * callback. Of a guest-file-open whose command was cancelled or whose deadline passed, and which is
+ * answered all the same, the file is closed so by itself. */
+void agent_close_file(struct agent *agent, int64_t handle);
+
 /* Its callback will not fire. */
 void agent_cancel(struct agent *agent, int64_t id);
 

@@ -163,6 +163,11 @@ void gather_ask_with(struct gather *gather, enum peer peer, const char *command,
         gather_out_of_memory(gather);
 }
 
+bool gather_is_late(const struct gather *gather)
+{
+    return clock_now_ms() >= gather->deadline_ms;
+}
+
 void gather_begin(struct gather *gather)
 {
     if (TAILQ_EMPTY(&gather->open))

@@ -39,6 +39,9 @@ void gather_ask_with(struct gather *gather, enum peer peer, const char *command,
  * that is empty for that reason must not be taken for an answer. */
 void *gather_allocate(struct gather *gather, size_t count, size_t size);
 
+/* Its time is over: what is asked now is not sent any more. */
+bool gather_is_late(const struct gather *gather);
+
 /* What was answered could not be kept. */
 void gather_out_of_memory(struct gather *gather);
 

@@ -80,12 +80,13 @@ static void take_content(void *user, void *item, const json_t *value, const stru
         if (!reading->take(question->inventory, reading->item, text, size, NULL))
             gather_out_of_memory(question->gather);
     }
-    if (is_gone(error))
+    if (is_gone(error) || gather_is_late(question->gather)) {
+        vm_close_guest_file(question->vm, reading->handle);
         go_on(question, error);
-    else
-        gather_ask_with(question->gather, PEER_AGENT, "guest-file-close",
-                        json_pack("{s:I}", "handle", (json_int_t)reading->handle), take_closed,
-                        NULL);
+        return;
+    }
+    gather_ask_with(question->gather, PEER_AGENT, "guest-file-close",
+                    json_pack("{s:I}", "handle", (json_int_t)reading->handle), take_closed, NULL);
 }
 
 static void take_handle(void *user, void *item, const json_t *value, const struct error *error)

@@ -72,6 +72,7 @@ void operation_stop_waiting(struct operation *operation)
     if (operation->asked > 0)
         vm_cancel(operation->vm, operation->asked_peer, operation->asked);
     operation->asked = 0;
+    operation_give_up_file(operation);
     if (operation->subscription != 0)
         qmp_client_unsubscribe(vm_qmp(operation->vm), operation->subscription);
     operation->subscription = 0;
@@ -562,16 +563,19 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     return operation;
 }
 
-/* A step on its way can't be called back: its reply leads to the undoing. */
+/* A step on its way can't be called back: its reply leads to the undoing. A file of the guest that
+ * is under way has a moment to come to its end, and to be closed. */
 void operation_interrupt(struct operation *operation)
 {
+    double grace_ms = operation->file.under_way ? OPERATION_FILE_GRACE_MS : 0;
+
     if (operation->interrupted || operation->state == OPERATION_ENDED ||
         operation->state == OPERATION_ROLLING_BACK)
         return;
     operation->interrupted = true;
     (void)error_set(&operation->result.error, ERROR_CANCELLED, "", "interrupted");
     if (operation->state != OPERATION_SENT)
-        vm_timer_set(operation->vm, &operation->timer, 0);
+        vm_timer_set(operation->vm, &operation->timer, clock_now_ms() + grace_ms);
 }
 
 void operation_free(struct operation *operation)

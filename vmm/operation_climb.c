@@ -13,7 +13,6 @@
 #define ONLINE_TRIES 3
 #define ONLINE_PATIENCE_MS 1500 /* a refusal that lasts shorter may pass */
 #define QUESTION_MS 10000 /* until a question is taken for lost */
-#define FILE_GRACE_MS 30  /* of the grace, for closing the guest's file that is open */
 
 /* ---- rungs ---- */
 
@@ -118,7 +117,7 @@ static void on_answer(void *user, const struct reply *reply)
         answer(operation, reply->value, reply->error);
         return;
     }
-    operation->file.under_way = false; /* nobody can close it any more */
+    operation_give_up_file(operation);
     if (peer == PEER_QMP && reply->error->code != ERROR_TIMEOUT)
         operation_finish_failed(operation, reply->error);
     else if (peer == PEER_AGENT && reply->error->code == ERROR_DISCONNECTED)
@@ -134,7 +133,7 @@ static double latest_ms(const struct operation *operation)
 {
     if (operation->last_look)
         return operation->deadline_ms + OPERATION_GRACE_MS;
-    return operation->deadline_ms + (operation->file.under_way ? FILE_GRACE_MS : 0);
+    return operation->deadline_ms + (operation->file.under_way ? OPERATION_FILE_GRACE_MS : 0);
 }
 
 static bool is_alive(const struct operation *operation, enum peer peer)

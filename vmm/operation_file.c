@@ -2,8 +2,9 @@
 /*
  * Small files of the guest, through its agent: open, read or write, close. The agent runs as root
  * in the guest, so the paths are vmplug's own or checked before. It keeps a file open until it is
- * told otherwise, so one that is open at the deadline is closed in the grace. (One that can't be
- * closed for lack of memory stays open until the agent ends.)
+ * told otherwise, so one that is under way at the deadline, or when the operation is interrupted,
+ * has a grace to be closed in. Where that does not suffice, it is closed when the agent gets to it.
+ * (One that can't be closed for lack of memory stays open until the agent ends.)
  */
 #include <string.h>
 
@@ -13,9 +14,9 @@
 #include "qmp/field.h"
 #include "vmm/operation_kind.h"
 
-static bool is_late(const struct operation *operation)
+static bool is_over(const struct operation *operation)
 {
-    return clock_now_ms() >= operation->deadline_ms;
+    return operation->interrupted || clock_now_ms() >= operation->deadline_ms;
 }
 
 static void end(struct operation *operation)
@@ -23,7 +24,7 @@ static void end(struct operation *operation)
     struct operation_file *file = &operation->file;
 
     file->under_way = false;
-    if (is_late(operation))
+    if (is_over(operation))
         operation_on_timer(operation);
     else
         file->done(operation, file->failure.code == ERROR_NONE ? NULL : &file->failure);
@@ -36,12 +37,30 @@ static void on_closed(struct operation *operation, const json_t *value, const st
     end(operation);
 }
 
+void operation_give_up_file(struct operation *operation)
+{
+    struct operation_file *file = &operation->file;
+
+    if (file->under_way && file->handle != 0)
+        vm_close_guest_file(operation->vm, file->handle);
+    file->under_way = false;
+    file->handle = 0;
+}
+
 static void close_file(struct operation *operation, const struct error *error)
 {
+    json_int_t handle = operation->file.handle;
+
     if (error != NULL)
         operation->file.failure = *error;
-    operation_ask_agent_with(operation, "guest-file-close",
-                        json_pack("{s:I}", "handle", operation->file.handle), on_closed);
+    if (clock_now_ms() >= operation->deadline_ms + OPERATION_FILE_GRACE_MS) {
+        operation_give_up_file(operation);
+        end(operation);
+        return;
+    }
+    operation->file.handle = 0;
+    operation_ask_agent_with(operation, "guest-file-close", json_pack("{s:I}", "handle", handle),
+                             on_closed);
 }
 
 static void on_read(struct operation *operation, const json_t *value, const struct error *error)
@@ -66,7 +85,7 @@ static void on_written(struct operation *operation, const json_t *value,
                        const struct error *error)
 {
     (void)value;
-    if (error != NULL || is_late(operation))
+    if (error != NULL || is_over(operation))
         close_file(operation, error);
     else
         operation_ask_agent_with(operation, "guest-file-flush",
@@ -84,7 +103,7 @@ static void read_on(struct operation *operation)
 static void on_sought(struct operation *operation, const json_t *value, const struct error *error)
 {
     (void)value;
-    if (error != NULL || is_late(operation))
+    if (error != NULL || is_over(operation))
         close_file(operation, error);
     else
         read_on(operation);
@@ -101,7 +120,7 @@ static void on_opened(struct operation *operation, const json_t *value, const st
         return;
     }
     file->handle = json_integer_value(value);
-    if (is_late(operation))
+    if (is_over(operation))
         close_file(operation, NULL);
     else if (file->text_base64 != NULL)
         operation_ask_agent_with(operation, "guest-file-write",

@@ -13,6 +13,7 @@
 #define OPERATION_STEPS_MAX 6
 #define OPERATION_ASK_AGAIN_MS 2000 /* between two requests of a guest that may have forgotten */
 #define OPERATION_GRACE_MS 80 /* beyond the deadline, all in all: for a last look, or to undo */
+#define OPERATION_FILE_GRACE_MS 30 /* of that, for closing the guest's file that is open */
 
 struct operation;
 
@@ -108,7 +109,7 @@ typedef void operation_file_fn(struct operation *operation, const struct error *
 /* The guest's file that is open. */
 struct operation_file {
     bool under_way; /* being opened, open, or being closed */
-    int64_t handle;
+    int64_t handle; /* 0: not open, or told to be closed */
     const char *text_base64; /* to be written; NULL: to be read */
     uint64_t offset;
     unsigned char bytes[OPERATION_FILE_MAX];
@@ -217,6 +218,9 @@ void operation_read_file_at(struct operation *operation, const char *path, uint6
 void operation_write_file(struct operation *operation, const char *path, const char *text_base64,
                           operation_file_fn *done);
 bool operation_can_write_files(const struct operation *operation);
+
+/* Nobody waits for it any more: if it is open, it is closed as soon as the agent gets to it. */
+void operation_give_up_file(struct operation *operation);
 
 /* The ends of a look inside: the guest confirms it; not yet; something was changed, so look at once
  * (an agent that claims success and changes nothing is looked at ever more rarely); the guest will

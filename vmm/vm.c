@@ -199,6 +199,12 @@ void vm_cancel(struct vm *vm, enum peer peer, int64_t id)
         agent_cancel(vm->agent, id);
 }
 
+void vm_close_guest_file(struct vm *vm, int64_t handle)
+{
+    if (vm->agent != NULL)
+        agent_close_file(vm->agent, handle);
+}
+
 void vm_timer_set(struct vm *vm, struct vm_timer *timer, double at_ms)
 {
     if (!timer->armed)

@@ -51,6 +51,9 @@ int64_t vm_submit(struct vm *vm, enum peer peer, const struct request *request,
                   struct error *error);
 void vm_cancel(struct vm *vm, enum peer peer, int64_t id);
 
+/* agent_close_file(); nothing when there is no agent. */
+void vm_close_guest_file(struct vm *vm, int64_t handle);
+
 /* A moment that the vm's timer pump calls back at. The caller owns the structure and keeps it
  * until it fired or was stopped; the callback fires from the pump. Setting it again moves it. */
 struct vm_timer {

@@ -8,7 +8,16 @@
 #ifndef TESTS_FAKE_JUMP_H
 #define TESTS_FAKE_JUMP_H
 
+#include <stdbool.h>
+
 /* Time passes: somebody is busy for so long. */
 void jump_ms(double ms);
+
+/* So much passes once, between what was sent last and what has come, when everybody has waited so
+ * many times more: nobody is driven meanwhile. */
+void jump_later(unsigned waits, double ms);
+
+/* That has come. */
+bool jump_has_come(void);
 
 #endif

@@ -253,6 +253,139 @@ static void test_asks_the_successor(void **state)
     wire_agent_end(&wire, agent);
 }
 
+/* ---- a file that nobody waits for ---- */
+
+#define CLOSE "{\"execute\":\"guest-file-close\",\"arguments\":{\"handle\":7}}\n"
+
+/* Has it opened, up to where the agent has been asked. */
+static struct agent *begin_opening(double timeout_ms, struct outcome *outcome)
+{
+    struct agent *agent = wire_agent_begin(&wire);
+
+    (void)wire_agent_submit_until(agent, "guest-file-open", timeout_ms, outcome);
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-file-open\"}\n");
+    return agent;
+}
+
+/* The answer comes late, whether or not somebody else asks meanwhile: the file is closed, first. */
+static void test_opened_late(void **state)
+{
+    unsigned asks;
+
+    (void)state;
+    for (asks = 0; asks < 2; asks++) {
+        struct outcome outcomes[2] = {{0}};
+        struct agent *agent = begin_opening(1000, &outcomes[0]);
+        int64_t number = 0;
+
+        wire_pass_deadline(&wire);
+        outcome_assert_error(&outcomes[0], ERROR_TIMEOUT);
+        if (asks > 0) {
+            (void)wire_agent_submit(agent, "guest-ping", &outcomes[1]);
+            number = wire_agent_hear_sync(&wire);
+        }
+        wire_say(&wire, "{\"return\": 7}\n");
+        if (asks == 0)
+            number = wire_agent_hear_sync(&wire);
+        wire_say(&wire, COMPLAINT);
+        wire_agent_say_sync(&wire, number);
+        assert_string_equal(wire_hear(&wire), CLOSE);
+        wire_say(&wire, "{\"return\": {}}\n");
+        assert_string_equal(wire_hear(&wire), asks > 0 ? "{\"execute\":\"guest-ping\"}\n" : "");
+        assert_int_equal(outcomes[0].count, 1);
+        wire_agent_end(&wire, agent);
+    }
+}
+
+/* Later than the next synchronisation, even. */
+static void test_opened_very_late(void **state)
+{
+    struct outcome outcomes[2] = {{0}};
+    struct agent *agent = begin_opening(1000, &outcomes[0]);
+    int64_t number;
+
+    (void)state;
+    wire_pass_deadline(&wire);
+    (void)wire_agent_submit(agent, "guest-ping", &outcomes[1]);
+    (void)wire_agent_hear_sync(&wire);
+    wire_pass_deadline(&wire);
+    number = wire_agent_hear_sync(&wire);
+    wire_say(&wire, "{\"return\": 7}\n");
+    wire_agent_say_sync(&wire, number);
+    assert_string_equal(wire_hear(&wire), CLOSE);
+    wire_agent_end(&wire, agent);
+}
+
+/* It could not be opened; or the agent has gone, with the file and in the middle of its answer. */
+static void test_not_opened(void **state)
+{
+    static const char *const answers[] = {COMPLAINT, "{\"return\": {}}\n", "", "{\"return\": 7",
+                                          "nonsense\n"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(answers); i++) {
+        struct outcome outcomes[2] = {{0}};
+        struct agent *agent = begin_opening(1000, &outcomes[0]);
+        int64_t number;
+
+        wire_pass_deadline(&wire);
+        (void)wire_agent_submit(agent, "guest-ping", &outcomes[1]);
+        number = wire_agent_hear_sync(&wire);
+        wire_say(&wire, answers[i]);
+        wire_agent_say_sync(&wire, number);
+        if (strcmp(answers[i], "{\"return\": 7") == 0) { /* this number goes with it */
+            wire_pass_deadline(&wire);
+            wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
+        }
+        assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
+        wire_agent_end(&wire, agent);
+    }
+}
+
+static void test_opened_unheard(void **state)
+{
+    struct outcome outcomes[2] = {{0}};
+    struct agent *agent = begin_opening(60000, &outcomes[0]);
+
+    (void)state;
+    agent_cancel(agent, 1);
+    (void)wire_agent_submit(agent, "guest-ping", &outcomes[1]);
+    wire_say(&wire, "{\"return\": 7}\n");
+    assert_string_equal(wire_hear(&wire), CLOSE);
+    wire_say(&wire, "{\"return\": {}}\n");
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-ping\"}\n");
+    agent_close_file(agent, 7); /* not into what is on its way */
+    assert_string_equal(wire_hear(&wire), "");
+    (void)wire_agent_submit(agent, "guest-info", &outcomes[0]);
+    wire_say(&wire, "{\"return\": 5}\n");
+    outcome_assert_value(&outcomes[1], 5);
+    assert_string_equal(wire_hear(&wire), CLOSE);
+    wire_agent_end(&wire, agent);
+}
+
+/* What it was asked again it may have done twice. */
+static void test_opened_twice(void **state)
+{
+    struct outcome outcome = {0};
+    struct agent *agent = begin_opening(60000, &outcome);
+    int64_t number;
+
+    (void)state;
+    agent_ask_again(agent);
+    number = wire_agent_hear_sync(&wire);
+    wire_say(&wire, "{\"return\": 7}\n");
+    wire_agent_say_sync(&wire, number);
+    assert_string_equal(wire_hear(&wire), CLOSE);
+    wire_say(&wire, "{\"return\": {}}\n");
+    assert_string_equal(wire_hear(&wire), "{\"execute\":\"guest-file-open\"}\n");
+    wire_say(&wire, "{\"return\": 8}\n");
+    outcome_assert_value(&outcome, 8);
+    assert_string_equal(wire_hear(&wire), "");
+    wire_agent_end(&wire, agent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +399,11 @@ int main(void)
         cmocka_unit_test(test_never_answers),
         cmocka_unit_test(test_awakes),
         cmocka_unit_test(test_asks_the_successor),
+        cmocka_unit_test(test_opened_late),
+        cmocka_unit_test(test_opened_very_late),
+        cmocka_unit_test(test_not_opened),
+        cmocka_unit_test(test_opened_unheard),
+        cmocka_unit_test(test_opened_twice),
     };
 
     return cmocka_run_group_tests_name("guest agent, synchronising", tests, NULL, NULL);

@@ -13,11 +13,13 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "tests/fake/jump.h"
 #include "tests/fake/rig.h"
 #include "vmm/audit.h"
 
 #define TIMEOUT_MS 20000
 #define STEPS_MAX 400
+#define STALL_MS (INVENTORY_AGENT_SILENCE_MS + 500)
 
 static struct rig rig;
 
@@ -170,11 +172,53 @@ static void test_waiting_for_the_guest(void **state)
     }
 }
 
+/* The guest stalls for longer than it is waited for, at each turn: its late answers leave no file
+ * open (the simulated one has room for one), and what was not seen can be put in order. */
+static bool stall_at(enum operation_type type, unsigned at)
+{
+    const struct operation_request request = request_of(type);
+    struct sim *sim = make_sim();
+    struct audit *audit;
+    bool has_come;
+
+    rig_open_recorded(&rig, sim, true);
+    jump_later(at, STALL_MS);
+    rig_start(&rig, &request);
+    if (!verdict_is_success(rig_await(&rig)->verdict) &&
+        rig.result->verdict != VERDICT_BLOCKED)
+        fail_msg("%s at turn %u: %s", rig.result->operation, at, rig.result->error.why);
+    has_come = jump_has_come();
+    (void)clean();
+    audit = make_audit();
+    assert_int_equal(audit->count, 0);
+    audit_free(audit);
+    assert_false(sim_has_file_open(sim));
+    rig_close(&rig);
+    return has_come;
+}
+
+static void test_stalls_at_each_turn(void **state)
+{
+    static const enum operation_type types[] = {OPERATION_CPU_ADD,    OPERATION_DIMM_ADD,
+                                                OPERATION_DISK_ADD,   OPERATION_CPU_REMOVE,
+                                                OPERATION_DIMM_REMOVE, OPERATION_DISK_REMOVE};
+    unsigned at;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(types); i++) {
+        for (at = 0; at < STEPS_MAX && stall_at(types[i], at); at++)
+            ;
+        assert_in_range(at, 8, STEPS_MAX - 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_message),
         cmocka_unit_test(test_waiting_for_the_guest),
+        cmocka_unit_test(test_stalls_at_each_turn),
     };
 
     return cmocka_run_group_tests_name("operations, interrupted, and audit", tests, NULL, NULL);

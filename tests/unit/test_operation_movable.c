@@ -266,6 +266,57 @@ static void test_agent_goes_at_each_step(void **state)
     assert_true(step > 20);
 }
 
+struct interruption {
+    unsigned at, seen;
+};
+
+static void interrupt(void *user, struct sim *sim, enum sim_side side, const char *command)
+{
+    struct interruption *interruption = user;
+
+    (void)sim;
+    if (side == SIM_AGENT && strncmp(command, "guest-file-", strlen("guest-file-")) == 0 &&
+        interruption->seen++ == interruption->at)
+        operation_interrupt(rig.operation);
+}
+
+/* Whatever it does with a file of the guest: the file is closed. */
+static void test_interrupted_at_each_step(void **state)
+{
+    struct interruption interruption = {.at = 0};
+
+    (void)state;
+    do {
+        struct sim *sim = sim_new();
+
+        interruption.seen = 0;
+        sim->on_command = interrupt;
+        sim->user = &interruption;
+        run(sim, 5000);
+        if (interruption.seen > interruption.at)
+            assert_end(VERDICT_INTERRUPTED);
+        rig_close(&rig);
+    } while (interruption.seen > interruption.at++);
+    assert_true(interruption.at > 20);
+}
+
+/* Interrupted, it waits no longer for an agent that is silent. */
+static void test_interrupted_in_silence(void **state)
+{
+    struct interruption interruption = {.at = 1};
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim->on_command = interrupt;
+    sim->user = &interruption;
+    sim_fault(sim, (struct fault){.side = SIM_AGENT, .command = "guest-file-write",
+                                  .action = FAULT_IGNORE});
+    run(sim, 5000);
+    assert_int_equal(rig.result->verdict, VERDICT_INTERRUPTED);
+    assert_true(rig.result->elapsed_ms < 2000);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +332,8 @@ int main(void)
         cmocka_unit_test(test_passing_failures),
         cmocka_unit_test(test_nothing_happens),
         cmocka_unit_test(test_agent_goes_at_each_step),
+        cmocka_unit_test(test_interrupted_at_each_step),
+        cmocka_unit_test(test_interrupted_in_silence),
     };
 
     return cmocka_run_group_tests_name("operation, movable memory", tests, NULL, NULL);
