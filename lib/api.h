@@ -74,7 +74,11 @@ char *api_call_wait(struct pump *pump, struct api_calls *calls, api_submit_fn *s
 
 /* ---- a session that is part of a VM ---- */
 
-/* The public handle of a client that somebody else owns; NULL without memory. */
+/* The public handles of a client and an agent that somebody else owns; NULL without memory. */
 struct vmplug_qmp *api_qmp_borrow(struct qmp_client *client);
+struct vmplug_agent *api_agent_borrow(struct agent *agent);
+
+/* Ends all subscriptions: before the client goes. */
+void api_qmp_unsubscribe(struct vmplug_qmp *qmp);
 
 #endif

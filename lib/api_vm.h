@@ -14,6 +14,7 @@
 struct vmplug_vm {
     struct vm *vm;
     struct vmplug_qmp *qmp; /* borrows the vm's client */
+    struct vmplug_agent *agent; /* likewise; NULL when there is none */
     struct api_trace trace;
 };
 

@@ -8,6 +8,7 @@
 
 struct vmplug_agent {
     struct agent *agent;
+    bool borrowed;
     struct api_calls calls;
     struct api_trace trace;
 };
@@ -41,11 +42,28 @@ struct vmplug_agent *vmplug_agent_open(const char *path, int fd,
     return NULL;
 }
 
+struct vmplug_agent *api_agent_borrow(struct agent *borrowed)
+{
+    struct vmplug_agent *agent = calloc(1, sizeof(*agent));
+
+    if (agent == NULL)
+        return NULL;
+    TAILQ_INIT(&agent->calls.list);
+    agent->agent = borrowed;
+    agent->borrowed = true;
+    return agent;
+}
+
 void vmplug_agent_free(struct vmplug_agent *agent)
 {
+    struct api_call *call;
+
     if (agent == NULL)
         return;
-    agent_free(agent->agent);
+    if (!agent->borrowed)
+        agent_free(STEAL(agent->agent));
+    while ((call = TAILQ_FIRST(&agent->calls.list)) != NULL)
+        vmplug_agent_cancel(agent, call->number);
     free(agent);
 }
 
@@ -87,7 +105,8 @@ int64_t vmplug_agent_submit(struct vmplug_agent *agent, const char *command, con
 
 void vmplug_agent_cancel(struct vmplug_agent *agent, int64_t number)
 {
-    agent_cancel(agent->agent, number);
+    if (agent->agent != NULL)
+        agent_cancel(agent->agent, number);
     api_call_drop(&agent->calls, number);
 }
 

@@ -28,6 +28,13 @@ _Static_assert(VMPLUG_LEVEL_ONLINE == (int)RUNG_ONLINE + 1 &&
                    VMPLUG_BACKEND_FILE == (int)BACKEND_FILE,
                "the public numbers are the inner ones");
 
+const char *vmplug_level_name(int level)
+{
+    return level > VMPLUG_LEVEL_HIGHEST && level <= VMPLUG_LEVEL_ONLINE
+               ? rung_name((enum rung)(level - 1))
+               : "";
+}
+
 const char *vmplug_verdict_name(int verdict)
 {
     return verdict_name(verdict >= 0 && verdict < (int)VERDICTS_ ? (enum verdict)verdict

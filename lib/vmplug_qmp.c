@@ -82,15 +82,21 @@ struct vmplug_qmp *api_qmp_borrow(struct qmp_client *client)
     return qmp;
 }
 
-void vmplug_qmp_free(struct vmplug_qmp *qmp)
+void api_qmp_unsubscribe(struct vmplug_qmp *qmp)
 {
     struct subscription *subscription;
+
+    while ((subscription = TAILQ_FIRST(&qmp->subscriptions)) != NULL)
+        vmplug_qmp_unsubscribe(qmp, subscription->number);
+}
+
+void vmplug_qmp_free(struct vmplug_qmp *qmp)
+{
     struct api_call *call;
 
     if (qmp == NULL)
         return;
-    while ((subscription = TAILQ_FIRST(&qmp->subscriptions)) != NULL)
-        vmplug_qmp_unsubscribe(qmp, subscription->number);
+    api_qmp_unsubscribe(qmp);
     if (!qmp->borrowed)
         qmp_client_free(STEAL(qmp->client));
     while ((call = TAILQ_FIRST(&qmp->calls.list)) != NULL)

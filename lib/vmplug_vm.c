@@ -32,14 +32,18 @@ struct vmplug_vm *vmplug_vm_open(const struct vmplug_vm_options *given,
         .greeting_timeout_ms = options.greeting_timeout_ms,
         .runtime_dir = options.runtime_dir,
         .tap = api_tap(&vm->trace),
+        .process = options.qemu_pid,
     };
     if (inner.runtime_dir == NULL)
         inner.runtime_dir = record_default_directory(runtime_dir, sizeof(runtime_dir));
     else if (inner.runtime_dir[0] == '\0')
         inner.runtime_dir = NULL;
     vm->vm = vm_new(&inner, &error);
-    vm->qmp = vm->vm != NULL ? api_qmp_borrow(vm_qmp(vm->vm)) : NULL;
-    if (vm->qmp != NULL)
+    if (vm->vm != NULL) {
+        vm->qmp = api_qmp_borrow(vm_qmp(vm->vm));
+        vm->agent = vm_agent(vm->vm) != NULL ? api_agent_borrow(vm_agent(vm->vm)) : NULL;
+    }
+    if (vm->qmp != NULL && (vm->agent != NULL || vm_agent(vm->vm) == NULL))
         return vm;
     if (vm->vm != NULL)
         (void)error_set(&error, ERROR_SYSTEM, "", "out of memory");
@@ -52,8 +56,11 @@ void vmplug_vm_free(struct vmplug_vm *vm)
 {
     if (vm == NULL)
         return;
+    if (vm->qmp != NULL)
+        api_qmp_unsubscribe(vm->qmp);
+    vm_free(vm->vm); /* tells what was pending */
     vmplug_qmp_free(vm->qmp);
-    vm_free(vm->vm);
+    vmplug_agent_free(vm->agent);
     free(vm);
 }
 
@@ -67,6 +74,11 @@ size_t vmplug_vm_pumps(struct vmplug_vm *vm, struct vmplug_pump *pumps[VMPLUG_VM
 struct vmplug_qmp *vmplug_vm_qmp(struct vmplug_vm *vm)
 {
     return vm->qmp;
+}
+
+struct vmplug_agent *vmplug_vm_agent(struct vmplug_vm *vm)
+{
+    return vm_has_agent(vm->vm) ? vm->agent : NULL;
 }
 
 bool api_vm_run(struct vmplug_vm *vm, blocking_condition_fn *condition, void *user)

@@ -67,7 +67,7 @@ static bool make_directory(struct inventory_question *question)
         path[0] = '\0';
         return false;
     }
-    (void)snprintf(proc, sizeof(proc), "/proc/%ld", (long)qmp_client_peer(vm_qmp(question->vm)));
+    (void)snprintf(proc, sizeof(proc), "/proc/%ld", (long)vm_process(question->vm));
     if (geteuid() == 0 && stat(proc, &process) == 0)
         (void)!lchown(path, process.st_uid, (gid_t)-1); /* else QEMU says that it can't write */
     return true;

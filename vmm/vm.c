@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -19,6 +20,8 @@ struct vm {
     struct ledger ledger;
     struct record *record; /* NULL: none is kept */
     bool record_bound;     /* to QEMU's process */
+    bool was_given_socket;
+    pid_t process; /* QEMU's, as the options say; 0: they don't */
 };
 
 /* A port that the guest closes may be the agent's, which has ended then without a word on its
@@ -101,6 +104,8 @@ struct vm *vm_new(const struct vm_options *options, struct error *error)
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
         return NULL;
     }
+    vm->process = options->process;
+    vm->was_given_socket = options->qmp_path == NULL;
     TAILQ_INIT(&vm->timers);
     vm->timer_pump.ops = &timer_pump_ops;
     vm->qmp = qmp_client_new(&qmp_options, error);
@@ -150,6 +155,18 @@ struct qmp_client *vm_qmp(struct vm *vm)
     return vm->qmp;
 }
 
+struct agent *vm_agent(struct vm *vm)
+{
+    return vm->agent;
+}
+
+pid_t vm_process(const struct vm *vm)
+{
+    pid_t pid = vm->process > 0 ? vm->process : qmp_client_peer(vm->qmp);
+
+    return vm->was_given_socket && pid == getpid() ? 0 : pid;
+}
+
 bool vm_has_agent(const struct vm *vm)
 {
     return vm->agent != NULL && agent_failure(vm->agent) == NULL;
@@ -173,7 +190,7 @@ struct record *vm_record(struct vm *vm)
 
     if (vm == NULL || vm->record == NULL)
         return NULL;
-    pid = vm->record_bound ? 0 : qmp_client_peer(vm->qmp);
+    pid = vm->record_bound ? 0 : vm_process(vm);
     if (pid > 0)
         vm->record_bound = record_bind(vm->record, pid);
     return vm->record_bound ? vm->record : NULL;

@@ -22,6 +22,7 @@ struct vm_options {
     double greeting_timeout_ms; /* 0: qmp_client's default */
     const char *runtime_dir;    /* where requests that stand are recorded; NULL: nowhere */
     struct tap tap;
+    pid_t process; /* QEMU's; 0: see vm_process() */
 };
 
 /* Opens both connections; the session goes on in the pumps. NULL with ERROR_CONNECT or
@@ -35,6 +36,12 @@ void vm_free(struct vm *vm);
 size_t vm_pumps(struct vm *vm, struct pump *pumps[VM_PUMPS_MAX]);
 
 struct qmp_client *vm_qmp(struct vm *vm);
+struct agent *vm_agent(struct vm *vm); /* NULL when none was connected */
+
+/* QEMU's process: what the options say, else whoever made the monitor's socket, but for a socket
+ * pair of our own. 0 when unknown. */
+pid_t vm_process(const struct vm *vm);
+
 bool vm_has_agent(const struct vm *vm); /* connected; whether it answers is another matter */
 
 /* Why there is no agent connection: ERROR_NONE when none was asked for. */

@@ -33,7 +33,8 @@ enum vmplug_pump_result {
     VMPLUG_PUMP_DEAD = 2      /* over for good; everything that was pending has been told */
 };
 
-/* The descriptor to watch, -1 for none at the moment. It may be another one next time. */
+/* The descriptor to watch, -1 for none at the moment. It may be another one next time; then the
+ * earlier one has been closed, and its number may be another file's. */
 VMPLUG_API int vmplug_pump_fd(const struct vmplug_pump *pump);
 
 /* POLLIN, POLLOUT, both or 0; see poll(2). */

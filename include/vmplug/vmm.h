@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One running VM: look at it, and add, remove or change its vCPUs, memory and disks, until the guest
- * has them. What this says is what the command says, and the JSON is the command's (see vmplug(1)).
+ * One running VM: look at it, and add, remove or change its vCPUs, memory and disks, until the
+ * guest has them. What this says is what the command says, and the JSON is the command's (see
+ * vmplug(1)).
  *
  * Each action comes twice: as an operation that a loop drives (vmplug_operation_start()), and as a
  * call that returns when it has ended (vmplug_cpu_add(), …).
@@ -30,6 +31,10 @@ struct vmplug_vm_options {
     const char *runtime_dir;
     vmplug_trace_fn *trace;
     void *trace_user;
+    /* QEMU's process, which names that record. 0: the one that made the socket (vmplug_qmp_peer());
+     * where qmp_fd is a socketpair(2) of this program's own, that is not QEMU, and without the
+     * process nothing is recorded. */
+    int qemu_pid;
 };
 
 struct vmplug_vm;
@@ -39,7 +44,8 @@ struct vmplug_vm;
 VMPLUG_API struct vmplug_vm *vmplug_vm_open(const struct vmplug_vm_options *options,
                                             struct vmplug_error *error);
 
-/* After its operations and looks have ended or been freed; not in a callback. NULL is allowed. */
+/* After its operations and looks have ended or been freed; not in a callback. Commands of the
+ * program's own that are pending end with VMPLUG_ERROR_CANCELLED, from in here. NULL is allowed. */
 VMPLUG_API void vmplug_vm_free(struct vmplug_vm *vm);
 
 /* Writes the pumps to drive, at most VMPLUG_VM_PUMPS_MAX, and returns how many. They stay the same
@@ -51,6 +57,9 @@ VMPLUG_API size_t vmplug_vm_pumps(struct vmplug_vm *vm,
 /* Its QMP session, for commands and events of the program's own. Borrowed: not to be freed or
  * released. */
 VMPLUG_API struct vmplug_qmp *vmplug_vm_qmp(struct vmplug_vm *vm);
+
+/* Its session with the agent, likewise; NULL when none is connected. Borrowed. */
+VMPLUG_API struct vmplug_agent *vmplug_vm_agent(struct vmplug_vm *vm);
 
 /* ---- to look ---- */
 
@@ -107,6 +116,9 @@ enum vmplug_level {
     VMPLUG_LEVEL_ACKNOWLEDGED = 3,
     VMPLUG_LEVEL_ONLINE = 4
 };
+
+/* "accepted", "realized", …; "" for VMPLUG_LEVEL_HIGHEST and for a number that is no level. */
+VMPLUG_API const char *vmplug_level_name(int level);
 
 enum vmplug_backend {
     VMPLUG_BACKEND_RAM = 0,

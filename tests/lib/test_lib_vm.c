@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* vmplug/vmm.h against the shared library and a fake QEMU with a guest in it. */
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,26 @@ static void test_look_without_qemu(void **state)
     vmplug_vm_free(vm);
 }
 
+/* Who serves the agent is asked by the VM's session with it; where there is none, by nobody. */
+static void test_agent_of_a_vm(void **state)
+{
+    struct vmplug_vm_options options = {.struct_bytes = sizeof(options), .runtime_dir = ""};
+    struct vmplug_vm *vm;
+    char *text;
+
+    (void)state;
+    FIXTURE_START("--cpus", "2");
+    vm = open_vm("");
+    text = vmplug_agent_call(vmplug_vm_agent(vm), "guest-get-vcpus", NULL, SOON_MS, &error);
+    assert_holds(text, "\"logical-id\":1");
+    vmplug_text_free(text);
+    vmplug_vm_free(vm);
+    options.qmp_path = fixture_qmp;
+    vm = vmplug_vm_open(&options, &error);
+    assert_null(vmplug_vm_agent(vm));
+    stop(vm);
+}
+
 /* ---- to act, in one call ---- */
 
 static void test_cpus(void **state)
@@ -199,6 +220,30 @@ static void test_wait(void **state)
     vmplug_vm_free(vm);
     vm = open_vm(runtime);
     assert_verdict(vmplug_wait(vm, "d0", SOON_MS, NULL, &error), VMPLUG_REMOVED);
+    (void)rmdir(runtime);
+    stop(vm);
+}
+
+/* The record is that of the process that the program names as QEMU's. */
+static void test_record_of_a_named_process(void **state)
+{
+    struct vmplug_vm_options options = {.struct_bytes = sizeof(options), .qemu_pid = getpid()};
+    char runtime[256], pattern[320];
+    struct vmplug_vm *vm;
+    glob_t found;
+
+    (void)state;
+    FIXTURE_START("--dimm", "d0=256M", "--guest", "ignores-removes");
+    (void)snprintf(runtime, sizeof(runtime), "%s/run", fixture_directory);
+    (void)snprintf(pattern, sizeof(pattern), "%s/%d-*.json", runtime, (int)getpid());
+    options.qmp_path = fixture_qmp;
+    options.agent_path = fixture_agent;
+    options.runtime_dir = runtime;
+    vm = vmplug_vm_open(&options, &error);
+    assert_verdict(vmplug_memory_remove(vm, "d0", 300, NULL, &error), VMPLUG_PENDING);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    (void)unlink(found.gl_pathv[0]);
+    globfree(&found);
     (void)rmdir(runtime);
     stop(vm);
 }
@@ -386,6 +431,11 @@ static void test_bad_requests(void **state)
     assert_string_equal(vmplug_verdict_name(-1), "error");
     assert_false(vmplug_verdict_is_success(-1));
     assert_true(vmplug_verdict_is_success(VMPLUG_UNCONFIRMED));
+    assert_string_equal(vmplug_level_name(VMPLUG_LEVEL_ACCEPTED), "accepted");
+    assert_string_equal(vmplug_level_name(VMPLUG_LEVEL_ONLINE), "online");
+    assert_string_equal(vmplug_level_name(VMPLUG_LEVEL_HIGHEST), "");
+    assert_string_equal(vmplug_level_name(VMPLUG_LEVEL_ONLINE + 1), "");
+    assert_string_equal(vmplug_level_name(-1), "");
     stop(vm);
 }
 
@@ -408,10 +458,12 @@ int main(void)
         cmocka_unit_test(test_looks),
         cmocka_unit_test(test_look_cancelled),
         cmocka_unit_test(test_look_without_qemu),
+        cmocka_unit_test(test_agent_of_a_vm),
         cmocka_unit_test(test_cpus),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_disks),
         cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_record_of_a_named_process),
         cmocka_unit_test(test_operation),
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_level),

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -90,6 +92,32 @@ static void test_unreachable_agent(void **state)
     assert_false(vm_has_agent(vm));
     assert_int_equal(vm_agent_failure(vm)->code, ERROR_CONNECT);
     end();
+}
+
+/* The process that made the socket is QEMU, but for a pair of our own: then nothing is recorded,
+ * which two VMs of ours would share, unless the process is told. */
+static void test_process(void **state)
+{
+    struct vm_options options = {.runtime_dir = "/nonexistent"};
+    int fds[2];
+
+    (void)state;
+    begin(false);
+    assert_int_equal(vm_process(vm), getpid()); /* its server is in here */
+    end();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    options.qmp_fd = dup(fds[0]);
+    vm = vm_new(&options, NULL);
+    assert_int_equal(vm_process(vm), 0);
+    assert_null(vm_record(vm));
+    vm_free(vm);
+    options.qmp_fd = fds[0];
+    options.process = getppid();
+    vm = vm_new(&options, NULL);
+    assert_int_equal(vm_process(vm), getppid());
+    assert_non_null(vm_record(vm));
+    vm_free(vm);
+    close(fds[1]);
 }
 
 /* ---- timers ---- */
@@ -339,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_no_qemu),
         cmocka_unit_test(test_no_agent),
         cmocka_unit_test(test_unreachable_agent),
+        cmocka_unit_test(test_process),
         cmocka_unit_test(test_timers),
         cmocka_unit_test(test_timer_that_sets_itself),
         cmocka_unit_test(test_gather),
