@@ -13,6 +13,16 @@ AC_DEFUN([VMPLUG_REQUIRE], [
     ])
 ])
 
+dnl VMPLUG_EXAMPLE(VARIABLE, MODULE, DEBIAN-PACKAGE, PROGRAM)
+dnl Where what only an example needs is missing, the example is left out.
+AC_DEFUN([VMPLUG_EXAMPLE], [
+    PKG_CHECK_MODULES([$1], [$2], [vmplug_found=yes], [
+        vmplug_found=no
+        AC_MSG_NOTICE([$4 is left out, for want of $2; on Debian: apt-get install $3])
+    ])
+    AM_CONDITIONAL([HAVE_$1], [test "$vmplug_found" = yes])
+])
+
 dnl VMPLUG_TRY_CFLAG(VARIABLE, FLAG): appends FLAG to VARIABLE if the compiler takes it.
 AC_DEFUN([VMPLUG_TRY_CFLAG], [
     AC_MSG_CHECKING([whether $CC takes $2])
