@@ -55,9 +55,11 @@ TAILQ_HEAD(api_call_list, api_call);
 
 struct api_calls {
     struct api_call_list list;
+    bool ended;
 };
 
 typedef int64_t api_submit_fn(void *peer, const struct request *request, struct error *error);
+typedef void api_cancel_fn(void *peer, int64_t number);
 
 /* Submits by way of `submit`, and keeps in calls who waits for the answer. fd: 0 for none. */
 int64_t api_call(struct api_calls *calls, api_submit_fn *submit, void *peer, const char *command,
@@ -67,7 +69,10 @@ int64_t api_call(struct api_calls *calls, api_submit_fn *submit, void *peer, con
 /* Nobody waits for this answer any more. */
 void api_call_drop(struct api_calls *calls, int64_t number);
 
-/* The same, waited for: the answer's value, the caller's, or NULL. */
+/* Tells all who wait that it is over, with ERROR_CANCELLED, and takes no more. */
+void api_calls_end(struct api_calls *calls, api_cancel_fn *cancel, void *peer);
+
+/* The same as api_call(), waited for: the answer's value, the caller's, or NULL. */
 char *api_call_wait(struct pump *pump, struct api_calls *calls, api_submit_fn *submit, void *peer,
                     const char *command, const char *arguments, double timeout_ms,
                     struct vmplug_error *error);
@@ -77,8 +82,5 @@ char *api_call_wait(struct pump *pump, struct api_calls *calls, api_submit_fn *s
 /* The public handles of a client and an agent that somebody else owns; NULL without memory. */
 struct vmplug_qmp *api_qmp_borrow(struct qmp_client *client);
 struct vmplug_agent *api_agent_borrow(struct agent *agent);
-
-/* Ends all subscriptions: before the client goes. */
-void api_qmp_unsubscribe(struct vmplug_qmp *qmp);
 
 #endif

@@ -8,6 +8,8 @@
 #include "qmp/blocking.h"
 #include "qmp/codec.h"
 
+#define GIVEN_UP "the connection was given up"
+
 struct vmplug_reply {
     const struct reply *reply;
     struct vmplug_error error;
@@ -73,9 +75,11 @@ int64_t api_call(struct api_calls *calls, api_submit_fn *submit, void *peer, con
     struct error error = ERROR_INIT;
     int64_t number = -1;
 
-    if (call == NULL)
+    if (calls->ended)
+        (void)error_set(&error, ERROR_CANCELLED, "", GIVEN_UP);
+    else if (call == NULL)
         (void)error_set(&error, ERROR_SYSTEM, "", "out of memory");
-    if (call != NULL && parse_arguments(arguments, &request.arguments, &error) == 0)
+    if (error.code == ERROR_NONE && parse_arguments(arguments, &request.arguments, &error) == 0)
         number = submit(peer, &request, &error);
     else if (fd > 0)
         close(fd);
@@ -99,6 +103,22 @@ void api_call_drop(struct api_calls *calls, int64_t number)
         TAILQ_REMOVE(&calls->list, call, link);
         free(call);
         return;
+    }
+}
+
+/* Not left to the client, which may be in the middle of telling them that the session has ended: it
+ * goes on with that when the handle, and the list of calls with it, is gone. */
+void api_calls_end(struct api_calls *calls, api_cancel_fn *cancel, void *peer)
+{
+    struct error error = ERROR_INIT;
+    const struct reply reply = {.error = &error};
+    struct api_call *call;
+
+    calls->ended = true;
+    (void)error_set(&error, ERROR_CANCELLED, "", GIVEN_UP);
+    while ((call = TAILQ_FIRST(&calls->list)) != NULL) {
+        cancel(peer, call->number);
+        on_reply(call, &reply);
     }
 }
 

@@ -2,8 +2,8 @@
 #include "vmplug/agent.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "lib/api.h"
 
 struct vmplug_agent {
@@ -54,16 +54,18 @@ struct vmplug_agent *api_agent_borrow(struct agent *borrowed)
     return agent;
 }
 
+static void cancel(void *peer, int64_t number)
+{
+    agent_cancel(peer, number);
+}
+
 void vmplug_agent_free(struct vmplug_agent *agent)
 {
-    struct api_call *call;
-
     if (agent == NULL)
         return;
+    api_calls_end(&agent->calls, cancel, agent->agent);
     if (!agent->borrowed)
-        agent_free(STEAL(agent->agent));
-    while ((call = TAILQ_FIRST(&agent->calls.list)) != NULL)
-        vmplug_agent_cancel(agent, call->number);
+        agent_free(agent->agent);
     free(agent);
 }
 
@@ -105,8 +107,7 @@ int64_t vmplug_agent_submit(struct vmplug_agent *agent, const char *command, con
 
 void vmplug_agent_cancel(struct vmplug_agent *agent, int64_t number)
 {
-    if (agent->agent != NULL)
-        agent_cancel(agent->agent, number);
+    agent_cancel(agent->agent, number);
     api_call_drop(&agent->calls, number);
 }
 

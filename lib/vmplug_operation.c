@@ -275,6 +275,8 @@ static int resume(struct vmplug_vm *vm, struct operation_request *each, struct e
 {
     AUTO_JSON json_t *entry = record_find(vm_record(vm->vm), each->id);
 
+    if (record_failed(vm_record(vm->vm)))
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
     if (!operation_type_find(field_string(entry, "operation", ""), &each->type))
         return error_set(error, ERROR_BLOCKED, "", "no request for '%s' is on record", each->id);
     each->resume = true;

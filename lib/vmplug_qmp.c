@@ -2,8 +2,8 @@
 #include "vmplug/qmp.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "lib/api.h"
 #include "qmp/blocking.h"
@@ -82,25 +82,22 @@ struct vmplug_qmp *api_qmp_borrow(struct qmp_client *client)
     return qmp;
 }
 
-void api_qmp_unsubscribe(struct vmplug_qmp *qmp)
+static void cancel(void *peer, int64_t number)
 {
-    struct subscription *subscription;
-
-    while ((subscription = TAILQ_FIRST(&qmp->subscriptions)) != NULL)
-        vmplug_qmp_unsubscribe(qmp, subscription->number);
+    qmp_client_cancel(peer, number);
 }
 
 void vmplug_qmp_free(struct vmplug_qmp *qmp)
 {
-    struct api_call *call;
+    struct subscription *subscription;
 
     if (qmp == NULL)
         return;
-    api_qmp_unsubscribe(qmp);
+    api_calls_end(&qmp->calls, cancel, qmp->client);
+    while ((subscription = TAILQ_FIRST(&qmp->subscriptions)) != NULL)
+        vmplug_qmp_unsubscribe(qmp, subscription->number);
     if (!qmp->borrowed)
-        qmp_client_free(STEAL(qmp->client));
-    while ((call = TAILQ_FIRST(&qmp->calls.list)) != NULL)
-        vmplug_qmp_cancel(qmp, call->number);
+        qmp_client_free(qmp->client);
     free(qmp);
 }
 
@@ -176,8 +173,7 @@ int64_t vmplug_qmp_submit_fd(struct vmplug_qmp *qmp, const char *command, const 
 
 void vmplug_qmp_cancel(struct vmplug_qmp *qmp, int64_t number)
 {
-    if (qmp->client != NULL)
-        qmp_client_cancel(qmp->client, number);
+    qmp_client_cancel(qmp->client, number);
     api_call_drop(&qmp->calls, number);
 }
 

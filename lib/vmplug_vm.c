@@ -56,11 +56,9 @@ void vmplug_vm_free(struct vmplug_vm *vm)
 {
     if (vm == NULL)
         return;
-    if (vm->qmp != NULL)
-        api_qmp_unsubscribe(vm->qmp);
-    vm_free(vm->vm); /* tells what was pending */
-    vmplug_qmp_free(vm->qmp);
+    vmplug_qmp_free(vm->qmp); /* tells what was pending; likewise: */
     vmplug_agent_free(vm->agent);
+    vm_free(vm->vm);
     free(vm);
 }
 

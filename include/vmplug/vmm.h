@@ -218,8 +218,8 @@ struct vmplug_observer {
 struct vmplug_operation;
 
 /* Begins. The observer (copied) is called from the pumps, never from in here. What ends badly is
- * undone first, or the result's JSON names what is left. NULL with VMPLUG_ERROR_INVALID or
- * _SYSTEM. */
+ * undone first, or the result's JSON names what is left. NULL with VMPLUG_ERROR_INVALID, _SYSTEM,
+ * or, of VMPLUG_WAIT, _BLOCKED: no request is on record. */
 VMPLUG_API struct vmplug_operation *
 vmplug_operation_start(struct vmplug_vm *vm, const struct vmplug_request *request,
                        const struct vmplug_observer *observer, struct vmplug_error *error);

@@ -183,6 +183,49 @@ static void test_free_in_callback(void **state)
     fixture_stop();
 }
 
+/* The same while the session's end is being told: who is still to hear of it hears of it now. */
+static void test_free_at_the_end(void **state)
+{
+    struct vmplug_qmp *qmp, *gone;
+    struct heard heard[2] = {{0}, {0}};
+    size_t i;
+
+    (void)state;
+    FIXTURE_START("--fault", "qmp query-status ignore");
+    qmp = open_qmp();
+    assert_true(vmplug_qmp_submit(qmp, "query-status", NULL, 0, free_it, &qmp, &error) > 0);
+    for (i = 0; i < 2; i++)
+        assert_true(vmplug_qmp_submit(qmp, "query-status", NULL, 0, keep, &heard[i], &error) > 0);
+    fixture_kill();
+    for (gone = qmp; qmp != NULL;)
+        (void)vmplug_pump_process(vmplug_qmp_pump(gone), POLLIN | POLLOUT);
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(heard[i].count, 1);
+        assert_int_equal(heard[i].code, VMPLUG_ERROR_CANCELLED);
+    }
+}
+
+static void ask_again(void *user, struct vmplug_reply *reply)
+{
+    assert_int_equal(vmplug_reply_error(reply)->code, VMPLUG_ERROR_CANCELLED);
+    assert_true(vmplug_qmp_submit(*(struct vmplug_qmp **)user, "query-name", NULL, 0, ask_again,
+                                  user, &error) < 0);
+    assert_int_equal(error.code, VMPLUG_ERROR_CANCELLED);
+}
+
+/* Who asks again whatever comes does not keep a handle from being freed. */
+static void test_submit_when_freed(void **state)
+{
+    struct vmplug_qmp *qmp;
+
+    (void)state;
+    FIXTURE_START("--fault", "qmp query-status ignore");
+    qmp = open_qmp();
+    assert_true(vmplug_qmp_submit(qmp, "query-status", NULL, 0, ask_again, &qmp, &error) > 0);
+    vmplug_qmp_free(qmp);
+    fixture_stop();
+}
+
 /* ---- events, and the end ---- */
 
 struct events {
@@ -336,6 +379,34 @@ static void test_options(void **state)
 
 /* ---- the agent, and _OST ---- */
 
+static void free_agent(void *user, struct vmplug_reply *reply)
+{
+    struct vmplug_agent **agent = user;
+
+    (void)reply;
+    vmplug_agent_free(*agent);
+    *agent = NULL;
+}
+
+static void test_free_agent_at_the_end(void **state)
+{
+    struct vmplug_agent *agent, *gone;
+    struct heard heard = {0};
+
+    (void)state;
+    FIXTURE_START("--fault", "agent guest-get-osinfo ignore");
+    agent = vmplug_agent_open(fixture_agent, -1, NULL, &error);
+    assert_true(vmplug_agent_submit(agent, "guest-get-osinfo", NULL, SOON_MS, free_agent, &agent,
+                                    &error) > 0);
+    assert_true(vmplug_agent_submit(agent, "guest-get-osinfo", NULL, SOON_MS, keep, &heard,
+                                    &error) > 0);
+    fixture_kill();
+    for (gone = agent; agent != NULL;)
+        (void)vmplug_pump_process(vmplug_agent_pump(gone), POLLIN);
+    assert_int_equal(heard.count, 1);
+    assert_int_equal(heard.code, VMPLUG_ERROR_CANCELLED);
+}
+
 static void test_agent(void **state)
 {
     struct heard heard = {0};
@@ -397,10 +468,13 @@ int main(void)
         cmocka_unit_test(test_free_with_pending),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_free_in_callback),
+        cmocka_unit_test(test_free_at_the_end),
+        cmocka_unit_test(test_submit_when_freed),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_free_agent_at_the_end),
         cmocka_unit_test(test_ost),
     };
 

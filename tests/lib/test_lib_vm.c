@@ -127,6 +127,26 @@ static void test_agent_of_a_vm(void **state)
     stop(vm);
 }
 
+static void keep_code(void *user, struct vmplug_reply *reply)
+{
+    *(int *)user = vmplug_reply_error(reply)->code;
+}
+
+/* A program's own command that is pending when the VM is freed. */
+static void test_own_command(void **state)
+{
+    struct vmplug_vm *vm;
+    int code = VMPLUG_ERROR_NONE;
+
+    (void)state;
+    FIXTURE_START("--fault", "qmp query-status ignore");
+    vm = open_vm("");
+    assert_true(vmplug_qmp_submit(vmplug_vm_qmp(vm), "query-status", NULL, 0, keep_code, &code,
+                                  &error) > 0);
+    stop(vm);
+    assert_int_equal(code, VMPLUG_ERROR_CANCELLED);
+}
+
 /* ---- to act, in one call ---- */
 
 static void test_cpus(void **state)
@@ -459,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_look_cancelled),
         cmocka_unit_test(test_look_without_qemu),
         cmocka_unit_test(test_agent_of_a_vm),
+        cmocka_unit_test(test_own_command),
         cmocka_unit_test(test_cpus),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_disks),
