@@ -24,6 +24,10 @@ struct batch {
     struct batch_result result;
     struct inventory_fetch *fetch;
     struct operation *operation;
+    struct inventory *known; /* what the last operation leaves to the next, or NULL */
+    enum operation_type known_type;
+    bool changed;            /* something has gone since the last one began */
+    unsigned subscription;
     struct vm_timer timer; /* goes on outside of the callback that ended the last operation */
     struct batch_item *items;
     size_t item_count;
@@ -165,9 +169,30 @@ static void start(struct batch *batch, const struct operation_request *request,
     const struct operation_observer observer = {.stage = on_stage, .done = done, .user = batch};
     struct error error = ERROR_INIT;
 
-    batch->operation = operation_start(batch->vm, request, &observer, &error);
+    if (batch->known_type != request->type)
+        inventory_free(STEAL(batch->known));
+    batch->known_type = request->type;
+    batch->changed = false;
+    batch->operation =
+        operation_start(batch->vm, request, STEAL(batch->known), &observer, &error);
     if (batch->operation == NULL)
         finish_with_error(batch, &error);
+}
+
+static void on_event(void *user, const struct qmp_event *event)
+{
+    struct batch *batch = user;
+
+    if (event != NULL && strcmp(event->name, "DEVICE_DELETED") == 0)
+        batch->changed = true;
+}
+
+/* What has come meanwhile is seen in QEMU's refusal of the same, and what has gone is not. */
+static void end_operation(struct batch *batch)
+{
+    if (batch->operation != NULL && !batch->changed)
+        batch->known = operation_hand_on(batch->operation);
+    operation_free(STEAL(batch->operation));
 }
 
 static enum operation_type opposite(enum operation_type type)
@@ -205,7 +230,7 @@ static void go_on(void *user)
     struct batch *batch = user;
     struct operation_request request = batch->request.each;
 
-    operation_free(STEAL(batch->operation));
+    end_operation(batch);
     if (batch->taking_back) {
         take_back_next(batch);
         return;
@@ -356,7 +381,10 @@ struct batch *batch_start(struct vm *vm, const struct batch_request *request,
     batch->started_ms = clock_now_ms();
     batch->timer.fired = go_on;
     batch->timer.user = batch;
-    if ((request->goal == BATCH_COUNT && !must_check_room(request)) ||
+    batch->subscription = qmp_client_subscribe(vm_qmp(vm), on_event, batch);
+    if (batch->subscription == 0)
+        status = error_set(error, ERROR_SYSTEM, "", "out of memory");
+    else if ((request->goal == BATCH_COUNT && !must_check_room(request)) ||
         request->goal == BATCH_LIST)
         status = list_items(batch, error);
     else
@@ -387,6 +415,9 @@ void batch_free(struct batch *batch)
     vm_timer_stop(batch->vm, &batch->timer);
     inventory_fetch_cancel(batch->fetch);
     operation_free(batch->operation);
+    inventory_free(batch->known);
+    if (batch->subscription != 0)
+        qmp_client_unsubscribe(vm_qmp(batch->vm), batch->subscription);
     free(batch->items);
     free(batch);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"
@@ -202,6 +203,18 @@ static void look_inside(struct operation *operation)
     operation_ask_agent(operation, "guest-get-vcpus", on_vcpus);
 }
 
+static bool enter(struct operation *operation)
+{
+    struct inventory_cpus *cpus = &operation->before->cpus;
+    struct inventory_cpu *cpu = &cpus->slots[operation->slot];
+
+    cpu->present = cpu->removable = true;
+    text_copy(cpu->id, sizeof(cpu->id), operation->result.id);
+    text_copy(cpu->qom_path, sizeof(cpu->qom_path), operation->path);
+    cpus->present += cpu->vcpus_count;
+    return true;
+}
+
 static bool has_baseline(const struct inventory *before)
 {
     return before->guest.cpus_known;
@@ -227,5 +240,6 @@ const struct operation_kind cpu_add_kind = {
     .realized_query = "query-hotpluggable-cpus",
     .is_realized = is_realized,
     .look_inside = look_inside,
+    .enter = enter,
     .refusal_fix = "look into the guest's kernel log",
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "qmp/qapi.h"
@@ -132,6 +133,32 @@ static void look_inside(struct operation *operation)
     operation_ask_agent(operation, "guest-get-memory-blocks", on_blocks);
 }
 
+/* QEMU has said where it is, or will only be asked when it has to be; until then its place is no
+ * worse than the others': QEMU chose it among whole blocks, or vmplug did. */
+static bool enter(struct operation *operation)
+{
+    struct inventory_memory *memory = &operation->before->memory;
+    const json_t *arguments = operation->steps[operation->step_count - 1].arguments;
+    struct inventory_memory_device *devices, *added;
+
+    devices = reallocarray(memory->devices, memory->device_count + 1, sizeof(*devices));
+    if (devices == NULL)
+        return false;
+    memory->devices = devices;
+    added = &devices[memory->device_count++];
+    *added = (struct inventory_memory_device){.kind = "dimm",
+                                              .bytes = operation->request.dimm.bytes,
+                                              .reserved_bytes = operation->request.dimm.bytes,
+                                              .slot = (int)operation->slot,
+                                              .addr = operation->addr,
+                                              .hotpluggable = true};
+    text_copy(added->id, sizeof(added->id), operation->result.id);
+    if (added->addr == 0)
+        (void)field_u64(arguments, "addr", &added->addr);
+    memory->plugged_bytes += added->bytes;
+    return true;
+}
+
 const struct operation_kind dimm_add_kind = {
     .name = "memory-add",
     .top = VERDICT_ONLINE,
@@ -150,6 +177,7 @@ const struct operation_kind dimm_add_kind = {
     .realized_query = "query-memory-devices",
     .is_realized = is_realized,
     .look_inside = look_inside,
+    .enter = enter,
     .refusal_fix = "look into the guest's kernel log",
     .advise = memory_plan_advise,
 };

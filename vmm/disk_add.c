@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "qmp/field.h"
 #include "qmp/qapi.h"
 #include "vmm/drive.h"
 #include "vmm/image.h"
@@ -256,6 +257,32 @@ static bool is_realized(struct operation *operation, const json_t *answer)
     return drive_read(operation, answer, &row);
 }
 
+/* A port is looked at again: somebody may have filled it. */
+static bool enter(struct operation *operation)
+{
+    const json_t *arguments = operation->steps[operation->step_count - 1].arguments;
+    struct inventory_disks *disks = &operation->before->disks;
+    struct inventory_scsi_device *device = calloc(1, sizeof(*device));
+    struct inventory_disk *grown =
+        reallocarray(disks->disks, disks->disk_count + 1, sizeof(*disks->disks));
+
+    if (grown != NULL)
+        disks->disks = grown;
+    if (grown == NULL || device == NULL || operation->on_virtio) {
+        free(device);
+        return false;
+    }
+    SLIST_INSERT_HEAD(&disks->scsi_devices, device, link);
+    text_copy(device->bus, sizeof(device->bus), field_string(arguments, "bus", ""));
+    (void)field_unsigned(arguments, "scsi-id", &device->scsi_id);
+    device->lun = operation->lun;
+    grown = &grown[disks->disk_count++];
+    *grown = (struct inventory_disk){.on_scsi = true};
+    text_copy(grown->id, sizeof(grown->id), operation->result.id);
+    text_copy(grown->serial, sizeof(grown->serial), operation->serial);
+    return true;
+}
+
 /* ---- the guest's side ---- */
 
 static void read_next_candidate(struct operation *operation);
@@ -423,6 +450,8 @@ const struct operation_kind disk_add_kind = {
     .take_up = take_up,
     .realized_query = "query-block",
     .is_realized = is_realized,
+    .tells_no_more = true,
     .look_inside = look_inside,
+    .enter = enter,
     .advise = advise,
 };

@@ -304,29 +304,6 @@ void operation_send_step(struct operation *operation)
 
 /* ---- preparing ---- */
 
-/* The guest's ACPI looks at all slots of a kind when one is plugged: a removal that it has not
- * answered is carried out then. */
-static void note_pending_removal(struct operation *operation)
-{
-    AUTO_JSON json_t *record = record_list(vm_record(operation->vm));
-    AUTO_JSON json_t *entries = inventory_pending(operation->before, record);
-    size_t noun = strcspn(operation->kind->name, "-") + 1, i;
-    char text[OPERATION_ID_MAX + 96];
-    const char *name;
-    json_t *entry;
-
-    json_array_foreach(entries, i, entry) {
-        name = field_string(entry, "operation", "");
-        if (!operation->kind->has_ost || operation->kind->removes ||
-            !field_bool(entry, "present", false) ||
-            strncmp(name, operation->kind->name, noun) != 0 || strcmp(name + noun, "remove") != 0)
-            continue;
-        (void)snprintf(text, sizeof(text), "the guest may now also give back '%.63s', for which it "
-                       "was asked before", field_string(entry, "id", ""));
-        operation_detail(operation, "note", json_string(text));
-    }
-}
-
 static int make_plan(struct operation *operation, struct error *error)
 {
     const struct operation_kind *kind = operation->kind;
@@ -339,7 +316,7 @@ static int make_plan(struct operation *operation, struct error *error)
     if ((take_up ? kind->take_up : kind->plan)(operation, error) < 0)
         return -1;
     if (!take_up)
-        note_pending_removal(operation);
+        operation_note_pending_removal(operation);
     else if (!kind->removes)
         return operation_recall_addition(operation, error);
     return 0;
@@ -529,7 +506,17 @@ bool operation_choose_again(struct operation *operation)
     return fetch_inventory(operation, on_inventory_again, NULL) == 0;
 }
 
+/* Outside of the call that started it. */
+static void on_known(void *user)
+{
+    struct operation *operation = user;
+
+    operation->timer.fired = operation_on_timer;
+    on_inventory(operation, operation->before, qmp_client_failure(vm_qmp(operation->vm)));
+}
+
 struct operation *operation_start(struct vm *vm, const struct operation_request *request,
+                                  struct inventory *known,
                                   const struct operation_observer *observer, struct error *error)
 {
     struct operation *operation = calloc(1, sizeof(*operation));
@@ -538,6 +525,7 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
         operation->result.details = json_object();
     if (operation == NULL || operation->result.details == NULL) {
         free(operation);
+        inventory_free(known);
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
         return NULL;
     }
@@ -556,7 +544,12 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     operation->pause_ms = FIRST_PAUSE_MS;
     operation->timer.fired = operation_on_timer;
     operation->timer.user = operation;
-    if (fetch_inventory(operation, on_inventory, error) < 0) {
+    operation->before = known;
+    operation->follows = known != NULL;
+    if (known != NULL) {
+        operation->timer.fired = on_known;
+        vm_timer_set(vm, &operation->timer, 0);
+    } else if (fetch_inventory(operation, on_inventory, error) < 0) {
         operation_free(operation);
         return NULL;
     }

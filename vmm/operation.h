@@ -139,9 +139,19 @@ bool operation_type_find(const char *name, enum operation_type *ret);
 
 struct operation;
 
-/* Starts. The observer is called from the pump, never from in here. NULL with ERROR_SYSTEM. */
+/* Starts. known is what operation_hand_on() gave of an operation of the same type on this vm, and
+ * taken over, also on failure; NULL: QEMU and the guest are asked. The observer is called from the
+ * pump, never from in here. NULL with ERROR_SYSTEM. */
 struct operation *operation_start(struct vm *vm, const struct operation_request *request,
+                                  struct inventory *known,
                                   const struct operation_observer *observer, struct error *error);
+
+/* Of an addition that has ended: the VM as it found it and with what it has added, which is the
+ * caller's. So that a series asks no more for each device the more there are. NULL where the next
+ * one has to look for itself: this one failed, or the guest has a say in what is next, so that what
+ * it has at that moment counts. What somebody else does meanwhile costs no more than a refusal:
+ * QEMU knows, and then the inventory is fetched. */
+struct inventory *operation_hand_on(struct operation *operation);
 
 /* The user wants out. What is half-made is taken back first; done then comes with
  * VERDICT_INTERRUPTED and `left` naming what stands. Before anything was sent it comes at the

@@ -313,16 +313,41 @@ static void ask_again_or_later(struct operation *operation)
              on_asked_again);
 }
 
-static void on_realized(struct operation *operation, const json_t *value,
-                        const struct error *error)
+static void take_realized(struct operation *operation, bool realized)
 {
-    (void)error;
-    if (operation->kind->is_realized(operation, value)) {
+    if (realized) {
         operation_reach(operation, RUNG_REALIZED, NULL);
         operation_look(operation);
     } else if (check_ledger(operation)) {
         ask_again_or_later(operation);
     }
+}
+
+static void on_realized(struct operation *operation, const json_t *value,
+                        const struct error *error)
+{
+    (void)error;
+    take_realized(operation, operation->kind->is_realized(operation, value));
+}
+
+static void on_realized_property(struct operation *operation, const json_t *value,
+                                 const struct error *error)
+{
+    (void)error;
+    take_realized(operation, json_is_true(value));
+}
+
+static void ask_whether_realized(struct operation *operation)
+{
+    char path[sizeof("/machine/peripheral/") + OPERATION_ID_MAX];
+
+    if (!operation->follows || !operation->kind->tells_no_more) {
+        ask(operation, PEER_QMP, operation->kind->realized_query, on_realized);
+        return;
+    }
+    (void)snprintf(path, sizeof(path), "/machine/peripheral/%s", operation->result.id);
+    ask_with(operation, PEER_QMP, "qom-get",
+             json_pack("{s:s, s:s}", "path", path, "property", "realized"), on_realized_property);
 }
 
 /* The last word before the deadline's verdict is QEMU's: what it had may be gone again. */
@@ -368,7 +393,7 @@ void operation_look(struct operation *operation)
     if (operation->asked > 0)
         return;
     if (!operation->reached[RUNG_REALIZED] && operation->goal >= RUNG_REALIZED) {
-        ask(operation, PEER_QMP, operation->kind->realized_query, on_realized);
+        ask_whether_realized(operation);
         return;
     }
     if (!check_ledger(operation))

@@ -176,6 +176,29 @@ void operation_advise(struct error *error, const struct operation_advice *advice
     }
 }
 
+/* The guest's ACPI looks at all slots of a kind when one is plugged: a removal that it has not
+ * answered is carried out then. */
+void operation_note_pending_removal(struct operation *operation)
+{
+    AUTO_JSON json_t *record = record_list(vm_record(operation->vm));
+    AUTO_JSON json_t *entries = inventory_pending(operation->before, record);
+    size_t noun = strcspn(operation->kind->name, "-") + 1, i;
+    char text[OPERATION_ID_MAX + 96];
+    const char *name;
+    json_t *entry;
+
+    json_array_foreach(entries, i, entry) {
+        name = field_string(entry, "operation", "");
+        if (!operation->kind->has_ost || operation->kind->removes ||
+            !field_bool(entry, "present", false) ||
+            strncmp(name, operation->kind->name, noun) != 0 || strcmp(name + noun, "remove") != 0)
+            continue;
+        (void)snprintf(text, sizeof(text), "the guest may now also give back '%.63s', for which it "
+                       "was asked before", field_string(entry, "id", ""));
+        operation_detail(operation, "note", json_string(text));
+    }
+}
+
 static void add_cleanup(struct operation *operation, const struct operation_cleanup *cleanup,
                         const char *name)
 {
@@ -305,6 +328,23 @@ int operation_take_up_removal(struct operation *operation, struct error *error)
             operation_clean_object(operation, field_string(cleanup, "id", ""));
     }
     return 0;
+}
+
+struct inventory *operation_hand_on(struct operation *operation)
+{
+    const struct operation_request *request = &operation->request;
+    struct inventory *inventory = operation->before;
+    size_t i;
+
+    if (operation->kind->enter == NULL || operation->state != OPERATION_ENDED ||
+        !verdict_is_success(operation->result.verdict) || request->dry_run || request->resume ||
+        operation->goal == RUNG_ONLINE || (inventory->guest.wanted && !request->wait_set))
+        return NULL;
+    for (i = 0; i < operation->step_count; i++) {
+        if (json_object_set_new(inventory->names, operation->steps[i].makes, json_true()) < 0)
+            return NULL;
+    }
+    return operation->kind->enter(operation) ? STEAL(operation->before) : NULL;
 }
 
 static void describe_command(json_t **list, const char *peer, const char *command,

@@ -79,6 +79,11 @@ struct operation_kind {
     const char *realized_query;
     bool (*is_realized)(struct operation *operation, const json_t *answer);
 
+    /* The answer tells no more than that. Then, in a series, QEMU is asked for the one device's
+     * property `realized`: query-block looks at every disk's image, and would take as long again
+     * for each that comes. */
+    bool tells_no_more;
+
     void (*on_realized)(struct operation *operation); /* the first time; may be NULL */
 
     /* Looks inside the guest by operation_ask_agent(), puts online what is not, and ends with one
@@ -87,6 +92,10 @@ struct operation_kind {
 
     const char *refusal_fix; /* what to do when the guest refuses, or lets no step be taken */
     const char *hesitation;  /* what the guest did when a step never became due */
+
+    /* Enters into operation->before, beside its names, what was added. False without memory. NULL:
+     * the next operation looks for itself. */
+    bool (*enter)(struct operation *operation);
 
     /* Adds advice to QEMU's refusal, where there is any. */
     void (*advise)(struct error *error);
@@ -138,6 +147,7 @@ struct operation {
     double deadline_ms;
     struct inventory_fetch *fetch;
     struct inventory *before; /* the VM as it was found */
+    bool follows; /* in a series: what another operation has left was taken for that */
     struct operation_step steps[OPERATION_STEPS_MAX];
     size_t step_count;
     size_t steps_done;
@@ -308,7 +318,8 @@ void operation_record(struct operation *operation);
  * 0, or -1 with ERROR_BLOCKED when it is another device of the same id that is on record. */
 int operation_recall_addition(struct operation *operation, struct error *error);
 
-/* Tells in the result's details what would be sent. */
+/* Tells in the result's details what an addition may bring about besides; what would be sent. */
+void operation_note_pending_removal(struct operation *operation);
 void operation_describe_plan(struct operation *operation);
 
 /* Names in result.left what stands; under_way: also what the step on its way may have made. */

@@ -138,7 +138,7 @@ void operation_refused(struct operation *operation, const struct error *error)
     operation_stop_waiting(operation); /* the removal does, from here on */
     operation->state = OPERATION_ROLLING_BACK;
     operation->result.error = *error;
-    operation->taking_back = operation_start(operation->vm, &request, &observer, NULL);
+    operation->taking_back = operation_start(operation->vm, &request, NULL, &observer, NULL);
     if (operation->taking_back == NULL)
         operation_finish_standing(operation, VERDICT_REFUSED, error);
 }

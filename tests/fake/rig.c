@@ -226,7 +226,7 @@ void rig_start(struct rig *rig, const struct operation_request *request)
     const struct operation_observer observer = {.stage = on_stage, .done = on_done, .user = rig};
 
     forget(rig);
-    rig->operation = operation_start(rig->vm, request, &observer, NULL);
+    rig->operation = operation_start(rig->vm, request, NULL, &observer, NULL);
     if (rig->operation == NULL || rig->ends > 0)
         fake_fail("the operation did not begin, or ended in its beginning");
 }

@@ -92,6 +92,20 @@ json_t *sim_qom_list(const struct sim *sim, const char *path)
     return sim_return(list);
 }
 
+/* A device that failed to come into being has no place in the tree. */
+static bool is_realized(const struct sim *sim, const char *path)
+{
+    static const char peripheral[] = "/machine/peripheral/";
+    unsigned i;
+
+    for (i = 0; strncmp(path, peripheral, strlen(peripheral)) == 0 && i < sim->disk_count; i++) {
+        if (sim->disks[i].id[0] != '\0' &&
+            strcmp(sim->disks[i].id, path + strlen(peripheral)) == 0)
+            return true;
+    }
+    return false;
+}
+
 json_t *sim_qom_get(const struct sim *sim, const char *path, const char *property)
 {
     const json_t *type = json_object_get(sim->types, path);
@@ -111,6 +125,8 @@ json_t *sim_qom_get(const struct sim *sim, const char *path, const char *propert
         return sim_board_get(sim, property);
     if (strcmp(property, "container") == 0)
         return sim_get_container(sim, path);
+    if (strcmp(property, "realized") == 0 && is_realized(sim, path))
+        return sim_return(json_true());
     if (!is_hba(sim, path, &behind))
         return sim_error("DeviceNotFound", "Device '%s' not found", path);
     if (sscanf(property, "child[%u]", &index) == 1 && index < sim->disk_count) {

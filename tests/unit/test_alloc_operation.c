@@ -160,7 +160,7 @@ static void operate(void *user)
     run->found = list_standing(sim);
     oom_vm_open(&run->on, sim);
     oom_on();
-    operation = operation_start(run->on.vm, &run->request, &observer, &error);
+    operation = operation_start(run->on.vm, &run->request, NULL, &observer, &error);
     if (operation == NULL) {
         assert_int_equal(error.code, ERROR_SYSTEM);
         assert_int_equal(sim_changes(run->on.sim), 0);

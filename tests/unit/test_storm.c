@@ -263,7 +263,7 @@ static struct ended operate(struct vm *vm, enum operation_type type, double time
                                               .dimm = {.bytes = 256 * SIM_MIB}};
     struct ended ended = {.set = false};
     const struct operation_observer observer = {.done = note_end, .user = &ended};
-    struct operation *operation = operation_start(vm, &request, &observer, NULL);
+    struct operation *operation = operation_start(vm, &request, NULL, &observer, NULL);
     struct pump *pumps[VM_PUMPS_MAX];
     size_t count = vm_pumps(vm, pumps);
 
