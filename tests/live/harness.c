@@ -489,7 +489,7 @@ void harness_stop(struct harness_vm *vm)
 char *harness_guest(const struct harness_vm *vm, const char *command)
 {
     struct harness_run said =
-        run(HARNESS_ARGUMENTS(script("guest-shell"), "--timeout", "60", vm->dir, command));
+        run(HARNESS_ARGUMENTS(script("guest-shell"), "--timeout", "300", vm->dir, command));
     char *text;
     size_t length;
 

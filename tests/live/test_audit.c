@@ -174,7 +174,7 @@ static void test_after_a_reboot(void **state)
     (void)state;
     json_decref(harness_qmp(&vm, "system_reset", NULL));
     assert_guest(ONLINE_BLOCKS, "2");
-    run_ok(HARNESS_ARGUMENTS("agent", "guest-ping"));
+    run_ok(HARNESS_ARGUMENTS("agent", "guest-ping", "--timeout", "300"));
     assert_findings("memory-offline vmplug-mem-0 vmplug");
     clean("--all", 1);
     assert_guest(ONLINE_CPUS, "0-1");
@@ -197,7 +197,7 @@ static void test_pending(void **state)
     harness_run_free(&run);
     assert_findings("pending vmplug-mem-1 vmplug");
     run_ok(HARNESS_ARGUMENTS("qmp", "cont"));
-    run_ok(HARNESS_ARGUMENTS("agent", "guest-ping"));
+    run_ok(HARNESS_ARGUMENTS("agent", "guest-ping", "--timeout", "300"));
     run_ok(HARNESS_ARGUMENTS("audit", "--clean"));
     assert_findings("");
     assert_guest(ONLINE_BLOCKS, "4");

@@ -16,6 +16,9 @@
 #include "qmp/codec.h"
 #include "tests/live/claims.h"
 
+/* For the guest to start anew in, on a machine that has other things to do. */
+#define PATIENCE "--timeout", "300"
+
 /* So that the DIMM with the most free memory holds some that can't be moved. */
 #define HOLD_MEMORY \
     "mkdir /tmp/held && for i in $(seq 40); do sleep 100000 & mkdir /tmp/held/$i; done; echo held"
@@ -190,7 +193,7 @@ static void test_reset_amid_memory_remove(void **state)
 
     (void)state;
     add_movable("m");
-    run = reset_amid("\"device_del\"", HARNESS_ARGUMENTS("memory", "remove", "m"));
+    run = reset_amid("\"device_del\"", HARNESS_ARGUMENTS("memory", "remove", "m", PATIENCE));
     claim_ended(&run, "removed");
     harness_run_free(&run);
     claim_guest(&vm, GUEST_BLOCKS, "2");
@@ -214,7 +217,7 @@ static void test_reset_unseen(void **state)
     tell_qemu("cont");
     claim_guest(&vm, GUEST_BLOCKS, "3"); /* it has started */
     claim_pending(&vm, "memory-remove", "m");
-    claim(&vm, "removed", HARNESS_ARGUMENTS("wait", "m"));
+    claim(&vm, "removed", HARNESS_ARGUMENTS("wait", "m", PATIENCE));
     claim_guest(&vm, GUEST_BLOCKS, "2");
     claim_pending(&vm, NULL, NULL);
     after = harness_snapshot(&vm);
@@ -224,7 +227,8 @@ static void test_reset_unseen(void **state)
 static void test_reset_amid_memory_add(void **state)
 {
     struct harness_run run =
-        reset_amid("\"device_add\"", HARNESS_ARGUMENTS("memory", "add", "128M", "--id", "m"));
+        reset_amid("\"device_add\"",
+                   HARNESS_ARGUMENTS("memory", "add", "128M", "--id", "m", PATIENCE));
 
     (void)state;
     claim_ended(&run, "online");
@@ -235,7 +239,7 @@ static void test_reset_amid_memory_add(void **state)
 
 static void test_reset_amid_cpu_add(void **state)
 {
-    struct harness_run run = reset_amid("\"device_add\"", HARNESS_ARGUMENTS("cpu", "add"));
+    struct harness_run run = reset_amid("\"device_add\"", HARNESS_ARGUMENTS("cpu", "add", PATIENCE));
 
     (void)state;
     claim_ended(&run, "online");

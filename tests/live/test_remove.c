@@ -243,7 +243,7 @@ static void test_frozen_vcpu(void **state)
 static void test_reset_amid_vcpu_removal(void **state)
 {
     struct harness_watch watch =
-        harness_watch(&vm, HARNESS_ARGUMENTS("cpu", "remove", "vmplug-cpu-1"));
+        harness_watch(&vm, HARNESS_ARGUMENTS("cpu", "remove", "vmplug-cpu-1", "--timeout", "300"));
     struct harness_run run;
 
     (void)state;
