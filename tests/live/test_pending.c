@@ -239,7 +239,8 @@ static void test_reset_amid_memory_add(void **state)
 
 static void test_reset_amid_cpu_add(void **state)
 {
-    struct harness_run run = reset_amid("\"device_add\"", HARNESS_ARGUMENTS("cpu", "add", PATIENCE));
+    struct harness_run run =
+        reset_amid("\"device_add\"", HARNESS_ARGUMENTS("cpu", "add", PATIENCE));
 
     (void)state;
     claim_ended(&run, "online");
