@@ -47,7 +47,7 @@ static const struct {
      "The guest shows it in use, through its agent: guest-get-vcpus has the new CPU online; every "
      "memory block of the DIMM's address range is online; guest-get-disks lists a disk with this "
      "serial number, or reading the disk's identity inside the guest yields it. Whoever looks "
-     "inside the guest at this moment sees it."},
+     "inside the guest at this moment sees it. No _OST is needed for that."},
 };
 
 _Static_assert(COUNT_OF(rungs) == RUNGS_, "every rung is explained");
@@ -57,14 +57,16 @@ static const struct {
     const char *meaning;
 } verdicts[] = {
     {VERDICT_ONLINE, "The guest has it: confirmed by every source that this VM has."},
-    {VERDICT_DONE, "There was nothing to do."},
+    {VERDICT_REMOVED, "It has gone from QEMU and from the guest: confirmed likewise."},
+    {VERDICT_DONE, "A change was made (resize, throttle, a medium), or there was nothing to do, or "
+                   "only a plan was asked for."},
     {VERDICT_ACCEPTED, "As far as --wait asked for; no more was looked at."},
     {VERDICT_REALIZED, "As far as --wait asked for; no more was looked at."},
     {VERDICT_ACKNOWLEDGED, "As far as --wait asked for; no more was looked at."},
     {VERDICT_UNCONFIRMED,
      "QEMU has it. What would prove the guest's side is lacking, and named in missing: agent, "
      "agent-command (the agent may not be asked that), ost, or disk-identity."},
-    {VERDICT_REJECTED, "QEMU refused. Nothing is left behind."},
+    {VERDICT_REJECTED, "QEMU refused, and error has its class and its words. Nothing is left behind."},
     {VERDICT_REFUSED, "The guest refused. What it refused to take is taken back in the time that "
                       "--timeout leaves. left names what has not gone by then; where the guest was "
                       "asked for it, vmplug wait sees to the end of that."},
@@ -72,20 +74,25 @@ static const struct {
      "The time of --timeout is over, or the agent's connection ended midway, and the request still "
      "stands. awaiting names the rung. No device takes longer than a tenth of a second beyond it: "
      "what could not be undone by then is named in left, too."},
-    {VERDICT_BLOCKED, "A ceiling or a prerequisite forbids it. Nothing was sent."},
+    {VERDICT_BLOCKED, "A ceiling or a prerequisite forbids it: no room is left, a file is missing, "
+                      "an id is taken or not known, a migration is under way, or QEMU would not "
+                      "survive it. Nothing was sent, and error says what to change."},
     {VERDICT_UNPROVEN, "--wait asked for more than this VM can prove. Nothing was sent."},
     {VERDICT_LOST, "The connection, or QEMU itself, ended midway."},
-    {VERDICT_PARTIAL, "Of several devices, some were added; each has a line of its own."},
+    {VERDICT_PARTIAL, "Of several devices, some succeeded; each has a line of its own."},
     {VERDICT_INTERRUPTED,
      "SIGINT, SIGTERM or SIGHUP came. What was half-made has been taken back, and left names what "
      "stands. A second signal ends vmplug at once."},
+    {VERDICT_ERROR, "Anything else; the exit status is 1, 2 or 3."},
 };
+
+_Static_assert(COUNT_OF(verdicts) == VERDICTS_, "every verdict is explained");
 
 static const struct {
     const char *code;
     const char *meaning;
 } exits[] = {
-    {"0", "The verdicts online, done and unconfirmed, and the rung that --wait asked for."},
+    {"0", "The verdicts online, removed, done and unconfirmed, and the rung that --wait asked for."},
     {"1", "Anything that is not below."},
     {"2", "The command line is wrong."},
     {"3", "No connection: no such socket, the monitor is held by another client, or what answers "
@@ -101,8 +108,8 @@ static const struct {
 };
 
 static const char json[] =
-    "With --json, stdout has one JSON object a line and nothing else. An addition prints one when "
-    "it ends:\n\n";
+    "With --json, stdout has one JSON object a line and nothing else. What can't be known is null, "
+    "never a guess. What concerns one device prints one object when it ends:";
 
 static const char json_example[] =
     "{\"operation\":\"cpu-add\",\"id\":\"vmplug-cpu-1\",\"verdict\":\"online\",";
@@ -111,9 +118,40 @@ static const char json_rest[] =
     "with stages (each with its time in milliseconds, an acknowledgement's ost and a vCPU's "
     "logical_ids), missing, elapsed_ms, where they apply awaiting, left and error (class, desc and "
     "fix), and what is known of the device (slot, addr, lun, guest_name and so on).\n\n"
-    "A command that may concern several devices ends with {\"summary\":true,\"verdict\":...,"
-    "\"asked\":N,\"done\":N,\"elapsed_ms\":...}, whose verdict decides the exit status. A failure "
-    "without a device prints an object with operation, verdict and error.";
+    "What may concern several devices prints the object of each, and in the end "
+    "{\"summary\":true,\"verdict\":...,\"asked\":N,\"done\":N,\"elapsed_ms\":...}, whose verdict "
+    "decides the exit status: the common one when all succeeded, partial when some did, else that "
+    "of the one that failed, as with --atomic when all is taken back. With nothing to do there is "
+    "the summary alone. A failure without a device prints an object with operation, verdict and "
+    "error. With --dry-run the verdict is done, and would_send has the commands.\n\n"
+    "The other subcommands:";
+
+static const struct {
+    const char *command, *text;
+} json_objects[] = {
+    {"status", "vm (name, uuid, state, machine, arch, accel, qemu), board (of cpu, dimm, virtio-mem "
+               "and disk each: grow, shrink, signal, by_itself, unit_bytes, reason, fix), cpus, "
+               "memory, disks, scsi_buses, cdroms, agent (connected, version, reason) and pending "
+               "(operation, id, present)."},
+    {"cpu list", "The same as status's cpus: present, max, online, hotpluggable and slots, of each "
+                 "slot, id, present, removable, vcpus, thread_id and props."},
+    {"memory list", "The same as its memory: base_bytes, plugged_bytes, total_bytes, max_bytes, "
+                    "slots_total, slots_used, block_bytes, online_bytes and devices, of each id, "
+                    "kind, bytes, slot, node, addr, removable and online_bytes, where it is not "
+                    "removable removable_reason, and of a virtio-mem requested_bytes, max_bytes and "
+                    "block_bytes."},
+    {"disk list", "An array: of each disk id, bus, lun, file, format, bytes, read_only, serial, "
+                  "guest_name and removable."},
+    {"disk throttle", "Without an option: id, iops, iops_rd, iops_wr, bps, bps_rd and bps_wr."},
+    {"cdrom list", "An array: of each drive id, tray (open or closed), file and locked."},
+    {"doctor", "can (of each WHAT true, false or null) and checks, of each name, result (yes, no or "
+               "unknown), reason and fix."},
+    {"audit", "clean; findings, of each kind, id, owner (vmplug or other), detail and action; and "
+              "unseen, of each what and reason."},
+    {"events", "QEMU's object with monotonic_ms and, of ACPI_DEVICE_OST, meaning."},
+    {"qmp, agent", "What was returned, as it is."},
+    {"version", "vmplug, qemu and agent."},
+};
 
 static void print_head(struct output *out, const char *title)
 {
@@ -235,13 +273,19 @@ static void print_verdicts(struct output *out)
 
 static void print_json(struct output *out)
 {
+    size_t i;
+
     print_head(out, "JSON");
     roff_text(out, json, ".PP");
-    output_print(out, ".RS 4\n.EX\n");
+    output_print(out, ".PP\n.RS 4\n.EX\n");
     roff_literal(out, json_example);
     roff_literal(out, " \"stages\":[...],\"missing\":[],\"elapsed_ms\":633.1}");
     output_print(out, ".EE\n.RE\n.PP\n");
     roff_text(out, json_rest, ".PP");
+    for (i = 0; i < COUNT_OF(json_objects); i++) {
+        print_tag(out, json_objects[i].command);
+        roff_text(out, json_objects[i].text, ".IP");
+    }
 }
 
 static void print_environment(struct output *out)
@@ -429,7 +473,8 @@ static void print_files_and_trace(struct output *out)
     print_head(out, "TRACE");
     roff_text(out, trace_lines, ".PP");
     print_head(out, "SEE ALSO");
-    output_print(out, ".BR qemu\\-system\\-x86_64 (1),\n.BR qemu\\-img (1),\n.BR qemu\\-ga (8)\n");
+    output_print(out, ".BR vmplug\\-fake\\-qemu (1),\n.BR qemu\\-system\\-x86_64 (1),\n"
+                      ".BR qemu\\-img (1),\n.BR libvmplug (3),\n.BR qemu\\-ga (8)\n");
 }
 
 void manual_print(struct output *out, const struct command_group *const *groups)

@@ -160,12 +160,12 @@ void fake_qemu_manual(void)
     roff_text(&out, about_replay, ".PP");
     output_print(&out, ".SH EXAMPLES\n");
     for (i = 0; i < COUNT_OF(examples); i++) {
-        output_print(&out, ".PP\n");
+        output_print(&out, "%s", i > 0 ? ".PP\n" : "");
         roff_text(&out, examples[i].does, ".PP");
         output_print(&out, ".PP\n.RS 4\n.EX\n");
         roff_literal(&out, examples[i].line);
         output_print(&out, ".EE\n.RE\n");
     }
-    output_print(&out, ".SH SEE ALSO\n.BR vmplug (1)\n");
+    output_print(&out, ".SH SEE ALSO\n.BR vmplug (1),\n.BR libvmplug (3)\n");
     output_flush(&out);
 }
