@@ -66,7 +66,8 @@ static const struct {
     {VERDICT_UNCONFIRMED,
      "QEMU has it. What would prove the guest's side is lacking, and named in missing: agent, "
      "agent-command (the agent may not be asked that), ost, or disk-identity."},
-    {VERDICT_REJECTED, "QEMU refused, and error has its class and its words. Nothing is left behind."},
+    {VERDICT_REJECTED,
+     "QEMU refused, and error has its class and its words. Nothing is left behind."},
     {VERDICT_REFUSED, "The guest refused. What it refused to take is taken back in the time that "
                       "--timeout leaves. left names what has not gone by then; where the guest was "
                       "asked for it, vmplug wait sees to the end of that."},
@@ -92,7 +93,8 @@ static const struct {
     const char *code;
     const char *meaning;
 } exits[] = {
-    {"0", "The verdicts online, removed, done and unconfirmed, and the rung that --wait asked for."},
+    {"0", "The verdicts online, removed, done and unconfirmed, and the rung that --wait asked "
+          "for."},
     {"1", "Anything that is not below."},
     {"2", "The command line is wrong."},
     {"3", "No connection: no such socket, the monitor is held by another client, or what answers "
@@ -129,8 +131,8 @@ static const char json_rest[] =
 static const struct {
     const char *command, *text;
 } json_objects[] = {
-    {"status", "vm (name, uuid, state, machine, arch, accel, qemu), board (of cpu, dimm, virtio-mem "
-               "and disk each: grow, shrink, signal, by_itself, unit_bytes, reason, fix), cpus, "
+    {"status", "vm (name, uuid, state, machine, arch, accel, qemu), board (of cpu, dimm, "
+               "virtio-mem and disk each: grow, shrink, signal, by_itself, unit_bytes, reason, fix), cpus, "
                "memory, disks, scsi_buses, cdroms, agent (connected, version, reason) and pending "
                "(operation, id, present)."},
     {"cpu list", "The same as status's cpus: present, max, online, hotpluggable and slots, of each "
@@ -138,14 +140,14 @@ static const struct {
     {"memory list", "The same as its memory: base_bytes, plugged_bytes, total_bytes, max_bytes, "
                     "slots_total, slots_used, block_bytes, online_bytes and devices, of each id, "
                     "kind, bytes, slot, node, addr, removable and online_bytes, where it is not "
-                    "removable removable_reason, and of a virtio-mem requested_bytes, max_bytes and "
-                    "block_bytes."},
+                    "removable removable_reason, and of a virtio-mem requested_bytes, max_bytes "
+                    "and block_bytes."},
     {"disk list", "An array: of each disk id, bus, lun, file, format, bytes, read_only, serial, "
                   "guest_name and removable."},
     {"disk throttle", "Without an option: id, iops, iops_rd, iops_wr, bps, bps_rd and bps_wr."},
     {"cdrom list", "An array: of each drive id, tray (open or closed), file and locked."},
-    {"doctor", "can (of each WHAT true, false or null) and checks, of each name, result (yes, no or "
-               "unknown), reason and fix."},
+    {"doctor", "can (of each WHAT true, false or null) and checks, of each name, result (yes, no "
+               "or unknown), reason and fix."},
     {"audit", "clean; findings, of each kind, id, owner (vmplug or other), detail and action; and "
               "unseen, of each what and reason."},
     {"events", "QEMU's object with monotonic_ms and, of ACPI_DEVICE_OST, meaning."},

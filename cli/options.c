@@ -234,7 +234,8 @@ static const struct option_spec specs[] = {
     [OPTION_ID] = {"id", 0, "ID", NULL, "the new device's id, else the next free vmplug- one",
                    NULL, false, READ(read_id)},
     [OPTION_KIND] = {"kind", 0, "KIND", NULL,
-                     "what it becomes: dimm (if not given), or virtio-mem, which can be resized later",
+                     "what it becomes: dimm (if not given), or virtio-mem, which can be resized "
+                     "later",
                      "dimm virtio-mem", false, READ(read_kind)},
     [OPTION_NODE] = {"node", 0, "N", NULL, "the guest's NUMA node", NULL, false, READ(read_node)},
     [OPTION_BACKEND] = {"backend", 0, "TYPE", NULL,

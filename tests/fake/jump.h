@@ -9,6 +9,11 @@
 #define TESTS_FAKE_JUMP_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+#include "qmp/pump.h"
+
+#define JUMP_PEERS_MAX 2
 
 /* Time passes: somebody is busy for so long. */
 void jump_ms(double ms);
@@ -16,6 +21,10 @@ void jump_ms(double ms);
 /* So much passes once, between what was sent last and what has come, when everybody has waited so
  * many times more: nobody is driven meanwhile. */
 void jump_later(unsigned waits, double ms);
+
+/* These answer from now on while somebody waits, be it in a function that does not know of them.
+ * Borrowed; count 0: none. */
+void jump_serve(struct pump *const peers[], size_t count);
 
 /* That has come. */
 bool jump_has_come(void);
