@@ -133,8 +133,8 @@ static const struct {
 } json_objects[] = {
     {"status", "vm (name, uuid, state, machine, arch, accel, qemu), board (of cpu, dimm, "
                "virtio-mem and disk each: grow, shrink, signal, by_itself, unit_bytes, reason, "
-               "fix), cpus, memory, disks, scsi_buses, cdroms, agent (connected, version, reason) and pending "
-               "(operation, id, present)."},
+               "fix), cpus, memory, disks, scsi_buses, cdroms, agent (connected, version, reason) "
+               "and pending (operation, id, present)."},
     {"cpu list", "The same as status's cpus: present, max, online, hotpluggable and slots, of each "
                  "slot, id, present, removable, vcpus, thread_id and props."},
     {"memory list", "The same as its memory: base_bytes, plugged_bytes, total_bytes, max_bytes, "
