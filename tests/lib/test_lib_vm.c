@@ -352,6 +352,86 @@ static void test_operation(void **state)
     stop(vm);
 }
 
+/* What libvmplug(3) allows in a callback: what starts and what ends, but a VM. */
+struct chain {
+    struct vmplug_vm *vm;
+    struct vmplug_operation *operation;
+    unsigned stages, looks, replies;
+};
+
+static void on_chain_reply(void *user, struct vmplug_reply *reply)
+{
+    assert_holds(vmplug_reply_json(reply, NULL), "running");
+    ((struct chain *)user)->replies++;
+}
+
+static void on_chain_look(void *user, const char *json, const struct vmplug_error *failure)
+{
+    struct chain *chain = user;
+
+    assert_null(failure);
+    assert_holds(json, "\"present\":2");
+    chain->looks++;
+    assert_true(vmplug_qmp_submit(vmplug_vm_qmp(chain->vm), "query-status", NULL, SOON_MS,
+                                  on_chain_reply, chain, &error) > 0);
+}
+
+static void on_no_event(void *user, struct vmplug_event *event)
+{
+    (void)user;
+    fail_msg("%s, and nobody listens", vmplug_event_name(event));
+}
+
+static void on_chain_stage(void *user, struct vmplug_result *so_far)
+{
+    struct chain *chain = user;
+    struct vmplug_qmp *qmp = vmplug_vm_qmp(chain->vm);
+
+    (void)so_far;
+    chain->stages++;
+    vmplug_look_cancel(vmplug_look_start(chain->vm, VMPLUG_LOOK_DOCTOR, 0, must_not_be_called,
+                                         NULL, &error));
+    vmplug_qmp_unsubscribe(qmp, vmplug_qmp_subscribe(qmp, on_no_event, NULL));
+    vmplug_qmp_cancel(qmp, vmplug_qmp_submit(qmp, "query-name", NULL, 0, on_chain_reply, chain,
+                                             &error));
+}
+
+static void on_chain_done(void *user, struct vmplug_result *result)
+{
+    struct chain *chain = user;
+
+    assert_int_equal(vmplug_result_verdict(result), VMPLUG_ONLINE);
+    vmplug_operation_free(chain->operation);
+    assert_non_null(vmplug_look_start(chain->vm, VMPLUG_LOOK_STATUS, SOON_MS, on_chain_look, chain,
+                                      &error));
+}
+
+static int has_chain_ended(void *user)
+{
+    return ((const struct chain *)user)->replies > 0;
+}
+
+static void test_from_callbacks(void **state)
+{
+    const struct vmplug_request request = {.struct_bytes = sizeof(request),
+                                           .action = VMPLUG_CPU_ADD};
+    struct chain chain = {.stages = 0};
+    const struct vmplug_observer observer = {
+        .stage = on_chain_stage, .done = on_chain_done, .user = &chain};
+    struct vmplug_pump *pumps[VMPLUG_VM_PUMPS_MAX];
+
+    (void)state;
+    FIXTURE_START("--cpus", "1", "--max-cpus", "4");
+    chain.vm = open_vm("");
+    chain.operation = vmplug_operation_start(chain.vm, &request, &observer, &error);
+    assert_int_equal(vmplug_pump_run(pumps, vmplug_vm_pumps(chain.vm, pumps), has_chain_ended,
+                                     &chain, SOON_MS),
+                     1);
+    assert_int_equal(chain.stages, 4);
+    assert_int_equal(chain.looks, 1);
+    stop(chain.vm);
+}
+
 static void test_interrupted(void **state)
 {
     const struct vmplug_request request = {
@@ -486,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_wait),
         cmocka_unit_test(test_record_of_a_named_process),
         cmocka_unit_test(test_operation),
+        cmocka_unit_test(test_from_callbacks),
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_level),
         cmocka_unit_test(test_strings_are_copied),
