@@ -155,6 +155,16 @@ static int cannot_reach(const struct inventory_memory *memory, uint64_t have, ui
     return -1;
 }
 
+static int exceeds_room(uint64_t max_bytes, uint64_t want, struct error *error)
+{
+    char max_text[SIZE_TEXT_MAX], want_text[SIZE_TEXT_MAX];
+
+    return error_set(error, ERROR_BLOCKED,
+                     "restart QEMU with more room: -m …,slots=N,maxmem=SIZE",
+                     "this QEMU can have maxmem=%s, not %s", size_format(max_bytes, max_text),
+                     size_format(want, want_text));
+}
+
 static int add_memory(const struct inventory *inventory, uint64_t total, uint64_t target,
                       struct batch_item **ret_items, size_t *ret_count, struct error *error)
 {
@@ -165,6 +175,8 @@ static int add_memory(const struct inventory *inventory, uint64_t total, uint64_
     unsigned slots = 0;
     size_t i;
 
+    if (memory->room_known && target > memory->max_bytes)
+        return exceeds_room(memory->max_bytes, target, error);
     if (missing % block != 0) {
         reachable = total + missing / block * block;
         return cannot_reach(memory, total, target, reachable, reachable + block,

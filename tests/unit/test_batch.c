@@ -290,6 +290,8 @@ static void test_set_memory(void **state)
          "ask for 256 MiB or 384 MiB"},
         {1000 * SIM_MIB, VERDICT_BLOCKED, 0, "1000 MiB", "ask for 896 MiB or 1 GiB"},
         {128 * SIM_MIB, VERDICT_BLOCKED, 0, "do not reach 128 MiB", "ask for 256 MiB"},
+        {10 * SIM_GIB, VERDICT_BLOCKED, 0, "maxmem=4 GiB, not 10 GiB", "maxmem=SIZE"},
+        {9999 * SIM_MIB, VERDICT_BLOCKED, 0, "maxmem=4 GiB, not 9999 MiB", "maxmem=SIZE"},
     };
     size_t i;
 
