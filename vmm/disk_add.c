@@ -424,7 +424,8 @@ static void look_inside(struct operation *operation)
 static void advise(struct error *error)
 {
     static const struct operation_advice advice[] = {
-        {"\" lock", "another process has the image open: end it, or add --read-only to both"},
+        {"\" lock", "the image is open already, as a disk of this QEMU or in another process: end "
+                    "that, or add --read-only to both"},
         {"Permission denied", "give the user that QEMU runs as access to the image, or add "
                               "--read-only"},
         {NULL, NULL},

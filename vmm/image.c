@@ -35,7 +35,8 @@ static int open_image(const char *file, bool read_only, struct error *error)
     if (errno == EACCES || errno == EROFS || errno == EPERM)
         fix = "give yourself and QEMU access to it, or add --read-only";
     else if (errno == ENOENT)
-        fix = "make it first, for example with qemu-img create";
+        fix = read_only ? "look at its path"
+                        : "look at its path, or make it first, for example with qemu-img create";
     return error_set_errno(error, ERROR_BLOCKED, errno, fix, "cannot open %s", file);
 }
 

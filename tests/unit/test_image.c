@@ -119,6 +119,7 @@ static void test_other_files(void **state)
 {
     (void)state;
     expect_blocked(fake_path("missing"), false, strerror(ENOENT), "qemu-img create");
+    expect_blocked(fake_path("missing"), true, strerror(ENOENT), "look at its path");
     expect_blocked("", false, strerror(ENOENT), "");
     expect_blocked(fake_dir(), false, strerror(EISDIR), "a disk image");
     expect_blocked(fake_dir(), true, "neither a regular file nor a block device", "a disk image");
