@@ -245,8 +245,9 @@ static void print_plan(struct ladder *ladder, const struct operation_result *res
     json_array_foreach(field_array(result->details, "would_send"), i, line) {
         AUTO_FREE char *arguments = codec_dump(json_object_get(line, "arguments"), 0);
 
-        output_print(ladder->out, "\n  %-5s  %s %s", field_string(line, "to", ""),
-                     field_string(line, "execute", ""), arguments != NULL ? arguments : "");
+        output_print(ladder->out, "\n  %-5s  %s%s%s", field_string(line, "to", ""),
+                     field_string(line, "execute", ""), arguments != NULL ? " " : "",
+                     arguments != NULL ? arguments : "");
     }
     output_print(ladder->out, "\n  and it would be %s", "");
     json_array_foreach(field_array(result->details, "expected"), i, line)
@@ -263,7 +264,7 @@ static void print_done(struct ladder *ladder, const struct operation_result *res
     else if (field_u64(result->details, "reached_bytes", &bytes))
         output_print(ladder->out, "%s has %s", result->id, size_format(bytes, size));
     else
-        output_print(ladder->out, "%s", result->id);
+        output_print(ladder->out, "%s is as asked for", result->id);
 }
 
 static void print_success(struct ladder *ladder, const struct operation_result *result)

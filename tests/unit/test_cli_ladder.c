@@ -141,6 +141,7 @@ static void test_verdicts(void **state)
          "rejected: QEMU refused x; nothing is left behind (1.0 ms)\n"},
         {{.verdict = VERDICT_REJECTED, .left = {"x", "x-backend"}, .left_count = 2},
          "rejected: QEMU refused x; still in QEMU: x, x-backend (1.0 ms)\n"},
+        {{.verdict = VERDICT_DONE}, "done: x is as asked for (1.0 ms)\n"},
         {{.verdict = VERDICT_REMOVED, .top = VERDICT_REMOVED},
          "removed: x is gone, from QEMU and from the guest (1.0 ms)\n"},
         {{.verdict = VERDICT_REMOVED, .top = VERDICT_REMOVED, .guest_unseen = true},
