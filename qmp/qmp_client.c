@@ -327,8 +327,9 @@ static int check_greeting_deadline(const struct qmp_client *client, struct error
         return refuse_stranger(error);
     return error_set(error, ERROR_BUSY,
                      "end the other client, or give QEMU a second -qmp socket for vmplug",
-                     "monitor is busy: another client holds it, or QEMU is frozen (no %s within "
+                     "monitor is busy: another client holds it, or QEMU is frozen%s (no %s within "
                      "%g ms)",
+                     client->state == NEGOTIATING ? "" : ", or this is no QMP socket",
                      client->state == NEGOTIATING ? "answer" : "greeting",
                      client->greeting_timeout_ms);
 }
