@@ -167,20 +167,34 @@ static struct sim *make_sim(const struct word words[], size_t count)
     return sim;
 }
 
-static void go_into_background(void)
+/* A socket's other end names the process that began to listen on it, and vmplug keeps its record by
+ * that: so the child listens, and the parent stays until it does. Returns where it is told. */
+static int go_into_background(void)
+{
+    char ready;
+    int ends[2] = {-1, -1};
+    pid_t pid = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
+
+    if (pid < 0)
+        fake_fail("cannot go into the background: %s", strerror(errno));
+    if (pid > 0) {
+        close(ends[1]);
+        _exit(read(ends[0], &ready, 1) == 1 ? 0 : 2); /* the child has said why */
+    }
+    close(ends[0]);
+    (void)setsid();
+    return ends[1];
+}
+
+static void let_parent_go(int ready_fd)
 {
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    pid_t pid = fork();
 
-    if (pid < 0 || null_fd < 0)
+    if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(null_fd, STDOUT_FILENO) < 0 ||
+        dup2(null_fd, STDERR_FILENO) < 0 || write(ready_fd, "", 1) != 1)
         fake_fail("cannot go into the background: %s", strerror(errno));
-    if (pid > 0)
-        _exit(0);
-    (void)setsid();
-    (void)dup2(null_fd, STDIN_FILENO);
-    (void)dup2(null_fd, STDOUT_FILENO);
-    (void)dup2(null_fd, STDERR_FILENO);
     close(null_fd);
+    close(ready_fd);
 }
 
 static void write_pid(void)
@@ -215,18 +229,23 @@ int main(int argc, char *argv[])
     size_t count = read_words(argc, argv, words);
     struct error error = ERROR_INIT;
     struct sim *sim;
+    int ready_fd = -1;
 
     take_words(words, count, false);
     if (self.qmp == NULL || self.cpus == 0 || self.max_cpus < self.cpus ||
         self.max_bytes < self.base_bytes) {
-        (void)fputs(FAKE_QEMU ": it wants --qmp, and no more at the beginning than at most\n",
+        (void)fputs(self.qmp == NULL ? FAKE_QEMU ": --qmp is missing\n"
+                                     : FAKE_QEMU ": at least one vCPU, and no more vCPUs or memory "
+                                                 "at the beginning than at most\n",
                     stderr);
         end_usage();
     }
-    sim = self.replay == NULL ? make_sim(words, count) : NULL;
     if (self.daemonize)
-        go_into_background();
+        ready_fd = go_into_background();
+    sim = self.replay == NULL ? make_sim(words, count) : NULL;
     write_pid();
+    if (self.daemonize)
+        let_parent_go(ready_fd);
     if (signals_open(&signals, &error) < 0)
         fake_fail("%s", error.why);
     if (self.replay != NULL)

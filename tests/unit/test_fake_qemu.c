@@ -361,6 +361,25 @@ static void test_its_end(void **ignored)
     await_end();
 }
 
+/* By it vmplug knows one QEMU from another, and whether it is there still. */
+static void assert_listener_is_in(const char *pidfile)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct ucred listener;
+    socklen_t size = sizeof(listener);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), written = 0;
+    FILE *file = fopen(pidfile, "re");
+
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", qmp);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size), 0);
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &written), 1);
+    assert_int_equal(listener.pid, written);
+    fclose(file);
+    close(fd);
+}
+
 static void test_in_the_background(void **ignored)
 {
     char pidfile[256];
@@ -375,6 +394,7 @@ static void test_in_the_background(void **ignored)
     assert_int_equal(end_of(pid), 0);
     fclose(out);
     assert_int_equal(run("status"), 0); /* it listens already */
+    assert_listener_is_in(pidfile);
     assert_int_equal(run("qmp quit"), 0);
 }
 
