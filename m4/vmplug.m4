@@ -80,3 +80,29 @@ AC_DEFUN([VMPLUG_HARDENING], [
     AC_SUBST([HARDENING_LDFLAGS])
     AC_SUBST([PROGRAM_LDFLAGS])
 ])
+
+dnl The module for Python is installed where a Python of this prefix looks for modules, and tested
+dnl where there is a shared library, which is all that it needs: the build does without Python.
+AC_DEFUN([VMPLUG_PYTHON], [
+    AC_PATH_PROG([PYTHON], [python3])
+    AS_IF([test -n "$PYTHON" && ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 9))'],
+        [AC_MSG_NOTICE([$PYTHON is older than 3.9]); PYTHON=])
+    AC_ARG_WITH([python-dir],
+        [AS_HELP_STRING([--with-python-dir=DIR],
+            [where the Python module goes, or "no" @<:@where python3 looks in PREFIX@:>@])],
+        [pythondir=$withval], [
+            pythondir=no
+            AS_IF([test -n "$PYTHON"], [
+                vmplug_words='import sysconfig; print(sysconfig.get_path("purelib"))'
+                pythondir='${prefix}'/$("$PYTHON" -c "$vmplug_words" | sed 's,.*/lib/python,lib/python,')
+            ])
+        ])
+    AC_SUBST([pythondir])
+    AM_CONDITIONAL([PYTHON_MODULE], [test "$pythondir" != no])
+    AC_MSG_CHECKING([whether the Python module can be tested])
+    vmplug_tested=no
+    AS_IF([test -n "$PYTHON" && test "$enable_shared" = yes && test "$enable_sanitizers" != yes],
+        [vmplug_tested=yes])
+    AM_CONDITIONAL([PYTHON_TESTS], [test "$vmplug_tested" = yes])
+    AC_MSG_RESULT([$vmplug_tested])
+])
