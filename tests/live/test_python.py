@@ -25,18 +25,18 @@ class Guest(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.directory = Path(tempfile.mkdtemp(prefix="vmplug-python-"))
         cls.addClassCleanup(shutil.rmtree, cls.directory)
-        cls.addClassCleanup(cls.script, "run-guest", "--stop")
-        cls.script("run-guest")
+        cls.addClassCleanup(cls.script, "run-guest", "--dir", str(cls.directory), "--stop")
+        cls.script("run-guest", "--dir", str(cls.directory))
 
     @classmethod
     def script(cls, name: str, *arguments: str) -> str:
-        run = subprocess.run([f"{SCRIPTS}/{name}", "--dir", str(cls.directory), *arguments],
-                             stdout=subprocess.PIPE, text=True, check=True)
+        run = subprocess.run([f"{SCRIPTS}/{name}", *arguments], stdout=subprocess.PIPE, text=True,
+                             check=True)
         return run.stdout
 
     def guest(self, command: str) -> str:
         """What a shell on its serial console says."""
-        return self.script("guest-shell", command).strip()
+        return self.script("guest-shell", str(self.directory), command).strip()
 
     def test_grows(self) -> None:
         disk = self.directory / "data.raw"
@@ -44,23 +44,21 @@ class Guest(unittest.TestCase):
         os.truncate(disk, 8 << 20)
         with vmplug.VM(self.directory / "qmp", self.directory / "agent",
                        runtime_dir=self.directory / "run") as vm:
-            before = int(self.guest("cat /sys/devices/system/memory/block_size_bytes; "
-                                    "grep -l online /sys/devices/system/memory/*/state | wc -l")
-                         .split()[-1])
+            blocks = "grep -lx online /sys/devices/system/memory/memory*/state | wc -l"
+            before = int(self.guest(blocks))
             with vm.events() as events:
                 cpu = vm.cpu_add()
                 self.assertEqual(events.wait("ACPI_DEVICE_OST").data["info"]["slot-type"], "CPU")
             self.assertEqual(cpu.verdict, "online")
             self.assertEqual(self.guest("nproc"), "2")
             self.assertEqual(vm.memory_add("256M", movable=True).verdict, "online")
-            after = int(self.guest("grep -l online /sys/devices/system/memory/*/state | wc -l"))
-            self.assertEqual(after, before + 2)
+            self.assertEqual(int(self.guest(blocks)), before + 2)
             self.assertEqual(vm.disk_add(disk, serial="PY-1").verdict, "online")
             self.assertEqual(self.guest("cat /sys/block/sda/size"), str((8 << 20) // 512))
             self.assertEqual(vm.status()["cpus"]["online"], 2)
             self.assertEqual(len(vm.agent("guest-get-vcpus")), 2)
             self.assertEqual(vm.disk_remove("vmplug-disk-0").verdict, "removed")
-            self.assertEqual(self.guest("ls /sys/block | grep -c '^sd'"), "0")
+            self.assertEqual(self.guest("ls /sys/block | grep '^sd' | wc -l"), "0")
             self.assertIs(vm.audit()["clean"], True)
 
 
