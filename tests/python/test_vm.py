@@ -336,6 +336,20 @@ class Signals(FakeCase):
             for id in there:
                 vm.memory_remove(id)
 
+    def test_waits_for_c(self) -> None:
+        """While C runs no handler does; it does at the end, and what it raises is raised there."""
+        from vmplug import _pumps
+
+        reached = 0
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        with self.assertRaises(KeyboardInterrupt):
+            with _pumps.Undisturbed():
+                os.kill(os.getpid(), signal.SIGALRM)
+                reached += 1
+            reached += 1
+        self.assertEqual(reached, 1)
+        self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, ()), before)
+
     def test_twice(self) -> None:
         """The second one does not wait until it is taken back."""
         vm = self.vm("--fault", "qmp device_add late 3000")
