@@ -81,19 +81,19 @@ static bool is_space(char byte)
 /* Inside a string only its end matters, and a backslash that hides the next byte. */
 static size_t scan_string(struct framer *framer, const char *bytes, size_t from, size_t held)
 {
-    size_t at;
+    size_t at = from;
 
-    for (at = from; at < held; at++) {
-        if (framer->after_backslash) {
-            framer->after_backslash = false;
-        } else if (bytes[at] == '\\') {
-            framer->after_backslash = true;
-        } else if (bytes[at] == '"') {
-            framer->in_string = false;
-            return at + 1;
-        }
+    if (framer->after_backslash) {
+        framer->after_backslash = false;
+        return at + 1;
     }
-    return at;
+    while (at < held && bytes[at] != '"' && bytes[at] != '\\')
+        at++;
+    if (at == held)
+        return at;
+    framer->after_backslash = bytes[at] == '\\';
+    framer->in_string = framer->after_backslash;
+    return at + 1;
 }
 
 /* A value begins, or another one is to follow. */

@@ -1,54 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Times vmplug against the floor (floor.c), in turn, round by round, on real QEMUs, and prints
- * ratios: a machine's speed drifts, but the two of a pair drift together. Whole processes are
- * timed, from before the fork to after the wait.
- */
+#include "tests/bench/bench.h"
+
+#include "config.h"
+
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "qmp/codec.h"
-#include "tests/live/harness.h"
 
-#define ROUNDS_MAX 200
+#define DISKS 250
 
-struct series {
-    double vmplug_ms[ROUNDS_MAX];
-    double floor_ms[ROUNDS_MAX];
-    double ratio[ROUNDS_MAX];
-    size_t rounds;
-};
+const char *bench_vmplug, *bench_floor;
+static const char *results_dir; /* NULL: results are printed only */
+static FILE *results;
 
-/* Runs a program with its output thrown away; returns how long it took. */
-static double time_run(const char *const *argv)
-{
-    double start_ms = clock_now_ms();
-    pid_t pid = vfork();
-    int status;
-
-    if (pid == 0) {
-        dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
-        execv(argv[0], (char *const *)(uintptr_t)argv);
-        _exit(127);
-    }
-    if (waitpid(pid, &status, 0) != pid || status != 0) {
-        fprintf(stderr, "bench: %s %s failed\n", argv[0], argv[1]);
-        exit(1);
-    }
-    return clock_now_ms() - start_ms;
-}
+/* ---- figures ---- */
 
 static int compare(const void *a, const void *b)
 {
@@ -57,154 +35,324 @@ static int compare(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static double median(double *values, size_t count)
+double bench_median(const double *values, size_t count)
 {
-    qsort(values, count, sizeof(*values), compare);
-    return values[count / 2];
+    double sorted[BENCH_ROUNDS_MAX];
+
+    memcpy(sorted, values, count * sizeof(*values));
+    qsort(sorted, count, sizeof(*sorted), compare);
+    return count % 2 == 1 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
 }
 
-/* The ratio is that of the medians: what a guest under emulation takes for the same differs by more
- * from one time to the next than vmplug and the floor do. */
-static void report(const char *name, struct series *series, double limit)
+double bench_now_ms(void)
 {
-    double vmplug_ms = median(series->vmplug_ms, series->rounds);
-    double floor_ms = median(series->floor_ms, series->rounds);
-    double ratio = vmplug_ms / floor_ms;
+    return clock_now_ms();
+}
 
-    (void)median(series->ratio, series->rounds);
-    printf("%-28s %8.2f ms  floor %8.2f ms  ratio %5.2f (rounds %.2f to %.2f, %zu of them)  "
-           "aim <= %.2f  %s\n",
-           name, vmplug_ms, floor_ms, ratio, series->ratio[0],
-           series->ratio[series->rounds - 1], series->rounds, limit,
-           ratio <= limit ? "met" : "NOT MET");
+double bench_processor_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+void bench_say(const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    puts(line);
     fflush(stdout);
+    if (results != NULL)
+        fprintf(results, "%s\n", line);
 }
 
-static void add_round(struct series *series, double vmplug_ms, double floor_ms)
+static double ratio_of(const struct bench_samples *samples, size_t a, size_t b, double *ret_least,
+                       double *ret_greatest)
 {
-    series->vmplug_ms[series->rounds] = vmplug_ms;
-    series->floor_ms[series->rounds] = floor_ms;
-    series->ratio[series->rounds++] = vmplug_ms / floor_ms;
-}
-
-/* Who goes first changes every round. */
-static void alternate(struct series *series, size_t rounds, const char *const *vmplug,
-                      const char *const *floor)
-{
-    double vmplug_ms, floor_ms;
+    double ratio;
     size_t i;
 
-    (void)time_run(vmplug);
-    (void)time_run(floor);
-    for (i = 0; i < rounds; i++) {
-        if (i % 2 == 0) {
-            vmplug_ms = time_run(vmplug);
-            floor_ms = time_run(floor);
-        } else {
-            floor_ms = time_run(floor);
-            vmplug_ms = time_run(vmplug);
-        }
-        add_round(series, vmplug_ms, floor_ms);
+    for (i = 0; i < samples->rounds; i++) {
+        ratio = samples->ms[a][i] / samples->ms[b][i];
+        if (i == 0 || ratio < *ret_least)
+            *ret_least = ratio;
+        if (i == 0 || ratio > *ret_greatest)
+            *ret_greatest = ratio;
     }
+    return bench_median(samples->ms[a], samples->rounds) /
+           bench_median(samples->ms[b], samples->rounds);
 }
 
-/* The requests of one `vmplug status`, as its trace shows them. */
-static void record_status(const char *vmplug, const struct harness_vm *vm, const char *path)
+static void report(const char *title, const struct bench_samples *samples)
 {
-    AUTO_FREE char *trace = NULL;
-    FILE *in, *out;
-    char line[65536];
+    double ratio, least = 0, greatest = 0;
+    size_t i;
 
-    if (asprintf(&trace, "%s.trace", path) < 0)
-        exit(1);
-    (void)time_run(HARNESS_ARGUMENTS(vmplug, "--qmp", vm->qmp, "--trace", trace, "status"));
-    in = fopen(trace, "r");
-    out = fopen(path, "w");
-    while (in != NULL && out != NULL && fgets(line, sizeof(line), in) != NULL) {
-        AUTO_JSON json_t *entry = codec_parse(line, NULL);
-        json_t *message = json_object_get(entry, "message");
-        AUTO_FREE char *request = NULL;
-
-        if (json_object_get(message, "execute") == NULL || json_object_get(message, "id") == NULL)
+    bench_say("%s (%zu rounds)", title, samples->rounds);
+    for (i = 0; i < samples->count; i++) {
+        if (samples->absent[i]) {
+            bench_say("  %-34s not here", samples->contenders[i].name);
             continue;
-        request = codec_dump(message, 0);
-        fprintf(out, "%s\n", request);
-    }
-    fclose(in);
-    fclose(out);
-}
-
-static void bench_queries(const char *vmplug, const char *floor)
-{
-    static struct series one, status;
-    AUTO_FREE char *requests = NULL;
-    struct harness_vm vm;
-
-    harness_start_bare(&vm, HARNESS_ARGUMENTS("-machine", "q35", "-smp", "1,maxcpus=4", "-m",
-                                              "256M,slots=8,maxmem=4G", "-device",
-                                              "virtio-scsi-pci,id=scsi0"));
-    if (asprintf(&requests, "%s/requests", harness_dir()) < 0)
-        exit(1);
-    alternate(&one, 100, HARNESS_ARGUMENTS(vmplug, "--qmp", vm.qmp, "qmp", "query-status"),
-              HARNESS_ARGUMENTS(floor, "qmp", vm.qmp, "{\"execute\":\"query-status\",\"id\":1}"));
-    report("vmplug qmp query-status", &one, 2);
-    record_status(vmplug, &vm, requests);
-    alternate(&status, 100, HARNESS_ARGUMENTS(vmplug, "--qmp", vm.qmp, "--json", "status"),
-              HARNESS_ARGUMENTS(floor, "pipeline", vm.qmp, requests));
-    report("vmplug status", &status, 2);
-    harness_stop(&vm);
-}
-
-/* Slots in ascending order, vmplug and the floor by turns: each pair is two neighbours. */
-/* Some vCPUs for one guest: the more it has, the longer each takes on a host with few. */
-static void add_cpus(struct series *series, const char *vmplug, const char *floor, unsigned rounds,
-                     unsigned first)
-{
-    struct harness_vm vm;
-    char request[2][512];
-    double ms[2] = {0, 0};
-    unsigned i, turn, core = 0;
-
-    harness_boot(&vm, HARNESS_ARGUMENTS("--", "-smp", "1,maxcpus=8"));
-    for (i = first; i < first + rounds; i++) {
-        for (turn = 0; turn < 2; turn++) {
-            core++;
-            (void)snprintf(request[turn], sizeof(request[turn]),
-                           "{\"execute\":\"device_add\",\"arguments\":{\"driver\":"
-                           "\"max-x86_64-cpu\",\"id\":\"floor-%u\",\"socket-id\":0,"
-                           "\"core-id\":%u,\"thread-id\":0,\"node-id\":0},\"id\":2}",
-                           core, core);
-            /* vmplug goes first in every other round. */
-            if ((turn == 0) == (i % 2 == 0))
-                ms[0] = time_run(HARNESS_ARGUMENTS(vmplug, "--qmp", vm.qmp, "--agent", vm.agent,
-                                                   "cpu", "add"));
-            else
-                ms[1] = time_run(
-                    HARNESS_ARGUMENTS(floor, "cpu-add", vm.qmp, vm.agent, request[turn]));
         }
-        add_round(series, ms[0], ms[1]);
+        ratio = ratio_of(samples, i, 0, &least, &greatest);
+        bench_say("  %-34s %10.3f ms  %7.2f x (%.2f to %.2f)", samples->contenders[i].name,
+                  bench_median(samples->ms[i], samples->rounds), ratio, least, greatest);
     }
-    harness_stop(&vm);
 }
 
-static void bench_cpu_add(const char *vmplug, const char *floor, unsigned guests)
+void bench_run(const char *title, const struct bench_contender *contenders, size_t count,
+               size_t rounds, struct bench_samples *samples)
 {
-    static struct series series;
-    unsigned i;
+    size_t round, turn, i;
+    double ms;
 
-    for (i = 0; i < guests; i++)
-        add_cpus(&series, vmplug, floor, 3, i);
-    report("vmplug cpu add, to online", &series, 1.05);
+    *samples =
+        (struct bench_samples){.contenders = contenders, .count = count, .rounds = rounds};
+    for (round = 0; round <= rounds; round++) {
+        for (turn = 0; turn < count; turn++) {
+            i = (turn + round) % count;
+            ms = samples->absent[i] ? -1 : contenders[i].run(contenders[i].user);
+            samples->absent[i] = ms < 0;
+            if (round > 0)
+                samples->ms[i][round - 1] = ms;
+        }
+    }
+    report(title, samples);
 }
 
+void bench_claim(const char *what, double figure, bool at_most, double limit)
+{
+    bench_say("  %s: %.6g, wanted at %s %.6g: %s", what, figure, at_most ? "most" : "least", limit,
+              (at_most ? figure <= limit : figure >= limit) ? "holds" : "DOES NOT HOLD");
+}
+
+void bench_claim_at_most(const struct bench_samples *samples, size_t a, size_t b, double limit)
+{
+    double least = 0, greatest = 0;
+    char what[256];
+
+    if (samples->absent[a] || samples->absent[b])
+        return;
+    (void)snprintf(what, sizeof(what), "-> %s / %s", samples->contenders[a].name,
+                   samples->contenders[b].name);
+    bench_claim(what, ratio_of(samples, a, b, &least, &greatest), true, limit);
+}
+
+void bench_claim_faster(const struct bench_samples *samples, size_t a, size_t b, double limit)
+{
+    double least = 0, greatest = 0;
+    char what[256];
+
+    if (samples->absent[a] || samples->absent[b])
+        return;
+    (void)snprintf(what, sizeof(what), "-> %s / %s", samples->contenders[b].name,
+                   samples->contenders[a].name);
+    bench_claim(what, ratio_of(samples, b, a, &least, &greatest), false, limit);
+}
+
+/* ---- programs ---- */
+
+static _Noreturn void die(const char *what, const char *why)
+{
+    fprintf(stderr, "bench: %s: %s\n", what, why);
+    exit(1);
+}
+
+double bench_read_run(const char *const *argv, int which, char *text, size_t size)
+{
+    double start_ms = clock_now_ms();
+    char rest[4096];
+    size_t used = 0;
+    ssize_t count;
+    int ends[2], status;
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        die("pipe", argv[0]);
+    pid = vfork();
+    if (pid == 0) {
+        dup2(open("/dev/null", O_WRONLY), which == STDOUT_FILENO ? STDERR_FILENO : STDOUT_FILENO);
+        dup2(ends[1], which);
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    close(ends[1]);
+    while ((count = read(ends[0], rest, sizeof(rest))) > 0) {
+        if (used + (size_t)count < size)
+            memcpy(text + used, rest, (size_t)count);
+        used += used + (size_t)count < size ? (size_t)count : 0;
+    }
+    if (size > 0)
+        text[used] = '\0';
+    close(ends[0]);
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        die(argv[0], "failed");
+    return clock_now_ms() - start_ms;
+}
+
+double bench_time_run(const char *const *argv)
+{
+    return bench_read_run(argv, STDOUT_FILENO, NULL, 0);
+}
+
+/* ---- QEMUs ---- */
+
+void bench_start_qemu(struct harness_vm *vm)
+{
+    harness_start_bare(vm, HARNESS_ARGUMENTS("-machine", "q35", "-smp",
+                                             "1,sockets=65,cores=1,maxcpus=65", "-m",
+                                             "256M,slots=64,maxmem=64G", "-device",
+                                             "virtio-scsi-pci,id=scsi0"));
+}
+
+const char *bench_disk(unsigned number)
+{
+    static char *paths[DISKS];
+    char name[32];
+
+    if (paths[number] == NULL) {
+        (void)snprintf(name, sizeof(name), "disk%u.raw", number);
+        if (asprintf(&paths[number], "%s/%s", harness_dir(), name) < 0)
+            die(name, "out of memory");
+        close(open(paths[number], O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        if (truncate(paths[number], 1 << 20) < 0)
+            die(paths[number], "can't be made");
+    }
+    return paths[number];
+}
+
+struct vmplug_vm *bench_open(const struct harness_vm *vm)
+{
+    const struct vmplug_vm_options options = {.struct_bytes = sizeof(options),
+                                              .qmp_path = vm->qmp,
+                                              .agent_path = vm->guest ? vm->agent : NULL,
+                                              .runtime_dir = harness_dir()};
+    struct vmplug_vm *opened;
+    struct vmplug_error error;
+
+    opened = vmplug_vm_open(&options, &error);
+    if (opened == NULL || vmplug_qmp_wait_ready(vmplug_vm_qmp(opened), &error) < 0)
+        die("no vm", error.why);
+    return opened;
+}
+
+void bench_act(struct vmplug_vm *vm, struct vmplug_request request)
+{
+    struct vmplug_error error;
+    int verdict;
+
+    request.struct_bytes = sizeof(request);
+    verdict = vmplug_run(vm, &request, NULL, &error);
+    if (!vmplug_verdict_is_success(verdict))
+        die(vmplug_verdict_name(verdict), error.why);
+}
+
+/* ---- the whole ---- */
+
+FILE *bench_create(const char *name)
+{
+    AUTO_FREE char *path = NULL;
+
+    if (results_dir == NULL || asprintf(&path, "%s/%s", results_dir, name) < 0)
+        return NULL;
+    return fopen(path, "we");
+}
+
+static void read_model(char *model, size_t size)
+{
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char line[512];
+
+    (void)snprintf(model, size, "unknown");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (sscanf(line, "model name : %127[^\n]", model) == 1)
+            break;
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+/* What the figures were taken on. */
+static void say_where(void)
+{
+    char model[128], text[512], date[32];
+    const time_t now = time(NULL);
+    struct utsname system;
+
+    read_model(model, sizeof(model));
+    (void)uname(&system);
+    (void)strftime(date, sizeof(date), "%Y-%m-%d", gmtime(&now));
+    bench_say("vmplug %s, %s; %s, %ld processors; Linux %s", PACKAGE_VERSION, date, model,
+              sysconf(_SC_NPROCESSORS_ONLN), system.release);
+    (void)bench_read_run(HARNESS_ARGUMENTS(getenv("VMPLUG_QEMU") != NULL ? getenv("VMPLUG_QEMU")
+                                                                         : "qemu-system-x86_64",
+                                           "--version"),
+                         STDOUT_FILENO, text, sizeof(text));
+    text[strcspn(text, "\n")] = '\0';
+    bench_say("%s, TCG; jansson %s; gcc %s", text, JANSSON_VERSION, __VERSION__);
+    bench_say("A ratio is that of two medians, to the first line's unless said otherwise; in "
+              "brackets the least and greatest of a round.");
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} workloads[] = {
+    {"cost", bench_cost},     {"status", bench_status}, {"device", bench_device},
+    {"series", bench_series}, {"parse", bench_parse},   {"events", bench_events},
+    {"idle", bench_idle},     {"guest", bench_guest},
+};
+
+/* In a build directory the command is a script that libtool has made, which looks for the library
+ * and runs what is in .libs. That takes longer than what is to be measured. */
+static void find_program(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    AUTO_FREE char *directory = NULL;
+    static char *path;
+
+    bench_vmplug = name;
+    if (slash == NULL || asprintf(&directory, "%.*s/.libs", (int)(slash - name), name) < 0 ||
+        asprintf(&path, "%s%s", directory, slash) < 0 || access(path, X_OK) < 0)
+        return;
+    bench_vmplug = path;
+    (void)setenv("LD_LIBRARY_PATH", directory, 1);
+}
+
+/* BENCH names one of them; then nothing is kept. */
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: bench VMPLUG FLOOR\n");
+    const char *wanted = getenv("BENCH");
+    size_t i;
+
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: [BENCH=WORKLOAD] bench VMPLUG FLOOR [RESULTS]\n");
         return 2;
     }
+    find_program(argv[1]);
+    bench_floor = argv[2];
+    if (wanted != NULL && *wanted == '\0')
+        wanted = NULL;
+    if (wanted == NULL && argc == 4) {
+        results_dir = argv[3];
+        (void)mkdir(results_dir, 0777);
+        results = bench_create("RESULTS");
+    }
     harness_need_tools();
-    bench_queries(argv[1], argv[2]);
-    bench_cpu_add(argv[1], argv[2], 10);
+    (void)setenv("XDG_RUNTIME_DIR", harness_dir(), 1);
+    say_where();
+    for (i = 0; i < COUNT_OF(workloads); i++) {
+        if (wanted != NULL && strcmp(wanted, workloads[i].name) != 0)
+            continue;
+        bench_say("\n---- %s ----", workloads[i].name);
+        workloads[i].run();
+    }
+    if (results != NULL)
+        fclose(results);
     return 0;
 }

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/bench/twin.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "tests/bench/bench.h"
+
+#define LIBVIRTD "/usr/sbin/libvirtd"
+#define VIRTLOGD "/usr/sbin/virtlogd"
+#define VIRSH "/usr/bin/virsh"
+#define LOG_SOCKET "/run/libvirt/virtlogd-sock" /* where libvirtd looks for it */
+#define PATIENCE_MS 20000
+#define DIMMS_MAX 64
+
+static char directory[160], socket_path[192], connection[256], domain[192], dimm[192];
+static pid_t daemons[2]; /* virtlogd, libvirtd */
+static enum { UNTRIED, ABSENT, RUNNING } state;
+static bool has_domain;
+
+static const char domain_xml[] =
+    "<domain type='qemu'><name>vmplug-twin</name>"
+    "<maxMemory slots='64' unit='MiB'>65536</maxMemory><memory unit='MiB'>256</memory>"
+    "<vcpu placement='static' current='1'>65</vcpu>"
+    "<os><type arch='x86_64' machine='q35'>hvm</type></os>"
+    "<cpu><topology sockets='65' cores='1' threads='1'/>"
+    "<numa><cell id='0' cpus='0-64' memory='256' unit='MiB'/></numa></cpu>"
+    "<features><acpi/></features><devices>"
+    "<emulator>/usr/bin/qemu-system-x86_64</emulator>"
+    "<controller type='scsi' index='0' model='virtio-scsi'/>"
+    "<controller type='usb' model='none'/><memballoon model='none'/></devices></domain>";
+static const char dimm_xml[] = "<memory model='dimm'><target><size unit='MiB'>128</size>"
+                               "<node>0</node></target></memory>";
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+
+    if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
+        exit(1);
+}
+
+static pid_t spawn(const char *const *argv)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR);
+
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+        execv(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    return pid;
+}
+
+/* A daemon tells nobody that it listens but by its socket. */
+static bool await_file(const char *path)
+{
+    double until_ms = clock_now_ms() + PATIENCE_MS;
+
+    while (access(path, F_OK) < 0) {
+        if (clock_now_ms() >= until_ms)
+            return false;
+        (void)poll(NULL, 0, 20);
+    }
+    return true;
+}
+
+static bool start(void)
+{
+    char config[192], text[512], pid_file[192];
+
+    if (geteuid() != 0 || access(LIBVIRTD, X_OK) < 0 || access(VIRSH, X_OK) < 0 ||
+        access(VIRTLOGD, X_OK) < 0)
+        return false;
+    (void)snprintf(directory, sizeof(directory), "%s/twin", harness_dir());
+    (void)snprintf(socket_path, sizeof(socket_path), "%s/libvirt-sock", directory);
+    (void)snprintf(connection, sizeof(connection), "qemu+unix:///system?socket=%s", socket_path);
+    (void)snprintf(domain, sizeof(domain), "%s/domain.xml", directory);
+    (void)snprintf(dimm, sizeof(dimm), "%s/dimm.xml", directory);
+    (void)snprintf(config, sizeof(config), "%s/libvirtd.conf", directory);
+    (void)snprintf(pid_file, sizeof(pid_file), "%s/pid", directory);
+    (void)snprintf(text, sizeof(text),
+                   "listen_tls = 0\nunix_sock_dir = \"%s\"\nauth_unix_rw = \"none\"\n"
+                   "log_outputs = \"4:file:%s/log\"\n",
+                   directory, directory);
+    (void)mkdir(directory, 0700);
+    write_file(domain, domain_xml);
+    write_file(dimm, dimm_xml);
+    write_file(config, text);
+    if (access(LOG_SOCKET, F_OK) < 0)
+        daemons[0] = spawn(HARNESS_ARGUMENTS(VIRTLOGD, "-p", "/run/vmplug-bench-virtlogd.pid"));
+    daemons[1] = spawn(HARNESS_ARGUMENTS(LIBVIRTD, "-f", config, "-p", pid_file));
+    return await_file(LOG_SOCKET) && await_file(socket_path);
+}
+
+static bool is_there(void)
+{
+    if (state == UNTRIED) {
+        state = start() ? RUNNING : ABSENT;
+        (void)atexit(twin_end);
+    }
+    return state == RUNNING;
+}
+
+static double virsh(const char *commands)
+{
+    return bench_time_run(HARNESS_ARGUMENTS(VIRSH, "-c", connection, commands));
+}
+
+/* A fresh one. */
+static void create(void)
+{
+    char command[256];
+
+    if (has_domain)
+        (void)virsh("destroy vmplug-twin");
+    has_domain = true;
+    (void)snprintf(command, sizeof(command), "create %s --paused", domain);
+    (void)virsh(command);
+}
+
+double twin_state(void)
+{
+    if (!is_there())
+        return -1;
+    if (!has_domain)
+        create();
+    return virsh("domstate vmplug-twin");
+}
+
+double twin_series(int action, unsigned count)
+{
+    static char commands[DIMMS_MAX * 256];
+    size_t used = 0;
+    unsigned i;
+
+    if (action == VMPLUG_DISK_ADD || count > DIMMS_MAX || !is_there())
+        return -1;
+    for (i = 0; i < count && action == VMPLUG_MEMORY_ADD; i++)
+        used += (size_t)snprintf(commands + used, sizeof(commands) - used,
+                                 "attach-device vmplug-twin %s --live; ", dimm);
+    if (action == VMPLUG_CPU_ADD)
+        (void)snprintf(commands, sizeof(commands), "setvcpus vmplug-twin %u --live", count + 1);
+    create();
+    return virsh(commands);
+}
+
+/* Its QEMU would outlive libvirtd. */
+void twin_end(void)
+{
+    size_t i;
+
+    if (state == RUNNING && has_domain)
+        (void)virsh("destroy vmplug-twin");
+    state = ABSENT;
+    for (i = COUNT_OF(daemons); i-- > 0;) {
+        if (daemons[i] <= 0)
+            continue;
+        (void)kill(daemons[i], SIGTERM);
+        (void)waitpid(daemons[i], NULL, 0);
+        daemons[i] = 0;
+    }
+}
