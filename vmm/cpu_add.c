@@ -62,23 +62,31 @@ static bool is_old(const struct inventory *before, const struct qga_vcpu *cpu)
     return found != NULL && (before->has_ost || found->online || !cpu->online);
 }
 
-/* What the guest had counts as it was when the vCPU was asked for. Where that is not on record,
- * nothing does, and all of the guest's vCPUs are to be online. */
-static void recall_vcpus(struct operation *operation)
+/* What the guest had counts as it was when the vCPU was asked for. Where that is not on record, CPU
+ * 0 does, which it boots on and which stays, and all others are to be online. Returns -1 with
+ * ERROR_SYSTEM without memory. */
+static int recall_vcpus(struct operation *operation, struct error *error)
 {
-    struct inventory *before = operation->before;
+    struct inventory_guest *guest = &operation->before->guest;
     AUTO_JSON json_t *entry = record_find(vm_record(operation->vm), operation->request.id);
-    struct qga_vcpu *now = before->guest.cpus;
-    size_t count = before->guest.cpu_count, i;
+    AUTO_FREE struct qga_vcpu *now = guest->cpus;
+    size_t count = guest->cpu_count, i;
 
-    before->guest.cpus = NULL;
-    before->guest.cpu_count = 0;
-    (void)qga_read_vcpus(field_array(entry, "guest_had"), &before->guest.cpus,
-                         &before->guest.cpu_count);
-    operation->vcpus_count = before->cpus.present;
+    guest->cpus = NULL;
+    guest->cpu_count = 0;
+    (void)qga_read_vcpus(field_array(entry, "guest_had"), &guest->cpus, &guest->cpu_count);
+    if (guest->cpu_count == 0) {
+        free(guest->cpus);
+        guest->cpus = calloc(1, sizeof(*guest->cpus));
+        if (guest->cpus == NULL)
+            return error_set(error, ERROR_SYSTEM, "", "out of memory");
+        guest->cpus[0].online = true;
+        guest->cpu_count = 1;
+    }
+    operation->vcpus_count = operation->before->cpus.present;
     for (i = 0; i < count && operation->vcpus_count > 1; i++)
-        operation->vcpus_count -= is_old(before, &now[i]) ? 1 : 0;
-    free(now);
+        operation->vcpus_count -= is_old(operation->before, &now[i]) ? 1 : 0;
+    return 0;
 }
 
 /* A vCPU that stands already, by its id, or by its slot's number where it has none. */
@@ -97,9 +105,8 @@ static int take_up(struct operation *operation, struct error *error)
         (void)snprintf(operation->result.id, OPERATION_ID_MAX, "%s", operation->request.id);
         (void)snprintf(operation->path, sizeof(operation->path), "%s", cpus->slots[i].qom_path);
         operation->slot = cpus->slots[i].slot;
-        recall_vcpus(operation);
         operation_detail(operation, "slot", json_integer(operation->slot));
-        return 0;
+        return recall_vcpus(operation, error);
     }
     return error_set(error, ERROR_BLOCKED, "see vmplug cpu list for those there are",
                      "there is no vCPU '%s'", operation->request.id);
@@ -172,6 +179,13 @@ static void on_set(struct operation *operation, const json_t *value, const struc
         operation_look_again(operation);
 }
 
+/* Which of the new ones are this slot's can be told when there are no others. */
+static void name_vcpus(struct operation *operation, json_t *online)
+{
+    if (json_array_size(online) == operation->before->cpus.slots[operation->slot].vcpus_count)
+        operation_detail(operation, "logical_ids", json_incref(online));
+}
+
 static void on_vcpus(struct operation *operation, const json_t *value, const struct error *error)
 {
     AUTO_JSON json_t *online = json_array();
@@ -191,7 +205,7 @@ static void on_vcpus(struct operation *operation, const json_t *value, const str
                guest_tree_is_due(operation)) {
         guest_tree_ask_core(operation);
     } else if (json_array_size(online) >= operation->vcpus_count) {
-        operation_detail(operation, "logical_ids", json_incref(online));
+        name_vcpus(operation, online);
         operation_confirmed(operation);
     } else {
         operation_look_later(operation);
