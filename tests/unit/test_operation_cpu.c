@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "qmp/codec.h"
 #include "tests/fake/rig.h"
+#include "tests/fake/sim_parts.h"
 
 static struct rig rig;
 
@@ -337,6 +338,43 @@ static void test_huge_list(void **state)
     rig_close(&rig);
 }
 
+/* It was booting when they were asked for: nobody knows what it had. */
+static void test_guest_that_was_booting(void **state)
+{
+    struct operation_request each = request;
+    unsigned count, i;
+
+    (void)state;
+    for (count = 1; count < 3; count++) {
+        struct sim *sim = sim_new();
+
+        sim_resize(sim, 1, 4, 256 * SIM_MIB, 4 * SIM_GIB, 4);
+        sim->agent_hangs = sim->guest.ignores = true;
+        sim->guest.ost_count = 0;
+        each.timeout_ms = rig_soon_ms();
+        rig_open_recorded(&rig, sim, true);
+        for (i = 0; i < count; i++) {
+            each.resume = false;
+            each.id = i == 0 ? "vmplug-cpu-1" : "vmplug-cpu-2";
+            rig_assert_verdict(rig_operate(&rig, &each), VERDICT_PENDING);
+        }
+        sim->agent_hangs = sim->guest.ignores = false;
+        for (i = 0; i < count; i++)
+            sim_guest_shows(sim, true, 1 + i);
+        each.resume = true;
+        each.id = "vmplug-cpu-1";
+        each.timeout_ms = 5000;
+        rig_reopen(&rig);
+        rig_assert_verdict(rig_operate(&rig, &each), VERDICT_ONLINE);
+        assert_true(sim->guest.vcpus[count].online);
+        if (count == 1) /* of two it may be either */
+            assert_detail("logical_ids", "[1]");
+        else
+            assert_null(json_object_get(rig.result->details, "logical_ids"));
+        rig_close(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_slow_to_come_online),
         cmocka_unit_test(test_hostile_lists),
         cmocka_unit_test(test_huge_list),
+        cmocka_unit_test(test_guest_that_was_booting),
     };
 
     return cmocka_run_group_tests_name("operation, vCPU", tests, NULL, NULL);

@@ -139,47 +139,6 @@ static void test_only_its_own_vcpu(void **state)
     rig_close(&rig);
 }
 
-static void assert_vcpus(const char *text)
-{
-    AUTO_FREE char *ids = codec_dump(json_object_get(rig.result->details, "logical_ids"), 0);
-
-    if (text == NULL)
-        assert_null(json_object_get(rig.result->details, "logical_ids"));
-    else
-        assert_string_equal(ids, text);
-}
-
-/* The guest was booting when they were asked for: nobody knows what it had. */
-static void test_vcpus_of_a_guest_that_was_booting(void **state)
-{
-    struct operation_request request = addition(0);
-    unsigned more;
-
-    (void)state;
-    for (more = 1; more < 3; more++) { /* vCPUs beside the one that it boots on */
-        struct sim *sim = sim_new();
-
-        sim_resize(sim, 1, 4, 256 * SIM_MIB, 4 * SIM_GIB, 4);
-        sim->agent_hangs = sim->guest.ignores = true;
-        sim->guest.ost_count = 0;
-        request.timeout_ms = rig_soon_ms();
-        rig_open_recorded(&rig, sim, true);
-        (void)rig_operate(&rig, &request);
-        rig_assert_verdict(rig.result, VERDICT_PENDING);
-        if (more > 1)
-            (void)rig_operate(&rig, &request);
-        sim->agent_hangs = sim->guest.ignores = false;
-        sim_guest_shows(sim, true, 1);
-        if (more > 1)
-            sim_guest_shows(sim, true, 2);
-        (void)take_up(OPERATION_CPU_ADD, "vmplug-cpu-1");
-        rig_assert_verdict(rig.result, VERDICT_ONLINE);
-        assert_true(sim->guest.vcpus[more].online);
-        assert_vcpus(more == 1 ? "[1]" : NULL); /* of two it may be either */
-        rig_close(&rig);
-    }
-}
-
 /* Still not: it stays on record. */
 static void test_addition_stays_pending(void **state)
 {
@@ -586,7 +545,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addition_is_put_online),
         cmocka_unit_test(test_only_its_own_vcpu),
-        cmocka_unit_test(test_vcpus_of_a_guest_that_was_booting),
         cmocka_unit_test(test_addition_stays_pending),
         cmocka_unit_test(test_addition_that_is_not_there),
         cmocka_unit_test(test_addition_that_is_online),
