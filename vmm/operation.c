@@ -13,7 +13,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/size.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "vmm/operation_kind.h"
@@ -183,46 +182,6 @@ void operation_finish_failed(struct operation *operation, const struct error *er
     } else {
         operation_finish(operation, VERDICT_LOST, error);
     }
-}
-
-/* The lowest rung above the one reached that is still awaited. */
-static enum rung awaited_rung(const struct operation *operation)
-{
-    if (!operation->reached[RUNG_REALIZED])
-        return RUNG_REALIZED;
-    return operation->goal;
-}
-
-/* Without _OST a refusal is known by QEMU's event, which Linux brings about only where it has to
- * put a part back that it had given away (linux:arch/powerpc/platforms/pseries/hotplug-memory.c,
- * dlpar_memory_remove_by_ic). Else QEMU keeps the request until the guest is reset. */
-static const char *about_silence(const struct operation *operation)
-{
-    return operation->kind->removes && operation->kind->has_ost && !operation->before->has_ost
-               ? "; a guest of this board may refuse without a word, and its next reset takes the "
-                 "device away"
-               : "";
-}
-
-void operation_finish_pending(struct operation *operation, const struct error *error)
-{
-    const char *awaited = operation_rung_name(&operation->result, awaited_rung(operation));
-    char size[SIZE_TEXT_MAX], reached[SIZE_TEXT_MAX + 16] = "";
-    struct error timeout = ERROR_INIT;
-    uint64_t bytes;
-
-    if (operation->kind->top != VERDICT_ONLINE)
-        awaited = verdict_name(operation->kind->top);
-    operation->result.awaiting = awaited;
-    if (field_u64(operation->result.details, "reached_bytes", &bytes))
-        (void)snprintf(reached, sizeof(reached), " (it has %s)", size_format(bytes, size));
-    (void)error_set(&timeout, ERROR_TIMEOUT, "", "%s was not %s within %.3g s%s, and the request "
-                    "stands", operation->result.id, awaited, operation->request.timeout_ms / 1e3,
-                    reached);
-    if (!operation->unrecorded)
-        error_advise(&timeout, "take it up again with vmplug wait %s, or give it more time with "
-                               "--timeout%s", operation->result.id, about_silence(operation));
-    operation_finish_standing(operation, VERDICT_PENDING, error != NULL ? error : &timeout);
 }
 
 /* ---- sending ---- */

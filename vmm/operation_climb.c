@@ -515,6 +515,7 @@ void operation_on_event(void *user, const struct qmp_event *event)
         operation_finish_failed(operation, qmp_client_failure(vm_qmp(operation->vm)));
         return;
     }
+    operation_note_run_state(operation, event->name);
     if (!is_hint(event->name))
         return;
     if (operation->state == OPERATION_AWAITING_STEP && operation->asked == 0)

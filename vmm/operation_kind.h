@@ -294,6 +294,10 @@ void operation_finish_standing(struct operation *operation, enum verdict verdict
 void operation_finish_failed(struct operation *operation, const struct error *error);
 void operation_finish_pending(struct operation *operation, const struct error *error);
 
+/* Whether the VM runs, which the last of these tells, is known from the inventory, and by events
+ * from then on. */
+void operation_note_run_state(struct operation *operation, const char *event);
+
 /* For an addition that QEMU has refused and that is undone: plans it anew from what there is now,
  * and sends that if it is another plan; ends it as rejected if it is not. False when it has no more
  * tries, or no time for one: nothing has been done then. */

@@ -166,6 +166,7 @@ struct sim {
     unsigned major;    /* of QEMU's version */
     bool single_threaded; /* all vCPUs are one host thread */
     bool migrating;
+    const char *run_state; /* NULL: running; how the guest takes that is up to the test */
     const char *unplug_error; /* event by which a board without _OST says that the guest refused:
                                  DEVICE_UNPLUG_GUEST_ERROR or MEM_UNPLUG_ERROR; NULL: none */
     struct sim_cpu cpus[SIM_CPUS_MAX];

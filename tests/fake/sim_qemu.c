@@ -401,6 +401,17 @@ static json_t *constant(const char *command)
     return NULL;
 }
 
+static json_t *query_status(const struct sim *sim)
+{
+    json_t *status = json_pack("{s:s, s:b}", "status",
+                               sim->run_state != NULL ? sim->run_state : "running", "running",
+                               sim->run_state == NULL);
+
+    if (sim->major < 10)
+        (void)json_object_set_new(status, "singlestep", json_false());
+    return status;
+}
+
 static json_t *query(struct sim *sim, const char *command, const json_t *arguments)
 {
     json_t *answer = sim_objects_do(sim, command);
@@ -430,9 +441,7 @@ static json_t *query(struct sim *sim, const char *command, const json_t *argumen
     if (strcmp(command, "qom-get") == 0)
         return sim_qom_get(sim, text_of(arguments, "path"), text_of(arguments, "property"));
     if (strcmp(command, "query-status") == 0)
-        return sim_return(fake_json(sim->major < 10
-                                        ? "{'status':'running','singlestep':false,'running':true}"
-                                        : "{'status':'running','running':true}"));
+        return sim_return(query_status(sim));
     if (strcmp(command, "query-version") == 0)
         return sim_return(sim_version(sim));
     if (strcmp(command, "query-kvm") == 0)

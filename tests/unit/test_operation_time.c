@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "tests/fake/jump.h"
 #include "tests/fake/rig.h"
+#include "tests/fake/sim_parts.h"
 
 #define KINDS 3
 
@@ -213,6 +214,52 @@ static void test_deadline_while_questions_lead_to_others(void **state)
     rig_close(&rig);
 }
 
+static void stop_after_device_add(void *user, struct sim *sim, enum sim_side side,
+                                  const char *command)
+{
+    (void)side;
+    if (strcmp(command, "device_add") == 0)
+        sim_emit(sim, user, json_object());
+}
+
+/* A guest that does not run does nothing, however much time it gets: QEMU says so when it is asked
+ * for its state, or by an event later. */
+static void test_vm_does_not_run(void **state)
+{
+    static char stop[] = "STOP", resume[] = "RESUME";
+    static const struct {
+        const char *run_state;
+        char *event;
+        const char *why, *fix;
+    } cases[] = {
+        {"paused", NULL, "the VM is paused", "vmplug qmp cont, and"},
+        {"suspended", NULL, "the VM is suspended", "vmplug qmp system_wakeup, and"},
+        {NULL, stop, "the VM is stopped", "vmplug qmp cont, and"},
+        {"paused", resume, "the request stands", "--timeout"},
+    };
+    enum operation_type type;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases) * KINDS; i++) {
+        type = (enum operation_type)(i % KINDS);
+        struct operation_request request = rig_addition(type);
+        struct sim *sim = sim_new();
+
+        sim->guest.ignores = true;
+        sim->guest.ost_count = 0;
+        sim->run_state = cases[i / KINDS].run_state;
+        sim->user = cases[i / KINDS].event;
+        sim->on_command = sim->user != NULL ? stop_after_device_add : NULL;
+        request.timeout_ms = rig_soon_ms();
+        rig_open(&rig, sim, true);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_PENDING);
+        assert_non_null(strstr(rig.result->error.why, cases[i / KINDS].why));
+        assert_non_null(strstr(rig.result->error.fix, cases[i / KINDS].fix));
+        rig_close(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_deadline_passed_while_looking),
         cmocka_unit_test(test_deadline_while_questions_lead_to_others),
         cmocka_unit_test(test_agent_talks_nonsense),
+        cmocka_unit_test(test_vm_does_not_run),
     };
 
     return cmocka_run_group_tests_name("operation, time", tests, NULL, NULL);
