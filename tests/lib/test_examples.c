@@ -163,6 +163,14 @@ static void test_grow(void **state)
     fixture_stop();
 }
 
+/* With a QEMU, and a guest, it is tests/live/test_tiny_vmm. */
+static void test_tiny_vmm_without_qemu(void **state)
+{
+    (void)state;
+    assert_runs("tiny_vmm", "", 2, "usage: ");
+    assert_runs("tiny_vmm", "50 /nonexistent/qemu", 1, "tiny_vmm: ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_loops_without_agent),
         cmocka_unit_test(test_loops_fail),
         cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_tiny_vmm_without_qemu),
     };
 
     return cmocka_run_group_tests_name("examples", tests, NULL, NULL);
