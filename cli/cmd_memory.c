@@ -187,8 +187,9 @@ static const struct command commands[] = {
         .help = "SIZE of a virtio-mem is what the guest has taken, of what it may be resized to. "
                 "ONLINE is how much of the device's memory the guest has online, by its own list "
                 "of memory blocks. CAN GO tells whether the guest can give it back: yes when it "
-                "has all of it as movable memory (see memory add --movable), no when its kernel "
-                "may have put something immovable into it, ? when its agent does not tell.",
+                "has all of it as movable memory (see memory add --movable), no when QEMU "
+                "can't unplug it, ? when the guest's kernel may have put something immovable into "
+                "it, which only trying tells, or when its agent does not tell.",
         .examples = list_examples,
         .options = OPTIONS_VM,
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT,

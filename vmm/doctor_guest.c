@@ -285,13 +285,24 @@ static void examine_onlining(struct doctor *doctor, const struct inventory *inve
                           : reading_fix(&inventory->guest));
 }
 
+static bool some_zone_is_known(const struct inventory_memory *memory)
+{
+    size_t i;
+
+    for (i = 0; i < memory->zone_count; i++) {
+        if (memory->zones[i].known)
+            return true;
+    }
+    return false;
+}
+
 /* Of the memory that is plugged, one device that can go is enough. */
 static void examine_plugged(struct doctor *doctor, const struct inventory *inventory)
 {
     const struct inventory_memory *memory = &inventory->memory;
     char reason[DOCTOR_TEXT_MAX - INVENTORY_ID_MAX];
     struct doctor_check *check;
-    bool can = false, known = false;
+    bool can = false, known = true;
     size_t dimms = 0, i;
 
     for (i = 0; i < memory->device_count; i++)
@@ -303,20 +314,21 @@ static void examine_plugged(struct doctor *doctor, const struct inventory *inven
     for (i = 0; i < memory->device_count && !can; i++) {
         if (memory->devices[i].slot < 0)
             continue; /* virtio-mem is resized, and not taken back */
-        known = inventory_can_give_back(inventory, i, &can, reason, sizeof(reason)) || known;
+        known = inventory_can_give_back(inventory, i, &can, reason, sizeof(reason)) && known;
         doctor_reason(check, "%s: %s",
                       memory->devices[i].id[0] != '\0' ? memory->devices[i].id
                                                        : memory->devices[i].kind, reason);
     }
-    if (known)
+    if (can || known)
         check->result = can ? DOCTOR_YES : DOCTOR_NO;
     if (inventory->board.platform.abilities[PLATFORM_DIMM].by_itself)
         doctor_fix(check, "try it: the guest may refuse; boot it with "
                           "memhp_default_state=online_movable for memory that is to come");
     else
-        doctor_fix(check, known ? "try it: the guest may refuse; add memory with --movable from "
-                                  "now on"
-                                : reading_fix(&inventory->guest));
+        doctor_fix(check, known || some_zone_is_known(memory)
+                              ? "try it: the guest may refuse; add memory with --movable from "
+                                "now on"
+                              : reading_fix(&inventory->guest));
 }
 
 /* The structures for new memory come from the old. */

@@ -316,7 +316,7 @@ const struct inventory_memory_device *inventory_find_memory(const struct invento
                                                             const char *id);
 
 /* Can the memory device of this index be taken back? Writes why, or why not. False when it can't be
- * told. Rests on INVENTORY_GUEST_ZONES and _BOARD. */
+ * told, and *ret_can with it. Rests on INVENTORY_GUEST_ZONES and _BOARD. */
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,
                              char *reason, size_t size);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * In which zone the guest has the blocks of its plugged memory: what lies in Movable can be given
- * back, while the kernel may have put something immovable into the others. Linux shows it in
- * sysfs, which is read through the agent. (The blocks' "removable" attribute is always 1.)
+ * back, while the kernel may have put something immovable into the others, which only trying
+ * tells. Linux shows it in sysfs, which is read through the agent. (The blocks' "removable"
+ * attribute is always 1.)
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,21 +75,11 @@ void inventory_zones_ask(struct inventory_question *question)
     }
 }
 
-/* A guest that puts memory online by itself has it in the kernel's zone, and gives it back all the
- * same while nothing immovable is in it. */
-static void tell_immovable(char *reason, size_t size, uint64_t block, bool by_itself)
-{
-    (void)snprintf(reason, size, "block %" PRIu64 " is not movable memory, and %s", block,
-                   by_itself ? "goes only while the guest's kernel has nothing in it"
-                             : "the guest's kernel may use it");
-}
-
 bool inventory_can_give_back(const struct inventory *inventory, size_t device, bool *ret_can,
                              char *reason, size_t size)
 {
     const struct inventory_memory *memory = &inventory->memory;
     bool elastic = strcmp(memory->devices[device].kind, "virtio-mem") == 0;
-    bool by_itself = inventory->board.platform.abilities[PLATFORM_DIMM].by_itself;
     const struct inventory_zone *zone;
     uint64_t online = 0;
     size_t known = 0, i;
@@ -103,9 +94,10 @@ bool inventory_can_give_back(const struct inventory *inventory, size_t device, b
             continue;
         known++;
         if (!zone->movable) {
-            tell_immovable(reason, size, zone->block, by_itself);
+            (void)snprintf(reason, size, "block %" PRIu64 " is not movable memory, and goes only "
+                           "while the guest's kernel has nothing in it", zone->block);
             *ret_can = false;
-            return !by_itself;
+            return false;
         }
     }
     /* One that is not known might be the one that can't go. */
@@ -113,6 +105,7 @@ bool inventory_can_give_back(const struct inventory *inventory, size_t device, b
                                 memory->devices[device].bytes, &online) ||
         known < online / inventory->guest.block_bytes)
         known = 0;
+    *ret_can = known > 0;
     (void)snprintf(reason, size, "%s",
                    known > 0 ? "the guest has all of it as movable memory"
                              : "the guest did not tell in which zones it has all of it");
