@@ -4,7 +4,7 @@
  * guest in between. Copy it, put your own guest into boot() and your own doubts into the tests.
  *
  *     cc -Wall -o test_hotplug test_hotplug.c $(pkg-config --cflags --libs libvmplug cmocka)
- *     VMPLUG_SCRIPTS=…/vmplug/scripts ./test_hotplug
+ *     VMPLUG_SCRIPTS=…/vmplug/scripts ./test_hotplug       which boots a small guest of its own
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,10 +37,11 @@ static void assert_verdict(int verdict, int expected)
 
 static int run_guest(const char *arguments)
 {
+    const char *scripts = getenv("VMPLUG_SCRIPTS");
     char command[512];
 
     (void)snprintf(command, sizeof(command), "%s/run-guest --dir %s %s >/dev/null",
-                   getenv("VMPLUG_SCRIPTS"), directory, arguments);
+                   scripts != NULL ? scripts : "scripts", directory, arguments);
     return system(command);
 }
 
