@@ -7,7 +7,7 @@
  *   SYNCING  --0xFF and our number--> READY; --sync_timeout_ms--> SYNCING again, new number
  *   READY    --send the first command--> BUSY
  *   BUSY     --its reply--> READY; --its deadline, or nonsense--> UNSYNCED
- *   any      --end of file--> DEAD
+ *   any      --end of file, or a QMP greeting instead of an agent--> DEAD
  *
  * A guest-file-open that nobody waits for any more leaves a file open in the guest, whose handle
  * only its late answer tells. So that is listened for before our number, and the file closed.
@@ -42,6 +42,7 @@ struct agent {
     int64_t sync_number;
     double sync_timeout_ms;
     double resync_ms;
+    bool heard;      /* something, whatever it was */
     bool opens_late; /* a guest-file-open was given up, and its answer may yet come */
     struct error failure;
     unsigned dispatching;
@@ -227,6 +228,29 @@ static void take_messages(struct agent *agent)
     }
 }
 
+/* A monitor's first word comes before ours, and would be dropped with all else that does. */
+static bool is_greeting(const struct buffer *buffer)
+{
+    char text[64];
+    int end = 0;
+
+    (void)snprintf(text, sizeof(text), "%.*s", (int)buffer_size(buffer), buffer_bytes(buffer));
+    (void)sscanf(text, " { \"QMP\"%n", &end);
+    return end > 0;
+}
+
+/* Returns as channel_fill(). */
+static int hear(struct agent *agent, struct error *error)
+{
+    int filled = channel_fill(&agent->channel, error);
+
+    if (filled > 0 && !agent->heard && is_greeting(&agent->channel.framer.buffer))
+        return error_set(error, ERROR_PROTOCOL, "give the guest agent's own socket",
+                         "what answers there is QMP, not the guest agent");
+    agent->heard = agent->heard || filled > 0;
+    return filled;
+}
+
 static void expire(struct agent *agent)
 {
     struct error error = ERROR_INIT;
@@ -257,7 +281,7 @@ static enum pump_result process(struct pump *pump, short revents)
     if (revents & POLLOUT)
         channel_flush(&agent->channel);
     if (revents & (POLLIN | POLLHUP | POLLERR))
-        filled = channel_fill(&agent->channel, &error);
+        filled = hear(agent, &error);
     if (filled < 0)
         die(agent, &error);
     else if (filled > 0)

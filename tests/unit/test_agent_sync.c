@@ -43,6 +43,43 @@ static void test_sync_comes_first(void **state)
     wire_agent_end(&wire, agent);
 }
 
+/* Both sockets are of the same QEMU, and easily swapped. */
+static void test_monitor_instead_of_an_agent(void **state)
+{
+    static const char *const greetings[] = {
+        "{\"QMP\": {\"version\": {}, \"capabilities\": [\"oob\"]}}\r\n",
+        "{\r\n    \"QMP\": {\r\n        \"version\": {", /* pretty=on */
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(greetings); i++) {
+        struct agent *agent = wire_agent_begin(&wire);
+        struct outcome outcome = {0};
+
+        (void)wire_agent_submit(agent, "guest-ping", &outcome);
+        wire_say(&wire, greetings[i]);
+        outcome_assert_error(&outcome, ERROR_PROTOCOL);
+        assert_non_null(strstr(outcome.error.why, "QMP"));
+        assert_non_null(agent_failure(agent));
+        wire_agent_end(&wire, agent);
+    }
+}
+
+/* What is said later only looks like it. */
+static void test_greeting_of_an_agent(void **state)
+{
+    struct agent *agent = wire_agent_begin(&wire);
+    struct outcome outcome = {0};
+
+    (void)state;
+    (void)wire_agent_submit(agent, "guest-ping", &outcome);
+    wire_agent_say_sync(&wire, wire_agent_hear_sync(&wire));
+    wire_say(&wire, "{\"QMP\": 1, \"return\": 5}\n");
+    outcome_assert_value(&outcome, 5);
+    wire_agent_end(&wire, agent);
+}
+
 static void test_numbers_are_fresh(void **state)
 {
     int64_t numbers[20];
@@ -390,6 +427,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sync_comes_first),
+        cmocka_unit_test(test_monitor_instead_of_an_agent),
+        cmocka_unit_test(test_greeting_of_an_agent),
         cmocka_unit_test(test_numbers_are_fresh),
         cmocka_unit_test(test_leftovers_are_dropped),
         cmocka_unit_test(test_wrong_number),
