@@ -33,7 +33,8 @@ int size_parse(const char *text, uint64_t *ret_bytes, struct error *error)
         if (unit != NULL) {
             shift = 10 * (unsigned)(unit - units + 1);
             end++;
-            if (*end != '\0' && strcasecmp(end, "B") != 0 && strcasecmp(end, "iB") != 0)
+            if (*end != '\0' && strcasecmp(end, "B") != 0 && strcasecmp(end, "iB") != 0 &&
+                strcasecmp(end, "i") != 0)
                 return invalid(text, error);
         }
     }

@@ -3,6 +3,7 @@
 #include "cli/fetch.h"
 #include "cli/perform.h"
 #include "vmm/status_json.h"
+#include "vmm/words.h"
 #include "cli/status_text.h"
 #include "qmp/codec.h"
 
@@ -33,6 +34,11 @@ static int change(struct invocation *invocation, enum operation_type type, const
     request.each.disk.file = file;
     request.each.disk.format = invocation->options.format;
     return perform(invocation, &request);
+}
+
+static int check_insert(const struct invocation *invocation, struct error *error)
+{
+    return words_check_file(invocation->operands[1], error);
 }
 
 static int insert(struct invocation *invocation)
@@ -93,6 +99,7 @@ static const struct command commands[] = {
         .examples = insert_examples,
         .options = OPTIONS_REMOVE | OPTION_BIT(OPTION_FORMAT),
         .flags = COMMAND_NEEDS_QMP | COMMAND_USES_AGENT | COMMAND_TAKES_FILES,
+        .check = check_insert,
         .ids = "cdrom list",
         .run = insert,
     },

@@ -5,6 +5,7 @@
 #include "cli/perform.h"
 #include "cli/report.h"
 #include "vmm/status_json.h"
+#include "vmm/words.h"
 #include "cli/status_text.h"
 #include "qmp/codec.h"
 
@@ -40,6 +41,10 @@ static int check_add(const struct invocation *invocation, struct error *error)
             return error_set(error, ERROR_INVALID, "add the disks by a command each",
                              "disk add: --%s fits one FILE, and there are %zu",
                              options_spec(unique[i])->name, invocation->operand_count);
+    }
+    for (i = 0; i < invocation->operand_count; i++) {
+        if (words_check_file(invocation->operands[i], error) < 0)
+            return -1;
     }
     return 0;
 }

@@ -119,6 +119,9 @@ static int check(const struct invocation *invocation, struct error *error)
 {
     AUTO_JSON json_t *arguments = NULL;
 
+    if (invocation->operands[0][0] == '\0')
+        return error_set(error, ERROR_INVALID, "name one, such as query-status or guest-info",
+                         "%s: the command is empty", invocation->command->name);
     if (invocation->operand_count < 2)
         return 0;
     arguments = read_arguments(invocation, error);

@@ -172,7 +172,7 @@ static void print_options(struct output *out, const struct command_group *const 
     }
     output_print(out, "\t*) _vmplug_words '");
     for (i = 0; i < OPTIONS_; i++) {
-        if (((OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_HELP)) & OPTION_BIT(i)) != 0)
+        if ((OPTIONS_COMMON & OPTION_BIT(i)) != 0)
             output_print(out, "--%s ", options_spec((enum option_key)i)->name);
     }
     output_print(out, "' \"$cur\"; return ;;\n\tesac\n\tfi\n");

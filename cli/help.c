@@ -108,7 +108,7 @@ void help_overview(struct output *out, const struct command_group *const *groups
         output_print(out, "\n%s:\n", (*groups)->title);
         print_commands(out, *groups);
     }
-    print_options(out, OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_HELP));
+    print_options(out, OPTIONS_COMMON);
     output_print(out, "\nExamples:\n"
                       "  export VMPLUG_QMP=/run/vm/qmp VMPLUG_AGENT=/run/vm/agent\n"
                       "  vmplug status\n"

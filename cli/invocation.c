@@ -211,6 +211,17 @@ static int run_command(struct invocation *invocation)
     return command->run(invocation);
 }
 
+/* The command `version`, of vmplug alone, whatever else is there. */
+static void take_version(struct invocation *invocation)
+{
+    static const char *words[] = {"version"};
+
+    invocation->operands = words;
+    invocation->operand_count = COUNT_OF(words);
+    invocation->options.given &= OPTION_BIT(OPTION_JSON);
+    invocation->options.qmp_path = NULL;
+}
+
 static int dispatch(struct invocation *invocation)
 {
     const struct command_group *group;
@@ -218,6 +229,8 @@ static int dispatch(struct invocation *invocation)
     bool help = options_given(&invocation->options, OPTION_HELP);
     size_t words = 0;
 
+    if (options_given(&invocation->options, OPTION_VERSION))
+        take_version(invocation);
     if (invocation->operand_count == 0 && invocation->out.json) {
         (void)error_set(&error, ERROR_INVALID, "see vmplug help", "no subcommand is named");
         return report_mistake(invocation, &error);

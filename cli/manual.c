@@ -205,8 +205,6 @@ static void print_options(struct output *out, uint64_t options)
 }
 
 /* Options that most commands take are explained once, all others where they belong. */
-#define OPTIONS_COMMON (OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_HELP))
-
 static void print_command(struct output *out, const struct command *command)
 {
     const struct command_example *example;

@@ -12,9 +12,11 @@
 #include "base/cleanup.h"
 #include "base/size.h"
 #include "cli/suggest.h"
+#include "vmm/words.h"
 
 #define DEFAULT_TIMEOUT_MS 60000
 #define SECONDS_MAX 1e9
+#define SECONDS_MAX_TEXT "1000000000, which is some thirty years"
 #define LETTERS "-:q:g:vh" /* '-': operands in their order; ':': tell a missing argument apart */
 #define LIMIT_MAX UINT64_C(1000000000000000) /* QEMU's THROTTLE_VALUE_MAX */
 #define CODE_BASE 256 /* codes of long options: apart from letters */
@@ -58,7 +60,10 @@ static int read_seconds(const char *what, const char *text, double *ret_ms, stru
     if (length > 0 && length < 32 && strspn(text, "0123456789.") == length &&
         strpbrk(text, "0123456789") != NULL && (point == NULL || strchr(point + 1, '.') == NULL))
         seconds = strtod(text, NULL);
-    if (!(seconds > 0) || seconds > SECONDS_MAX)
+    if (seconds > SECONDS_MAX)
+        return error_set(error, ERROR_INVALID, "write at most " SECONDS_MAX_TEXT,
+                         "%s: '%s' seconds are too many", what, text);
+    if (!(seconds > 0))
         return error_set(error, ERROR_INVALID, "write a number above 0, for example 30 or 0.5",
                          "%s: '%s' is no number of seconds", what, text);
     *ret_ms = seconds * 1e3;
@@ -106,11 +111,21 @@ static int read_trace(struct options *options, const char *text, struct error *e
     return read_path("--trace", text, &options->trace_path, error);
 }
 
+/* Says of which option it is. */
+static int refuse_word(const char *what, const struct error *problem, struct error *error)
+{
+    (void)error_set(error, problem->code, "", "%s: %s", what, problem->why);
+    error_advise(error, "%s", problem->fix);
+    return -1;
+}
+
 static int read_id(struct options *options, const char *text, struct error *error)
 {
-    (void)error;
+    struct error problem = ERROR_INIT;
+
     options->id = text;
-    return 0;
+    return words_check_id(text, WORDS_ID_MAX, &problem) == 0 ? 0
+                                                             : refuse_word("--id", &problem, error);
 }
 
 static int read_kind(struct options *options, const char *text, struct error *error)
@@ -146,9 +161,12 @@ static int read_backend(struct options *options, const char *text, struct error 
 
 static int read_serial(struct options *options, const char *text, struct error *error)
 {
-    (void)error;
+    struct error problem = ERROR_INIT;
+
     options->serial = text;
-    return 0;
+    return words_check_serial(text, WORDS_SERIAL_MAX, &problem) == 0
+               ? 0
+               : refuse_word("--serial", &problem, error);
 }
 
 static int read_bus(struct options *options, const char *text, struct error *error)
@@ -231,6 +249,8 @@ static const struct option_spec specs[] = {
                       "append every QMP and agent message, both ways, to FILE as JSON lines", NULL,
                       true, READ(read_trace)},
     [OPTION_HELP] = {"help", 'h', NULL, NULL, "explain the command", NULL, false, FLAG(help)},
+    [OPTION_VERSION] = {"version", 0, NULL, NULL, "say vmplug's version, and do nothing else", NULL,
+                        false, FLAG(version)},
     [OPTION_ID] = {"id", 0, "ID", NULL, "the new device's id, else the next free vmplug- one",
                    NULL, false, READ(read_id)},
     [OPTION_KIND] = {"kind", 0, "KIND", NULL,
@@ -321,20 +341,38 @@ static int written_length(const char *text)
     return (int)strcspn(text, "=");
 }
 
+/* Those that begin so; returns how many there are. */
+static size_t list_options(const char *beginning, char *text, size_t size)
+{
+    size_t count = 0, used, i;
+
+    *text = '\0';
+    for (i = 0; i < OPTIONS_; i++) {
+        if (strncmp(specs[i].name, beginning, strlen(beginning)) != 0)
+            continue;
+        used = strlen(text);
+        (void)snprintf(text + used, size - used, "%s --%s", count++ > 0 ? "," : "", specs[i].name);
+    }
+    return count;
+}
+
 static int refuse_unknown(const char *text, struct error *error)
 {
     struct suggestion suggestion;
-    char typed[64];
+    char typed[64], several[160];
     size_t i;
 
     (void)snprintf(typed, sizeof(typed), "%.*s", written_length(text), text);
+    if (strncmp(typed, "--", 2) == 0 && list_options(typed + 2, several, sizeof(several)) > 1) {
+        (void)error_set(error, ERROR_INVALID, "", "%s: there are several such options", typed);
+        error_advise(error, "did you mean%s?", several);
+        return -1;
+    }
     suggestion = (struct suggestion){.typed = typed + strspn(typed, "-")};
     for (i = 0; i < OPTIONS_; i++)
         suggest_consider(&suggestion, specs[i].name);
     (void)error_set(error, ERROR_INVALID, "see vmplug help", "%s: there is no such option", typed);
-    if (strcmp(typed, "--version") == 0)
-        error_advise(error, "say vmplug version");
-    else if (suggestion.word != NULL && suggestion.distance < strlen(suggestion.typed))
+    if (suggestion.word != NULL && suggestion.distance < strlen(suggestion.typed))
         error_advise(error, "did you mean --%s?", suggestion.word);
     return -1;
 }

@@ -22,6 +22,7 @@ enum option_key {
     OPTION_VERBOSE,
     OPTION_TRACE,
     OPTION_HELP,
+    OPTION_VERSION,
     OPTION_ID,
     OPTION_KIND,
     OPTION_NODE,
@@ -53,6 +54,11 @@ enum option_key {
     (OPTION_BIT(OPTION_QMP) | OPTION_BIT(OPTION_AGENT) | OPTION_BIT(OPTION_JSON) |      \
      OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_VERBOSE) | OPTION_BIT(OPTION_TRACE))
 
+/* What is not of some commands only, and told of once. */
+#define OPTIONS_COMMON                                                                  \
+    (OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_HELP) |                   \
+     OPTION_BIT(OPTION_VERSION))
+
 /* What every command takes that changes a VM, and what only those take that remove. */
 #define OPTIONS_REMOVE                                                                  \
     (OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_FORCE) |                  \
@@ -67,6 +73,7 @@ struct options {
     double timeout_ms;
     enum rung wait;
     bool verbose;
+    bool version;
     const char *trace_path;
     const char *id;
     bool virtio_mem; /* the kind of memory; else a DIMM */

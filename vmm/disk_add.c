@@ -18,9 +18,9 @@
 #include "vmm/image.h"
 #include "vmm/hazard.h"
 #include "vmm/pci_port.h"
+#include "vmm/words.h"
 
 #define NODE_NAME_MAX 31 /* QEMU's limit */
-#define SERIAL_MAX 36    /* what a guest sees of it in VPD page 0x80 */
 #define VIRTIO_SERIAL_MAX 20
 #define FIRST_LUN 1      /* 0 is where a boot disk goes */
 #define LAST_LUN 255     /* above, Linux addresses LUNs in another way */
@@ -164,15 +164,12 @@ static int choose_serial(struct operation *operation, struct error *error)
 {
     const struct inventory_disks *disks = &operation->before->disks;
     const char *serial = operation->request.disk.serial;
-    size_t length_max = operation->on_virtio ? VIRTIO_SERIAL_MAX : SERIAL_MAX, i;
+    size_t length_max = operation->on_virtio ? VIRTIO_SERIAL_MAX : WORDS_SERIAL_MAX, i;
 
     if (serial == NULL)
         serial = operation->result.id;
-    if (strlen(serial) == 0 || strlen(serial) > length_max ||
-        strspn(serial, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._") !=
-            strlen(serial))
-        return error_set(error, ERROR_INVALID, "use letters, digits, '-', '.' and '_'",
-                         "'%s' is no serial, which has 1 to %zu characters", serial, length_max);
+    if (words_check_serial(serial, length_max, error) < 0)
+        return -1;
     for (i = 0; i < disks->disk_count; i++) {
         if (strcmp(disks->disks[i].serial, serial) == 0)
             return error_set(error, ERROR_BLOCKED, "choose another --serial",

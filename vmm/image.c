@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "qmp/field.h"
+#include "vmm/words.h"
 
 #define RAW_OR_QCOW2 "say --format raw or --format qcow2"
 
@@ -114,6 +115,8 @@ int image_inspect(const char *file, const char *format, bool read_only, struct i
                   struct error *error)
 {
     if (format != NULL && text_check_utf8("the format", format, error) < 0)
+        return -1;
+    if (words_check_file(file, error) < 0)
         return -1;
     return nbd_is_uri(file) ? inspect_remote(file, format, ret, error)
                             : inspect_file(file, format, read_only, ret, error);

@@ -9,6 +9,7 @@
 #include "qmp/field.h"
 #include "vmm/hazard.h"
 #include "vmm/memory_online.h"
+#include "vmm/words.h"
 
 #define SLOTS_FIX "restart QEMU with more room: -m …,slots=N,maxmem=SIZE"
 
@@ -138,7 +139,7 @@ static int choose_ids(struct operation *operation, char backend[OPERATION_ID_MAX
     unsigned first = operation->request.nth;
 
     do {
-        if (operation_choose_id(operation, "vmplug-mem-", first++, 48, error) < 0)
+        if (operation_choose_id(operation, "vmplug-mem-", first++, WORDS_ID_MAX, error) < 0)
             return -1;
         (void)snprintf(backend, OPERATION_ID_MAX, "%.48s-backend", operation->result.id);
     } while (operation->request.id == NULL && inventory_name_taken(operation->before, backend));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the kinds of device have in common before anything is sent. */
 #include "vmm/operation_kind.h"
+#include "vmm/words.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,18 +96,6 @@ void operation_detail(struct operation *operation, const char *name, json_t *val
         operation->out_of_memory = true;
 }
 
-static bool is_well_formed(const char *id, size_t length_max)
-{
-    size_t length = strlen(id);
-    size_t i;
-
-    for (i = 0; i < length; i++) {
-        if (!isalnum((unsigned char)id[i]) && (i == 0 || strchr("-._", id[i]) == NULL))
-            return false;
-    }
-    return length > 0 && length <= length_max && isalpha((unsigned char)id[0]);
-}
-
 /* Its removal is pending, or has ended and left something behind. */
 static bool is_going(const struct operation *operation, const char *id)
 {
@@ -135,10 +123,8 @@ int operation_choose_id(struct operation *operation, const char *prefix, unsigne
                          "choose another --id",
                          "the guest has been asked to give '%s' back, and that is pending", wanted);
     if (wanted != NULL) {
-        if (!is_well_formed(wanted, length_max))
-            return error_set(error, ERROR_INVALID,
-                             "begin with a letter, go on with letters, digits, '-', '.' or '_'",
-                             "'%s' is no id, which has 1 to %zu characters", wanted, length_max);
+        if (words_check_id(wanted, length_max, error) < 0)
+            return -1;
         if (inventory_name_taken(operation->before, wanted))
             return error_set(error, ERROR_BLOCKED, "choose another --id, or none",
                              "the id '%s' is taken in this QEMU", wanted);

@@ -169,7 +169,12 @@ static void test_mistakes(void **state)
         {"--timeout|1.2.3", "--timeout: ", "30 or 0.5"},
         {"--timeout|.", "--timeout: ", "30 or 0.5"},
         {"--timeout| 1", "--timeout: ", "30 or 0.5"},
-        {"--timeout|2000000000", "--timeout: ", "30 or 0.5"},
+        {"--timeout|2000000000", "--timeout: ", "at most 1000000000"},
+        {"--id|a b", "--id: 'a b' is no id", "letter"},
+        {"--id|", "--id: '' is no id", "letter"},
+        {"--id|1a", "--id: '1a' is no id", "letter"},
+        {"--serial|a b", "--serial: 'a b' is no serial", "letters"},
+        {"--serial|", "--serial: '' is no serial", "letters"},
         {"--timeout|", "--timeout: ", "30 or 0.5"},
         {"--for|0", "--for: ", "30 or 0.5"},
         {"--wait|", "--wait: ''", "accepted, realized"},
@@ -187,13 +192,13 @@ static void test_mistakes(void **state)
         {"--reed-only", "--reed-only: there is no such option", "--read-only?"},
         {"--tiemout=3", "--tiemout: there is no such option", "--timeout?"},
         {"--xyzzy", "--xyzzy: there is no such option", "vmplug help"},
-        {"--version", "--version: ", "vmplug version"},
         {"-Z", "-Z: there is no such option", "vmplug help"},
         {"-vZ", "-Z: there is no such option", "vmplug help"},
         {"status|-q", "--qmp: its PATH is missing", ""},
         {"status|--timeout", "--timeout: its SECONDS is missing", ""},
         {"--json=yes", "--json: takes no value", "="},
-        {"--f", "--f: ", ""}, /* --for or --format? */
+        {"--a", "--a: there are several such options", "--agent, --atomic, --all?"},
+        {"--fo=3", "--fo: there are several such options", "--format, --force, --for?"},
     };
     size_t i;
 

@@ -84,33 +84,63 @@ static int cut(char *line, char *argv[WORDS_MAX])
     return argc;
 }
 
-static void check_example(const struct command *command, const char *line)
+/* Reads it as far as can be without a VM. Returns 0, or -1 with what is wrong. */
+static int read_line(const struct command *command, const char *line, struct error *error)
 {
     AUTO_FREE char *copy = strdup(line);
     const char *operands[WORDS_MAX];
     struct invocation invocation = {.groups = groups};
     const struct command_group *group;
-    struct error error = ERROR_INIT;
     char *argv[WORDS_MAX];
     size_t words = 0;
     int argc = cut(copy, argv);
 
     if (options_parse(&invocation.options, argc, argv, operands, &invocation.operand_count,
-                      &error) < 0)
-        fail_msg("vmplug %s: %s", line, error.why);
+                      error) < 0)
+        return -1;
     invocation.command =
         invocation_find(groups, operands, invocation.operand_count, &group, &words);
-    if (invocation.command != command)
+    if (command != NULL && invocation.command != command)
         fail_msg("vmplug %s: is no example of %s", line, command->name);
-    if (options_check_taken(&invocation.options, command->options, command->name, &error) < 0)
-        fail_msg("vmplug %s: %s", line, error.why);
+    command = invocation.command;
+    assert_non_null(command);
+    if (options_check_taken(&invocation.options, command->options, command->name, error) < 0)
+        return -1;
     invocation.operands = operands + words;
     invocation.operand_count -= words;
     if (invocation.operand_count < command->operands_min ||
         invocation.operand_count > command->operands_max)
         fail_msg("vmplug %s: %zu operands", line, invocation.operand_count);
-    if (command->check != NULL && command->check(&invocation, &error) < 0)
+    return command->check != NULL ? command->check(&invocation, error) : 0;
+}
+
+static void check_example(const struct command *command, const char *line)
+{
+    struct error error = ERROR_INIT;
+
+    if (read_line(command, line, &error) < 0)
         fail_msg("vmplug %s: %s", line, error.why);
+}
+
+/* Words that no VM could make right. */
+static void test_mistakes_need_no_vm(void **state)
+{
+    static const char *const lines[] = {
+        "disk add ''",         "disk add a.raw nbd://", "disk add http://x/y.qcow2",
+        "cdrom insert cd0 ''", "cdrom insert cd0 ftp://x/y.iso", "qmp ''", "agent ''",
+        "memory add 1G --id 'a b'", "disk add a.raw --serial ''",
+    };
+    struct error error;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(lines); i++) {
+        error = (struct error)ERROR_INIT;
+        if (read_line(NULL, lines[i], &error) == 0)
+            fail_msg("vmplug %s is accepted", lines[i]);
+        assert_int_equal(error.code, ERROR_INVALID);
+        assert_true(error.fix[0] != '\0');
+    }
 }
 
 static void check_examples(const struct command *command, void *user)
@@ -417,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries_are_complete),
         cmocka_unit_test(test_examples_are_true),
+        cmocka_unit_test(test_mistakes_need_no_vm),
         cmocka_unit_test(test_manual_is_complete),
         cmocka_unit_test(test_manual_has_no_stray_requests),
         cmocka_unit_test(test_roff),

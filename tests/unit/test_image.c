@@ -117,10 +117,16 @@ static void expect_blocked(const char *path, bool read_only, const char *why, co
 
 static void test_other_files(void **state)
 {
+    struct error error = ERROR_INIT;
+    struct image image;
+
     (void)state;
     expect_blocked(fake_path("missing"), false, strerror(ENOENT), "qemu-img create");
     expect_blocked(fake_path("missing"), true, strerror(ENOENT), "look at its path");
-    expect_blocked("", false, strerror(ENOENT), "");
+    assert_int_equal(image_inspect("", "raw", false, &image, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
+    assert_int_equal(image_inspect("http://x/y.img", "raw", false, &image, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
     expect_blocked(fake_dir(), false, strerror(EISDIR), "a disk image");
     expect_blocked(fake_dir(), true, "neither a regular file nor a block device", "a disk image");
     expect_blocked("/dev/null", false, "neither a regular file nor a block device", "a disk image");

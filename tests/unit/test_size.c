@@ -30,6 +30,7 @@ static void test_parse_accepts(void **state)
         {"512M", 512 * SIZE_MIB},
         {"512m", 512 * SIZE_MIB},
         {"512MiB", 512 * SIZE_MIB},
+        {"512Mi", 512 * SIZE_MIB},
         {"2G", 2 * SIZE_GIB},
         {"2GB", 2 * SIZE_GIB},
         {"3T", 3 * 1024 * SIZE_GIB},
@@ -56,7 +57,7 @@ static void test_parse_accepts(void **state)
 static void test_parse_refuses(void **state)
 {
     static const char *const cases[] = {
-        "", " ", " 1", "1 ", "-1", "+1", "M", "B", "1X", "1MM", "1MiBx", "1iB", "1Mi", "1 M",
+        "", " ", " 1", "1 ", "-1", "+1", "M", "B", "1X", "1MM", "1MiBx", "1iB", "1 M",
         "0x10", "1.5G", "1e3", "1M\n", "G1", "1GiB ", "١", "1,024", "9223372036854775808", "8192P",
         "9007199254740992K", "18446744073709551616", "99999999999999999999999",
         "18446744073709551615K",
