@@ -60,8 +60,7 @@ static int plan(struct operation *operation, struct error *error)
     operation->vcpus_count = cpu->vcpus_count;
     operation_detail(operation, "slot", json_integer(cpu->slot));
     if (hazard_after_cpu_remove(operation->before) != NULL)
-        operation_detail(operation, "note",
-                         json_string(hazard_after_cpu_remove(operation->before)));
+        operation_note(operation, hazard_after_cpu_remove(operation->before));
     operation_add_step(operation, "device_del", json_pack("{s:s}", "id", cpu->qom_path), NULL,
                        NULL, "");
     return 0;

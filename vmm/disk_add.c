@@ -190,9 +190,8 @@ static void describe(struct operation *operation, const struct image *image, con
         operation_detail(operation, "lun", json_integer(operation->lun));
     operation_detail(operation, "serial", json_string(operation->serial));
     if (image->header_ignored)
-        operation_detail(operation, "note",
-                         json_string("taken as raw because of its name, although it begins like "
-                                     "a qcow2 image"));
+        operation_note(operation, "taken as raw because of its name, although it begins like "
+                                  "a qcow2 image");
 }
 
 /* A disk that stands already. */

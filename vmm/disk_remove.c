@@ -101,8 +101,7 @@ static const struct inventory_disk *find_sharer(const struct inventory_disks *di
 static void note_unseen_use(struct operation *operation, const char *guest_name)
 {
     if (guest_name == NULL || !inventory_agent_has(operation->before, "guest-get-fsinfo"))
-        operation_detail(operation, "note",
-                         json_string("whether the guest had it mounted could not be seen"));
+        operation_note(operation, "whether the guest had it mounted could not be seen");
 }
 
 /* The block node goes with the disk, unless QEMU named it, and so takes it away itself. */
@@ -119,7 +118,7 @@ static void plan_node(struct operation *operation, const struct inventory_disk *
     }
     (void)snprintf(text, sizeof(text), "the block node '%.31s' stays: '%.63s' has it, too",
                    disk->node, sharer->id);
-    operation_detail(operation, "note", json_string(text));
+    operation_note(operation, text);
 }
 
 static int plan(struct operation *operation, struct error *error)

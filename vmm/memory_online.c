@@ -92,10 +92,9 @@ static void on_zone(struct operation *operation, const struct error *error)
         return;
     }
     operation_detail(operation, "movable", error == NULL ? json_false() : json_null());
-    operation_detail(operation, "note",
-                     json_string("the guest has it online, but not as movable memory, and may not "
-                                 "be able to give it back; boot it with "
-                                 "memhp_default_state=online_movable"));
+    operation_note(operation, "the guest has it online, but not as movable memory, and may not "
+                              "be able to give it back; boot it with "
+                              "memhp_default_state=online_movable");
     operation_confirmed(operation);
 }
 

@@ -496,7 +496,7 @@ struct operation *operation_start(struct vm *vm, const struct operation_request 
     operation->result.operation = operation->kind->name;
     operation->result.top = operation->kind->top;
     if (request->note != NULL)
-        operation_detail(operation, "note", json_string(request->note));
+        operation_note(operation, request->note);
     operation->ask_again_ms = CLOCK_NEVER_MS;
     operation->started_ms = clock_now_ms();
     operation->deadline_ms = operation->started_ms + request->timeout_ms;

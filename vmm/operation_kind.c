@@ -96,6 +96,15 @@ void operation_detail(struct operation *operation, const char *name, json_t *val
         operation->out_of_memory = true;
 }
 
+void operation_note(struct operation *operation, const char *text)
+{
+    const char *said = field_string(operation->result.details, "note", "");
+
+    if (strstr(said, text) == NULL)
+        operation_detail(operation, "note",
+                         json_sprintf("%s%s%s", said, *said != '\0' ? "; " : "", text));
+}
+
 /* Its removal is pending, or has ended and left something behind. */
 static bool is_going(const struct operation *operation, const char *id)
 {
@@ -181,7 +190,7 @@ void operation_note_pending_removal(struct operation *operation)
             continue;
         (void)snprintf(text, sizeof(text), "the guest may now also give back '%.63s', for which it "
                        "was asked before", field_string(entry, "id", ""));
-        operation_detail(operation, "note", json_string(text));
+        operation_note(operation, text);
     }
 }
 
@@ -260,7 +269,7 @@ int operation_recall_addition(struct operation *operation, struct error *error)
 
 void operation_record(struct operation *operation)
 {
-    char why[PATH_MAX + 64];
+    char why[PATH_MAX + 64], note[sizeof(why) + 96];
     json_t *cleanups = json_array();
     const struct operation_cleanup *cleanup;
     json_t *entry;
@@ -282,11 +291,12 @@ void operation_record(struct operation *operation)
     operation->was_recorded =
         record_has(vm_record(operation->vm), operation->result.id, "-remove");
     operation->unrecorded = !record_put(vm_record(operation->vm), entry);
-    if (operation->unrecorded && vm_record(operation->vm) != NULL)
-        operation_detail(operation, "note",
-                         json_sprintf("this request could not be recorded, and vmplug will not "
-                                      "know of it later: %s",
-                                      record_explain(vm_record(operation->vm), why, sizeof(why))));
+    if (operation->unrecorded && vm_record(operation->vm) != NULL) {
+        (void)snprintf(note, sizeof(note), "this request could not be recorded, and vmplug will "
+                       "not know of it later: %s",
+                       record_explain(vm_record(operation->vm), why, sizeof(why)));
+        operation_note(operation, note);
+    }
 }
 
 int operation_take_up_removal(struct operation *operation, struct error *error)

@@ -258,6 +258,9 @@ int operation_set_goal(struct operation *operation, struct error *error);
 /* Sets a member of the result's details; value is taken over. Without memory it is left out. */
 void operation_detail(struct operation *operation, const char *name, json_t *value);
 
+/* Adds to what the result's details have to say of it ("note"), unless that says it already. */
+void operation_note(struct operation *operation, const char *text);
+
 /* Settles the id: the caller's, if it is well-formed and free, else the first free one of
  * PREFIX<first>, PREFIX<first + 1>, … Returns 0, or -1 with ERROR_INVALID or ERROR_BLOCKED. */
 int operation_choose_id(struct operation *operation, const char *prefix, unsigned first,

@@ -162,7 +162,7 @@ static void test_rejected_the_second_time(void **state)
 static void test_record_is_held(void **state)
 {
     const struct operation_request request = {
-        .type = OPERATION_DIMM_REMOVE, .id = "m", .timeout_ms = rig_soon_ms()};
+        .type = OPERATION_DIMM_REMOVE, .id = "m", .note = "beside", .timeout_ms = rig_soon_ms()};
     struct sim *sim = sim_new();
     AUTO_FD int fd = -1;
 
@@ -179,7 +179,7 @@ static void test_record_is_held(void **state)
     rig_assert_verdict(rig.result, VERDICT_PENDING);
     assert_null(strstr(rig.result->error.fix, "vmplug wait"));
     assert_non_null(strstr(json_string_value(json_object_get(rig.result->details, "note")),
-                           "could not be recorded"));
+                           "beside; this request could not be recorded"));
     assert_true(rig.result->elapsed_ms < request.timeout_ms + 2000);
     rig_close(&rig);
 }
