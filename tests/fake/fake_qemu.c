@@ -197,6 +197,15 @@ static void let_parent_go(int ready_fd)
     close(ready_fd);
 }
 
+void fake_qemu_say_ready(struct fake_qemu *fake)
+{
+    if (fake->ready_fd > 0)
+        let_parent_go(fake->ready_fd);
+    fake->ready_fd = 0;
+    (void)puts("ready");
+    (void)fflush(stdout);
+}
+
 static void write_pid(void)
 {
     FILE *file = self.pidfile != NULL ? fopen(self.pidfile, "we") : NULL;
@@ -229,7 +238,6 @@ int main(int argc, char *argv[])
     size_t count = read_words(argc, argv, words);
     struct error error = ERROR_INIT;
     struct sim *sim;
-    int ready_fd = -1;
 
     take_words(words, count, false);
     if (self.qmp == NULL || self.cpus == 0 || self.max_cpus < self.cpus ||
@@ -241,17 +249,14 @@ int main(int argc, char *argv[])
         end_usage();
     }
     if (self.daemonize)
-        ready_fd = go_into_background();
+        self.ready_fd = go_into_background();
     sim = self.replay == NULL ? make_sim(words, count) : NULL;
     write_pid();
-    if (self.daemonize)
-        let_parent_go(ready_fd);
     if (signals_open(&signals, &error) < 0)
         fake_fail("%s", error.why);
     if (self.replay != NULL)
         return end(fake_qemu_replay(&self, &signals.pump, &signals.count));
-    (void)puts("ready");
-    (void)fflush(stdout);
+    fake_qemu_say_ready(&self);
     {
         struct pump *const pumps[] = {&signals.pump, &sim->qmp.pump, &sim->agent.pump};
 

@@ -16,6 +16,7 @@ struct fake_qemu {
     bool kvm;
     double ost_ms, online_ms; /* how long the guest takes */
     struct sim *sim;          /* NULL as long as its size is not known */
+    int ready_fd;             /* where the parent of --daemonize waits; 0: nobody does */
     char *written;            /* into the state's file, the last time */
 };
 
@@ -33,7 +34,10 @@ extern const size_t fake_qemu_option_count, fake_qemu_trait_count;
 /* Instead of a machine: plays each run of the trace self->replay in turn, and says "ready" before
  * each. Ends after the last, with the first that goes another way, or when stopped (a pump of the
  * caller's) says so. Returns the exit status. */
-int fake_qemu_replay(const struct fake_qemu *self, struct pump *stop, const unsigned *stopped);
+int fake_qemu_replay(struct fake_qemu *self, struct pump *stop, const unsigned *stopped);
+
+/* The sockets listen: lets the parent go, and says "ready" to whoever reads it. */
+void fake_qemu_say_ready(struct fake_qemu *fake);
 
 /* --help, and the source of the manual page. */
 void fake_qemu_help(void);

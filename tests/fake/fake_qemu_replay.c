@@ -23,7 +23,7 @@ static bool is_over(void *user)
 }
 
 /* Returns whether it went as recorded. */
-static bool play(const struct fake_qemu *self, json_t *run, struct pump *stop,
+static bool play(struct fake_qemu *self, json_t *run, struct pump *stop,
                  const unsigned *stopped)
 {
     struct playing playing = {replay_new(run, self->qmp, self->agent), stopped};
@@ -31,8 +31,7 @@ static bool play(const struct fake_qemu *self, json_t *run, struct pump *stop,
                                   replay_agent_pump(playing.replay)};
     const char *failure;
 
-    (void)puts("ready");
-    (void)fflush(stdout);
+    fake_qemu_say_ready(self);
     (void)blocking_run(pumps, COUNT_OF(pumps), is_over, &playing, CLOCK_NEVER_MS);
     failure = *stopped > 0 ? replay_failure(playing.replay) : replay_verdict(playing.replay);
     if (replay_note(playing.replay)[0] != '\0')
@@ -43,7 +42,7 @@ static bool play(const struct fake_qemu *self, json_t *run, struct pump *stop,
     return failure == NULL;
 }
 
-int fake_qemu_replay(const struct fake_qemu *self, struct pump *stop, const unsigned *stopped)
+int fake_qemu_replay(struct fake_qemu *self, struct pump *stop, const unsigned *stopped)
 {
     struct error error = ERROR_INIT;
     AUTO_JSON json_t *runs = replay_read(self->replay, fake_dir(), &error);

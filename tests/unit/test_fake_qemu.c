@@ -398,6 +398,25 @@ static void test_in_the_background(void **ignored)
     assert_int_equal(run("qmp quit"), 0);
 }
 
+/* A trace's sockets listen, too, when the parent returns. */
+static void test_replay_in_the_background(void **ignored)
+{
+    char pidfile[256], trace[512];
+    const char *const arguments[] = {"--qmp",    qmp,     "--agent",  agent, "--pidfile",   pidfile,
+                                     "--replay", trace, "--daemonize", NULL};
+    FILE *out;
+
+    (void)ignored;
+    (void)snprintf(pidfile, sizeof(pidfile), "%s", fake_path("pid"));
+    (void)snprintf(trace, sizeof(trace), "%s/tests/data/traces/10.0/memory-list.trace",
+                   getenv("VMPLUG_SOURCE"));
+    (void)unlink(qmp);
+    out = spawn(arguments);
+    assert_int_equal(end_of(pid), 0);
+    fclose(out);
+    assert_int_equal(run("memory list"), 0); /* its only client */
+}
+
 /* One who speaks what is not QMP is told so in QEMU's way, and may go on. */
 static void test_a_client_of_ones_own(void **ignored)
 {
@@ -493,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_faults_that_do),
         cmocka_unit_test(test_its_end),
         cmocka_unit_test(test_in_the_background),
+        cmocka_unit_test(test_replay_in_the_background),
         cmocka_unit_test(test_a_client_of_ones_own),
         cmocka_unit_test(test_bad_words),
     };
