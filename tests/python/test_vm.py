@@ -295,7 +295,8 @@ class Signals(FakeCase):
         def interrupt(number: int, frame: Optional[FrameType]) -> None:
             raise KeyboardInterrupt
 
-        self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, interrupt))
+        for number in (signal.SIGALRM, signal.SIGINT):  # a background job's SIGINT is ignored
+            self.addCleanup(signal.signal, number, signal.signal(number, interrupt))
         self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
 
     def test_interrupted(self) -> None:
