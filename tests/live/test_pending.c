@@ -185,6 +185,16 @@ static struct harness_run reset_amid(const char *command, const char *const *arg
     return harness_watch_end(&watch);
 }
 
+/* The guest has started anew, so far that its agent answers. */
+static void await_agent(void)
+{
+    struct harness_run run =
+        harness_vmplug_json(&vm, HARNESS_ARGUMENTS("agent", "guest-ping", PATIENCE));
+
+    assert_int_equal(run.status, 0);
+    harness_run_free(&run);
+}
+
 static void test_reset_amid_memory_remove(void **state)
 {
     AUTO_FREE char *before = harness_snapshot(&vm);
@@ -194,7 +204,15 @@ static void test_reset_amid_memory_remove(void **state)
     (void)state;
     add_movable("m");
     run = reset_amid("\"device_del\"", HARNESS_ARGUMENTS("memory", "remove", "m", PATIENCE));
-    claim_ended(&run, "removed");
+    if (strcmp(harness_verdict(&run), "refused") == 0) {
+        /* Asked again while it was still starting, it may fail to, and says so. */
+        claim_ended(&run, "refused");
+        harness_run_free(&run);
+        await_agent();
+        run = claim_run(&vm, "removed", HARNESS_ARGUMENTS("memory", "remove", "m", PATIENCE));
+    } else {
+        claim_ended(&run, "removed");
+    }
     harness_run_free(&run);
     claim_guest(&vm, GUEST_BLOCKS, "2");
     claim_agreement(&vm);
