@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Words that somebody chose for a device: whether they are well-formed, which needs no VM. */
-#ifndef VMPLUG_VMM_WORDS_H
-#define VMPLUG_VMM_WORDS_H
+#ifndef VMM_WORDS_H
+#define VMM_WORDS_H
 
 #include <stddef.h>
 

@@ -27,7 +27,7 @@ struct vmplug_agent;
 /* Connects to the Unix socket of the agent's port, or takes over the connected socket fd when path
  * is NULL; it is closed if this fails, too. options may be NULL. An agent that is absent, or held
  * by another client, is merely silent: its commands end with VMPLUG_ERROR_TIMEOUT. NULL with
- * VMPLUG_ERROR_CONNECT, _SYSTEM or _INVALID. */
+ * VMPLUG_ERROR_CONNECT or _SYSTEM. */
 VMPLUG_API struct vmplug_agent *vmplug_agent_open(const char *path, int fd,
                                                   const struct vmplug_agent_options *options,
                                                   struct vmplug_error *error);

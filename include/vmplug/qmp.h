@@ -65,7 +65,7 @@ struct vmplug_qmp;
 
 /* Connects to the Unix socket at path, or takes over the connected socket fd when path is NULL; it
  * is closed if this fails, too. options may be NULL. Returns without waiting: negotiation goes on
- * in the pump. NULL with VMPLUG_ERROR_CONNECT, _SYSTEM or _INVALID. */
+ * in the pump. NULL with VMPLUG_ERROR_CONNECT or _SYSTEM. */
 VMPLUG_API struct vmplug_qmp *vmplug_qmp_open(const char *path, int fd,
                                               const struct vmplug_qmp_options *options,
                                               struct vmplug_error *error);

@@ -40,7 +40,7 @@ struct vmplug_vm_options {
 struct vmplug_vm;
 
 /* Opens both connections, without waiting. An agent's socket that can't be reached is an absent
- * agent, not a failure. NULL with VMPLUG_ERROR_CONNECT, _SYSTEM or _INVALID. */
+ * agent, not a failure. NULL with VMPLUG_ERROR_CONNECT or _SYSTEM. */
 VMPLUG_API struct vmplug_vm *vmplug_vm_open(const struct vmplug_vm_options *options,
                                             struct vmplug_error *error);
 
