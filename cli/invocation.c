@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "cli/help.h"
+#include "cli/named_vm.h"
 #include "cli/report.h"
 #include "cli/suggest.h"
 #include "cli/trace.h"
@@ -139,10 +140,12 @@ static int check_sockets(const struct invocation *invocation, struct error *erro
     const struct command *command = invocation->command;
 
     if ((command->flags & COMMAND_NEEDS_QMP) != 0 && invocation->options.qmp_path == NULL)
-        return error_set(error, ERROR_INVALID, "give its QMP socket with --qmp PATH or VMPLUG_QMP",
+        return error_set(error, ERROR_INVALID,
+                         "give its QMP socket with --qmp PATH or VMPLUG_QMP, or a VM's --vm NAME",
                          "%s: no QEMU is named", command->name);
     if ((command->flags & COMMAND_NEEDS_AGENT) != 0 && invocation->options.agent_path == NULL)
-        return error_set(error, ERROR_INVALID, "give its socket with --agent PATH or VMPLUG_AGENT",
+        return error_set(error, ERROR_INVALID,
+                         "give its socket with --agent PATH or VMPLUG_AGENT, or a VM's --vm NAME",
                          "%s: no guest agent is named", command->name);
     return 0;
 }
@@ -190,11 +193,15 @@ static int run_connected(struct invocation *invocation)
     return exit_code;
 }
 
+#define VM_FLAGS                                                                        \
+    (COMMAND_NEEDS_QMP | COMMAND_USES_QMP | COMMAND_USES_AGENT | COMMAND_NEEDS_AGENT)
+
 static int run_command(struct invocation *invocation)
 {
     const struct command *command = invocation->command;
     const struct options *options = &invocation->options;
     struct error error = ERROR_INIT;
+    struct named_vm named;
 
     if (options_given(options, OPTION_HELP)) {
         help_command(&invocation->out, command);
@@ -202,8 +209,12 @@ static int run_command(struct invocation *invocation)
     }
     if (options_check_taken(options, command->options, command->name, &error) < 0 ||
         check_operands(invocation, &error) < 0 ||
-        (command->check != NULL && command->check(invocation, &error) < 0) ||
-        check_sockets(invocation, &error) < 0)
+        (command->check != NULL && command->check(invocation, &error) < 0))
+        return report_mistake(invocation, &error);
+    if ((command->flags & VM_FLAGS) != 0 &&
+        named_vm_resolve(&invocation->options, &named, &error) < 0)
+        return report_failure(invocation, VERDICT_BLOCKED, &error);
+    if (check_sockets(invocation, &error) < 0)
         return report_mistake(invocation, &error);
     if ((command->flags & (COMMAND_NEEDS_QMP | COMMAND_NEEDS_AGENT)) != 0 ||
         ((command->flags & COMMAND_USES_QMP) != 0 && options->qmp_path != NULL))

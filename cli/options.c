@@ -12,12 +12,13 @@
 #include "base/cleanup.h"
 #include "base/size.h"
 #include "cli/suggest.h"
+#include "vmm/vm_directory.h"
 #include "vmm/words.h"
 
 #define DEFAULT_TIMEOUT_MS 60000
 #define SECONDS_MAX 1e9
 #define SECONDS_MAX_TEXT "1000000000, which is some thirty years"
-#define LETTERS "-:q:g:vh" /* '-': operands in their order; ':': tell a missing argument apart */
+#define LETTERS "-:q:g:n:vh" /* '-': operands in their order; ':': tell a missing argument apart */
 #define LIMIT_MAX UINT64_C(1000000000000000) /* QEMU's THROTTLE_VALUE_MAX */
 #define CODE_BASE 256 /* codes of long options: apart from letters */
 
@@ -88,6 +89,22 @@ static int read_agent(struct options *options, const char *text, struct error *e
     return read_path("--agent", text, &options->agent_path, error);
 }
 
+/* Says of which option it is. */
+static int refuse_word(const char *what, const struct error *problem, struct error *error)
+{
+    (void)error_set(error, problem->code, "", "%s: %s", what, problem->why);
+    error_advise(error, "%s", problem->fix);
+    return -1;
+}
+
+static int read_vm(struct options *options, const char *text, struct error *error)
+{
+    struct error problem = ERROR_INIT;
+
+    options->vm_name = text;
+    return vm_directory_check_name(text, &problem) == 0 ? 0 : refuse_word("--vm", &problem, error);
+}
+
 static int read_timeout(struct options *options, const char *text, struct error *error)
 {
     return read_seconds("--timeout", text, &options->timeout_ms, error);
@@ -109,14 +126,6 @@ static int read_wait(struct options *options, const char *text, struct error *er
 static int read_trace(struct options *options, const char *text, struct error *error)
 {
     return read_path("--trace", text, &options->trace_path, error);
-}
-
-/* Says of which option it is. */
-static int refuse_word(const char *what, const struct error *problem, struct error *error)
-{
-    (void)error_set(error, problem->code, "", "%s: %s", what, problem->why);
-    error_advise(error, "%s", problem->fix);
-    return -1;
 }
 
 static int read_id(struct options *options, const char *text, struct error *error)
@@ -234,6 +243,9 @@ static const struct option_spec specs[] = {
     [OPTION_AGENT] = {"agent", 'g', "PATH", "VMPLUG_AGENT",
                       "the guest agent's socket; without it the guest's side can't be confirmed",
                       NULL, true, READ(read_agent)},
+    [OPTION_VM] = {"vm", 'n', "NAME", "VMPLUG_VM",
+                   "a VM that vmplug launched or adopted: stands for both sockets", NULL, false,
+                   READ(read_vm)},
     [OPTION_JSON] = {"json", 0, NULL, NULL, "print JSON, one object a line, and nothing else",
                      NULL, false, FLAG(json)},
     [OPTION_TIMEOUT] = {"timeout", 0, "SECONDS", NULL,

@@ -16,6 +16,7 @@
 enum option_key {
     OPTION_QMP,
     OPTION_AGENT,
+    OPTION_VM,
     OPTION_JSON,
     OPTION_TIMEOUT,
     OPTION_WAIT,
@@ -51,8 +52,9 @@ enum option_key {
 
 /* What every command that talks to a VM takes. */
 #define OPTIONS_VM                                                                      \
-    (OPTION_BIT(OPTION_QMP) | OPTION_BIT(OPTION_AGENT) | OPTION_BIT(OPTION_JSON) |      \
-     OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_VERBOSE) | OPTION_BIT(OPTION_TRACE))
+    (OPTION_BIT(OPTION_QMP) | OPTION_BIT(OPTION_AGENT) | OPTION_BIT(OPTION_VM) |        \
+     OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_VERBOSE) | \
+     OPTION_BIT(OPTION_TRACE))
 
 /* What is not of some commands only, and told of once. */
 #define OPTIONS_COMMON                                                                  \
@@ -69,6 +71,7 @@ struct options {
     uint64_t given; /* OPTION_BIT(…) of those on the command line */
     const char *qmp_path;
     const char *agent_path;
+    const char *vm_name; /* whose sockets these are, unless they are given */
     bool json;
     double timeout_ms;
     enum rung wait;
