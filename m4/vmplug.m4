@@ -54,6 +54,32 @@ AC_DEFUN([VMPLUG_WARNINGS], [
     AC_SUBST([WARNING_CFLAGS])
 ])
 
+dnl VMPLUG_TRY_RUN_LDFLAG(VARIABLE, FLAG): likewise, if what is so linked also starts here, which is up
+dnl to the C library; a linker that only warns of a flag does not take it.
+AC_DEFUN([VMPLUG_TRY_RUN_LDFLAG], [
+    AC_MSG_CHECKING([whether programs linked with $2 start])
+    vmplug_saved_LDFLAGS=$LDFLAGS
+    LDFLAGS="$LDFLAGS -Wl,--fatal-warnings $2"
+    AC_RUN_IFELSE([AC_LANG_PROGRAM()],
+        [AC_MSG_RESULT([yes]); $1="$$1 $2"], [AC_MSG_RESULT([no])], [AC_MSG_RESULT([not known])])
+    LDFLAGS=$vmplug_saved_LDFLAGS
+])
+
+dnl Less to keep on disk and to do at each start. Unwind tables are a sixth of the library, and for
+dnl C++'s exceptions, which do not pass through C: debuggers have what -g writes (CFLAGS come later,
+dnl and may ask for the tables all the same), sanitizers need them. Packed relocations want
+dnl glibc 2.36, or musl 1.2.4.
+AC_DEFUN([VMPLUG_SIZE], [
+    AS_IF([test "$enable_sanitizers" != yes], [
+        for flag in -fno-asynchronous-unwind-tables -fno-unwind-tables; do
+            VMPLUG_TRY_CFLAG([SIZE_CFLAGS], [$flag])
+        done
+    ])
+    VMPLUG_TRY_RUN_LDFLAG([SIZE_LDFLAGS], [-Wl,-z,pack-relative-relocs])
+    AC_SUBST([SIZE_CFLAGS])
+    AC_SUBST([SIZE_LDFLAGS])
+])
+
 dnl Hardening is on by default. Sanitizers bring checks of their own, which _FORTIFY_SOURCE hides.
 AC_DEFUN([VMPLUG_HARDENING], [
     AC_ARG_ENABLE([sanitizers],
