@@ -56,7 +56,6 @@ struct command {
 struct command_group {
     const char *word;  /* "cpu"; NULL where each command has a word of its own */
     const char *title; /* "vCPUs" */
-    bool hidden;       /* left out of help; for builds and packagers */
     const struct command *commands;
     size_t count;
 };
@@ -85,6 +84,8 @@ extern const struct command_group cmd_events_group;
 extern const struct command_group cmd_raw_group;
 extern const struct command_group cmd_help_group;
 extern const struct command_group cmd_version_group;
-extern const struct command_group cmd_generate_group;
+
+/* All of them, as help tells them; ended by NULL. */
+extern const struct command_group *const command_groups[];
 
 #endif

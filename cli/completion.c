@@ -7,7 +7,7 @@
  * and their arguments, and offers what fits at the cursor. bash splits --wait=online in
  * three, and file:/path, too. */
 static const char beginning[] =
-    "# bash completion of vmplug; made by vmplug generate bash-completion\n"
+    "# bash completion of vmplug; made by vmplug-generate\n"
     "\n"
     "_vmplug_words() {\n"
     "\tmapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$2\")\n"
@@ -116,7 +116,7 @@ static void print_first_words(struct output *out, const struct command_group *co
     size_t i;
 
     for (; *groups != NULL; groups++) {
-        for (i = 0; i < (*groups)->count && !(*groups)->hidden; i++) {
+        for (i = 0; i < (*groups)->count; i++) {
             output_print(out, "%s%s", separator,
                          (*groups)->word != NULL ? (*groups)->word : (*groups)->commands[i].name);
             separator = " ";
@@ -134,7 +134,7 @@ static void print_second_words(struct output *out, const struct command_group *c
     output_print(out, "\tcase $first in\n");
     for (; *groups != NULL; groups++) {
         group = *groups;
-        if (group->word == NULL || group->hidden)
+        if (group->word == NULL)
             continue;
         output_print(out, "\t%s) _vmplug_words '", group->word);
         for (i = 0; i < group->count; i++)
@@ -167,7 +167,7 @@ static void print_options(struct output *out, const struct command_group *const 
 
     output_print(out, "\tif [[ $cur == -* ]]; then\n\tcase \"$first${second:+ $second}\" in\n");
     for (; *groups != NULL; groups++) {
-        for (i = 0; i < (*groups)->count && !(*groups)->hidden; i++)
+        for (i = 0; i < (*groups)->count; i++)
             print_option_words(out, &(*groups)->commands[i]);
     }
     output_print(out, "\t*) _vmplug_words '");

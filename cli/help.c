@@ -103,8 +103,6 @@ void help_overview(struct output *out, const struct command_group *const *groups
          "Adds vCPUs, memory and disks to a QEMU that is running, over QMP, and takes them back, "
          "and proves that the guest has them or has let them go.");
     for (; *groups != NULL; groups++) {
-        if ((*groups)->hidden)
-            continue;
         output_print(out, "\n%s:\n", (*groups)->title);
         print_commands(out, *groups);
     }

@@ -18,14 +18,14 @@
 /* How many of the words a command's name takes, 0 when they are not its name. */
 static size_t match(const struct command *command, const char *const *words, size_t count)
 {
-    char name[COMMAND_NAME_MAX];
+    size_t length = count > 0 ? strlen(words[0]) : 0;
+    const char *rest = command->name + length;
 
-    if (count > 0 && strcmp(command->name, words[0]) == 0)
+    if (count == 0 || strncmp(command->name, words[0], length) != 0)
+        return 0;
+    if (*rest == '\0')
         return 1;
-    if (count > 1 && snprintf(name, sizeof(name), "%s %s", words[0], words[1]) > 0 &&
-        strcmp(command->name, name) == 0)
-        return 2;
-    return 0;
+    return count > 1 && *rest == ' ' && strcmp(rest + 1, words[1]) == 0 ? 2 : 0;
 }
 
 const struct command *invocation_find(const struct command_group *const *groups,
@@ -101,8 +101,6 @@ int invocation_refuse_words(const struct command_group *const *groups, const cha
     if (group != NULL)
         return refuse_second_word(group, count > 1 ? words[1] : NULL, error);
     for (; *groups != NULL; groups++) {
-        if ((*groups)->hidden)
-            continue;
         if ((*groups)->word != NULL)
             suggest_consider(&suggestion, (*groups)->word);
         else

@@ -232,7 +232,7 @@ static void print_commands(struct output *out, const struct command_group *const
 
     print_head(out, "SUBCOMMANDS");
     for (; *groups != NULL; groups++) {
-        for (i = 0; i < (*groups)->count && !(*groups)->hidden; i++)
+        for (i = 0; i < (*groups)->count; i++)
             print_command(out, &(*groups)->commands[i]);
     }
 }
@@ -479,7 +479,7 @@ static void print_files_and_trace(struct output *out)
 
 void manual_print(struct output *out, const struct command_group *const *groups)
 {
-    output_print(out, ".\\\" Made by vmplug generate man.\n");
+    output_print(out, ".\\\" Made by vmplug-generate.\n");
     output_print(out, ".TH VMPLUG 1 %s \"vmplug %s\" \"User Commands\"\n", MANUAL_DATE,
                  PACKAGE_VERSION);
     print_head(out, "NAME");
