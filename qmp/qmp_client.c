@@ -341,6 +341,9 @@ static void expire_commands(struct qmp_client *client)
     struct pending *pending;
     reply_fn *done;
 
+    if (now_ms < clock_earlier_ms(pending_deadline_ms(&client->queued),
+                                  pending_deadline_ms(&client->in_flight)))
+        return; /* as nearly always, and without making words for nobody */
     (void)error_set(&error, ERROR_TIMEOUT, "look whether QEMU is stopped or overloaded",
                     "QEMU did not answer in time, and may still carry the command out");
     while ((pending = pending_expired(&client->queued, now_ms)) != NULL)
