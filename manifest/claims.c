@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "manifest/claims.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
+
+#define IMAGE "disk.img"
+
+static const json_t *spec_of(const json_t *object)
+{
+    return json_object_get(object, "spec");
+}
+
+/* The volume says whose it is. */
+static const json_t *find_by_reference(const json_t *volumes, const char *claim)
+{
+    const char *name;
+    json_t *volume;
+
+    json_object_foreach((json_t *)volumes, name, volume) {
+        if (strcmp(field_string(json_object_get(spec_of(volume), "claimRef"), "name", ""),
+                   claim) == 0)
+            return volume;
+    }
+    return NULL;
+}
+
+static int cut(int length, size_t size, const char *path, struct error *error)
+{
+    if (length >= 0 && (size_t)length < size)
+        return 0;
+    return error_set(error, ERROR_BLOCKED, "", "the path %.80s… is too long", path);
+}
+
+static int take_path(const json_t *volume, const char *claim, char *path, size_t size,
+                     struct error *error)
+{
+    const json_t *spec = spec_of(volume);
+    const char *from = field_string(json_object_get(spec, "hostPath"), "path", "");
+    struct stat status;
+    bool directory;
+
+    if (*from == '\0')
+        from = field_string(json_object_get(spec, "local"), "path", "");
+    if (*from != '/')
+        return error_set(error, ERROR_BLOCKED, "give it spec.hostPath.path or spec.local.path",
+                         "the PersistentVolume of the claim '%.63s' has no path on this host",
+                         claim);
+    directory = stat(from, &status) == 0 && S_ISDIR(status.st_mode);
+    return cut(snprintf(path, size, "%s%s", from, directory ? "/" IMAGE : ""), size, from, error);
+}
+
+static int follow_claim(struct claims *claims, const char *name, char *path, size_t size,
+                        struct error *error)
+{
+    const json_t *claim = NULL, *volume = NULL, *volumes = NULL;
+    const char *bound;
+
+    if (objects_find(claims->objects, KIND_CLAIM, name, &claim, error) < 0 ||
+        objects_list(claims->objects, KIND_VOLUME, &volumes, error) < 0)
+        return -1;
+    bound = field_string(spec_of(claim), "volumeName", "");
+    volume = *bound != '\0' ? json_object_get(volumes, bound) : find_by_reference(volumes, name);
+    if (volume != NULL)
+        return take_path(volume, name, path, size, error);
+    if (claim == NULL)
+        (void)error_set(error, ERROR_BLOCKED, "", "there is no PersistentVolumeClaim '%.63s'",
+                        name);
+    else if (*bound != '\0')
+        (void)error_set(error, ERROR_BLOCKED, "",
+                        "the claim '%.63s' is bound to '%.63s', and there is no such "
+                        "PersistentVolume", name, bound);
+    else
+        (void)error_set(error, ERROR_BLOCKED, "", "the claim '%.63s' is bound to no volume", name);
+    error_advise(error, "apply a PersistentVolume with spec.hostPath.path, and a "
+                        "PersistentVolumeClaim '%.63s' that names it in spec.volumeName", name);
+    return -1;
+}
+
+int claims_find_file(struct claims *claims, const struct volume *volume, char *path, size_t size,
+                     struct error *error)
+{
+    switch (volume->source) {
+    case VOLUME_CLAIM:
+    case VOLUME_DATA_VOLUME:
+        return follow_claim(claims, volume->source_name, path, size, error);
+    case VOLUME_HOST_DISK:
+        return cut(snprintf(path, size, "%s", volume->source_name), size, volume->source_name,
+                   error);
+    case VOLUME_EMPTY_DISK:
+        if (claims->empty_directory == NULL)
+            return error_set(error, ERROR_BLOCKED, "use a hostDisk or a claim",
+                             "an emptyDisk lives as long as a VM that vmplug launched");
+        return cut(snprintf(path, size, "%s/%s.img", claims->empty_directory, volume->name), size,
+                   volume->name, error);
+    default:
+        return error_set(error, ERROR_BLOCKED,
+                         "use a hostDisk, a persistentVolumeClaim, a dataVolume or an emptyDisk",
+                         "a volume of kind %.40s needs a cluster to provide it",
+                         volume->refusal != NULL ? volume->refusal : "?");
+    }
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From what a manifest says and what QEMU has to what is to be done: operations in their order, each
+ * with its reason, and what can't be done while the VM runs. What can't be done does not keep
+ * anything else from being done.
+ *
+ * Nothing is stored: whoever plans twice without having changed anything gets the same plan, and
+ * one that was carried out leaves nothing to do.
+ */
+#ifndef MANIFEST_PLAN_H
+#define MANIFEST_PLAN_H
+
+#include <jansson.h>
+#include <limits.h>
+
+#include "manifest/ceilings.h"
+#include "manifest/claims.h"
+#include "manifest/volume_id.h"
+#include "vmm/batch.h"
+
+/* What a plan rests on. */
+#define PLAN_PARTS                                                                      \
+    (INVENTORY_MACHINE | INVENTORY_BOARD | INVENTORY_CPUS | INVENTORY_MEMORY |          \
+     INVENTORY_DISKS | INVENTORY_NAMES | INVENTORY_AGENT | INVENTORY_GUEST_CPUS |       \
+     INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_MEMINFO | INVENTORY_GUEST_DISKS)
+
+enum plan_subject { PLAN_CPUS, PLAN_MEMORY, PLAN_VOLUME };
+
+struct plan_step {
+    enum plan_subject subject;
+    struct batch_request request; /* its strings are the step's own */
+    char volume[64];              /* PLAN_VOLUME: the manifest's name of it, else "" */
+    char id[OPERATION_ID_MAX];
+    char serial[64];
+    char bus[16];
+    char file[PATH_MAX];
+    char what[160];   /* "memory 256 MiB -> 1 GiB" */
+    char reason[256]; /* "spec.template.spec.domain.memory.guest is 1Gi" */
+    size_t after;     /* 1 + the step without whose success it makes no sense; 0: none */
+};
+
+/* What was asked for and can't be had now. */
+struct plan_block {
+    enum plan_subject subject;
+    char path[96];      /* in the manifest */
+    struct error error; /* ERROR_BLOCKED or ERROR_INVALID: why, and what would help */
+    bool restart;       /* the next launch has it: RestartRequired */
+};
+
+struct plan {
+    struct plan_step *steps;
+    size_t step_count;
+    struct plan_block *blocks;
+    size_t block_count;
+};
+
+struct plan_input {
+    const struct virtual_machine *vm;
+    const struct cluster *cluster;
+    struct claims *claims;
+    const struct inventory *inventory; /* of PLAN_PARTS */
+};
+
+/* Fills in *plan; plan_free() in any case. Returns 0, or -1 with ERROR_SYSTEM. */
+int plan_make(struct plan *plan, const struct plan_input *input, struct error *error);
+void plan_free(struct plan *plan);
+
+/* {"operations": […], "blocked": […]}; a new reference, NULL without memory. */
+json_t *plan_json(const struct plan *plan);
+
+/* ---- for the files of the plan ---- */
+
+/* A new step or block at the end, all 0; NULL without memory. */
+struct plan_step *plan_add_step(struct plan *plan, enum plan_subject subject);
+struct plan_block *plan_add_block(struct plan *plan, enum plan_subject subject, const char *path,
+                                  bool restart);
+
+/* vCPUs a socket of this QEMU: cores x threads, 0 when that can't be told. */
+unsigned plan_vcpus_per_socket(const struct inventory *inventory, unsigned *ret_cores,
+                               unsigned *ret_threads);
+
+/* The device of QEMU's that is this volume: by its id, or by its file where file is not NULL. */
+const struct inventory_disk *plan_find_device(const struct inventory *inventory,
+                                              const struct volume *volume, const char *file);
+
+/* The volumes' part of plan_make(), in two turns: what goes, and what comes. */
+int plan_volumes(struct plan *plan, const struct plan_input *input, struct error *error);
+
+#endif

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Declarative volumes (VEP 31): a volume with its disk that is new is plugged, one that is gone is
+ * unplugged, one with another source is exchanged. A CD-ROM drive stays, and its medium comes and
+ * goes. A file that has grown is a disk that grows.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "manifest/plan.h"
+#include "manifest/quantity.h"
+#include "vmm/words.h"
+
+#define VOLUMES_PATH "spec.template.spec.volumes"
+#define NEXT_LAUNCH "stop the VM and launch it again: then it has it"
+#define VIRTIO_SERIAL_MAX 20
+
+/* One volume of the manifest, and what is there of it. */
+struct candidate {
+    const struct volume *volume;
+    char file[PATH_MAX]; /* "" of a drive without a medium */
+    struct error problem; /* its file is not known */
+    const struct inventory_disk *device; /* NULL: not there */
+};
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat first, second;
+
+    if (strcmp(a, b) == 0)
+        return true;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+const struct inventory_disk *plan_find_device(const struct inventory *inventory,
+                                              const struct volume *volume, const char *file)
+{
+    const struct inventory_disks *disks = &inventory->disks;
+    char hotpluggable[VOLUME_ID_MAX], fixed[VOLUME_ID_MAX], transient[VOLUME_ID_MAX];
+    const char *const ids[] = {
+        volume_id(VOLUME_HOTPLUGGABLE, volume->name, hotpluggable),
+        volume_id(VOLUME_FIXED, volume->name, fixed),
+        volume_id(VOLUME_TRANSIENT, volume->name, transient),
+        volume->name,
+    };
+    size_t i, id;
+
+    for (id = 0; id < COUNT_OF(ids); id++) {
+        for (i = 0; i < disks->disk_count; i++) {
+            if (strcmp(disks->disks[i].id, ids[id]) == 0)
+                return &disks->disks[i];
+        }
+    }
+    for (i = 0; file != NULL && *file != '\0' && i < disks->disk_count; i++) {
+        if (disks->disks[i].has_medium && is_same_file(disks->disks[i].file, file) &&
+            disks->disks[i].cdrom == (volume->device == VOLUME_CDROM))
+            return &disks->disks[i];
+    }
+    return NULL;
+}
+
+static int without_memory(struct error *error)
+{
+    return error_set(error, ERROR_SYSTEM, "", "out of memory");
+}
+
+static const char *path_of(const struct volume *volume)
+{
+    return volume->volume_path[0] != '\0' ? volume->volume_path : volume->disk_path;
+}
+
+static int block(struct plan *plan, const char *path, bool restart, const struct error *problem,
+                 struct error *error)
+{
+    struct plan_block *added = plan_add_block(plan, PLAN_VOLUME, path, restart);
+
+    if (added == NULL)
+        return without_memory(error);
+    added->error = *problem;
+    return 0;
+}
+
+static struct plan_step *add(struct plan *plan, enum operation_type type, const char *volume,
+                             const char *id)
+{
+    struct plan_step *step = plan_add_step(plan, PLAN_VOLUME);
+
+    if (step == NULL)
+        return NULL;
+    step->request = (struct batch_request){.goal = BATCH_COUNT, .count = 1, .each.type = type};
+    text_copy(step->volume, sizeof(step->volume), volume);
+    text_copy(step->id, sizeof(step->id), id);
+    return step;
+}
+
+/* ---- what can't be ---- */
+
+/* Does something keep this volume's device from changing while the VM runs? */
+static bool is_fixed(const struct plan_input *input, const struct volume *volume,
+                     struct error *ret)
+{
+    const char *gate = input->cluster->closed[GATE_VOLUMES];
+
+    if (gate != NULL)
+        (void)error_set(ret, ERROR_BLOCKED, "take it out of disabledFeatureGates, or " NEXT_LAUNCH,
+                        "the feature gate %s is disabled", gate);
+    else if (!volume->hotpluggable)
+        (void)error_set(ret, ERROR_BLOCKED, "say hotpluggable: true in it, or " NEXT_LAUNCH,
+                        "the volume '%.63s' is not hotpluggable", volume->name);
+    else if (volume->device == VOLUME_LUN)
+        (void)error_set(ret, ERROR_BLOCKED, "make it a disk, or " NEXT_LAUNCH,
+                        "a lun, which passes a SCSI device of the host through, can't come while "
+                        "the VM runs");
+    else if (volume->device == VOLUME_DISK && volume->bus != NULL &&
+             strcmp(volume->bus, "sata") == 0)
+        (void)error_set(ret, ERROR_BLOCKED, "choose scsi or virtio, or " NEXT_LAUNCH,
+                        "a disk on bus sata can't come while the VM runs");
+    else
+        return false;
+    return true;
+}
+
+/* ---- what goes ---- */
+
+static const struct candidate *find_candidate(const struct candidate *candidates, size_t count,
+                                              const struct inventory_disk *device)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        if (candidates[i].device == device)
+            return &candidates[i];
+    }
+    return NULL;
+}
+
+/* A device of a manifest's that no manifest has any more. */
+static int let_go(struct plan *plan, const struct plan_input *input,
+                  const struct inventory_disk *device, struct error *error)
+{
+    const char *gate = input->cluster->closed[GATE_VOLUMES];
+    struct error problem = ERROR_INIT;
+    enum volume_life life;
+    struct plan_step *step;
+
+    if (!volume_id_has_life(device->id, &life) || life == VOLUME_TRANSIENT)
+        return 0;
+    if (life == VOLUME_FIXED || device->cdrom) {
+        (void)error_set(&problem, ERROR_BLOCKED, "stop the VM and launch it again: then it is gone",
+                        "'%s' is not hotpluggable, and stays until the VM is launched again",
+                        volume_id_name(device->id));
+        return block(plan, VOLUMES_PATH, true, &problem, error);
+    }
+    if (gate != NULL) {
+        (void)error_set(&problem, ERROR_BLOCKED, "take it out of disabledFeatureGates",
+                        "the feature gate %s is disabled", gate);
+        return block(plan, VOLUMES_PATH, true, &problem, error);
+    }
+    step = add(plan, OPERATION_DISK_REMOVE, volume_id_name(device->id), device->id);
+    if (step == NULL)
+        return without_memory(error);
+    (void)snprintf(step->what, sizeof(step->what), "disk %.63s out", step->volume);
+    (void)snprintf(step->reason, sizeof(step->reason), "%s has no volume for it", VOLUMES_PATH);
+    return 0;
+}
+
+static int plan_leaving(struct plan *plan, const struct plan_input *input,
+                        const struct candidate *candidates, size_t count, struct error *error)
+{
+    const struct inventory_disks *disks = &input->inventory->disks;
+    size_t i;
+
+    for (i = 0; i < disks->disk_count; i++) {
+        if (find_candidate(candidates, count, &disks->disks[i]) == NULL &&
+            let_go(plan, input, &disks->disks[i], error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int plan_eject(struct plan *plan, const struct candidate *candidate, struct error *error)
+{
+    struct plan_step *step =
+        add(plan, OPERATION_CDROM_EJECT, candidate->volume->name, candidate->device->id);
+
+    if (step == NULL)
+        return without_memory(error);
+    (void)snprintf(step->what, sizeof(step->what), "medium of %.63s out", step->volume);
+    (void)snprintf(step->reason, sizeof(step->reason), "%s has no volume '%.63s'", VOLUMES_PATH,
+                   step->volume);
+    return 0;
+}
+
+/* ---- what comes ---- */
+
+/* The manifest's, else the name, as far as the bus takes one of that length; else the id. */
+static void choose_serial(struct plan_step *step, const struct volume *volume)
+{
+    size_t most = strcmp(step->bus, "virtio") == 0 ? VIRTIO_SERIAL_MAX : WORDS_SERIAL_MAX;
+
+    if (volume->serial != NULL)
+        text_copy(step->serial, sizeof(step->serial), volume->serial);
+    else if (strlen(volume->name) <= most)
+        text_copy(step->serial, sizeof(step->serial), volume->name);
+}
+
+static int plan_disk(struct plan *plan, const struct candidate *candidate, size_t after,
+                     struct error *error)
+{
+    const struct volume *volume = candidate->volume;
+    char id[VOLUME_ID_MAX];
+    struct plan_step *step = add(plan, OPERATION_DISK_ADD, volume->name,
+                                 volume_id(VOLUME_HOTPLUGGABLE, volume->name, id));
+
+    if (step == NULL)
+        return without_memory(error);
+    text_copy(step->file, sizeof(step->file), candidate->file);
+    text_copy(step->bus, sizeof(step->bus), volume->bus != NULL ? volume->bus : "scsi");
+    choose_serial(step, volume);
+    step->request.each.disk.read_only = volume->read_only;
+    step->after = after;
+    (void)snprintf(step->what, sizeof(step->what), "disk %.63s in", step->volume);
+    (void)snprintf(step->reason, sizeof(step->reason), "%s is %.180s", path_of(volume),
+                   volume->source_name != NULL ? volume->source_name : volume->name);
+    return 0;
+}
+
+static int plan_medium(struct plan *plan, const struct candidate *candidate, struct error *error)
+{
+    const struct volume *volume = candidate->volume;
+    struct plan_step *step =
+        add(plan, OPERATION_CDROM_INSERT, volume->name, candidate->device->id);
+
+    if (step == NULL)
+        return without_memory(error);
+    text_copy(step->file, sizeof(step->file), candidate->file);
+    (void)snprintf(step->what, sizeof(step->what), "medium into %.63s", step->volume);
+    (void)snprintf(step->reason, sizeof(step->reason), "%s is %.180s", path_of(volume),
+                   volume->source_name != NULL ? volume->source_name : volume->name);
+    return 0;
+}
+
+/* Another source: the old device makes room for the new one. */
+static int exchange(struct plan *plan, const struct candidate *candidate, struct error *error)
+{
+    struct plan_step *step =
+        add(plan, OPERATION_DISK_REMOVE, candidate->volume->name, candidate->device->id);
+
+    if (step == NULL)
+        return without_memory(error);
+    (void)snprintf(step->what, sizeof(step->what), "disk %.63s out", step->volume);
+    (void)snprintf(step->reason, sizeof(step->reason), "%s has another source: it has %.150s",
+                   path_of(candidate->volume), candidate->device->file);
+    return plan_disk(plan, candidate, plan->step_count, error);
+}
+
+/* A raw file, or block device, that is larger than QEMU knows. */
+static int plan_growth(struct plan *plan, const struct plan_input *input,
+                       const struct candidate *candidate, struct error *error)
+{
+    const struct inventory_disk *device = candidate->device;
+    char from[QUANTITY_TEXT_MAX], to[QUANTITY_TEXT_MAX];
+    struct error problem = ERROR_INIT;
+    struct plan_step *step;
+    struct stat status;
+    uint64_t bytes;
+
+    if (strcmp(device->format, "raw") != 0 || stat(candidate->file, &status) < 0 ||
+        !S_ISREG(status.st_mode))
+        return 0;
+    bytes = (uint64_t)status.st_size / 512 * 512; /* what QEMU can make of it */
+    if (bytes <= device->bytes)
+        return 0;
+    if (input->cluster->closed[GATE_EXPAND_DISKS] != NULL) {
+        (void)error_set(&problem, ERROR_BLOCKED, "take it out of disabledFeatureGates",
+                        "the feature gate ExpandDisks is disabled");
+        return block(plan, path_of(candidate->volume), true, &problem, error);
+    }
+    step = add(plan, OPERATION_DISK_RESIZE, candidate->volume->name, device->id);
+    if (step == NULL)
+        return without_memory(error);
+    step->request.each.bytes = bytes;
+    (void)snprintf(step->what, sizeof(step->what), "disk %.63s %s -> %s", step->volume,
+                   quantity_format(device->bytes, from), quantity_format(bytes, to));
+    (void)snprintf(step->reason, sizeof(step->reason), "its file has grown");
+    return 0;
+}
+
+/* ---- each volume ---- */
+
+static int without_drive(struct plan *plan, const struct candidate *candidate,
+                         struct error *error)
+{
+    struct error problem = ERROR_INIT;
+
+    (void)error_set(&problem, ERROR_BLOCKED, NEXT_LAUNCH,
+                    "the VM has no CD-ROM drive '%.63s', and none can come while it runs",
+                    candidate->volume->name);
+    return block(plan, candidate->volume->disk_path, true, &problem, error);
+}
+
+static int plan_cdrom(struct plan *plan, const struct plan_input *input,
+                      const struct candidate *candidate, bool leaving, struct error *error)
+{
+    const struct inventory_disk *device = candidate->device;
+    bool wanted = candidate->volume->source != VOLUME_NO_MEDIUM;
+    const char *gate = input->cluster->closed[GATE_VOLUMES];
+    struct error problem = ERROR_INIT;
+    bool changes;
+
+    if (device == NULL || !device->cdrom)
+        return leaving ? 0 : without_drive(plan, candidate, error);
+    changes = wanted ? !device->has_medium || !is_same_file(device->file, candidate->file)
+                     : device->has_medium;
+    if (!changes || leaving == wanted)
+        return 0;
+    if (gate != NULL) {
+        (void)error_set(&problem, ERROR_BLOCKED, "take it out of disabledFeatureGates",
+                        "the feature gate %s is disabled", gate);
+        return block(plan, path_of(candidate->volume), true, &problem, error);
+    }
+    return wanted ? plan_medium(plan, candidate, error) : plan_eject(plan, candidate, error);
+}
+
+static int plan_coming(struct plan *plan, const struct plan_input *input,
+                       const struct candidate *candidate, struct error *error)
+{
+    const struct volume *volume = candidate->volume;
+    const struct inventory_disk *device = candidate->device;
+    struct error problem = ERROR_INIT;
+
+    if (candidate->problem.code != ERROR_NONE)
+        return block(plan, path_of(volume), volume->source != VOLUME_REFUSED, &candidate->problem,
+                     error);
+    if (volume->device == VOLUME_CDROM)
+        return plan_cdrom(plan, input, candidate, false, error);
+    if (device != NULL && is_same_file(device->file, candidate->file))
+        return plan_growth(plan, input, candidate, error);
+    if (is_fixed(input, volume, &problem))
+        return block(plan, path_of(volume), true, &problem, error);
+    return device != NULL ? exchange(plan, candidate, error)
+                          : plan_disk(plan, candidate, 0, error);
+}
+
+static int look(struct candidate *candidate, const struct volume *volume,
+                const struct plan_input *input, struct error *error)
+{
+    *candidate = (struct candidate){.volume = volume};
+    if (volume->source != VOLUME_NO_MEDIUM &&
+        claims_find_file(input->claims, volume, candidate->file, sizeof(candidate->file),
+                         &candidate->problem) < 0 &&
+        candidate->problem.code == ERROR_SYSTEM) {
+        *error = candidate->problem;
+        return -1;
+    }
+    candidate->device = plan_find_device(input->inventory, volume, candidate->file);
+    return 0;
+}
+
+static int look_at_all(struct candidate *candidates, const struct plan_input *input,
+                       struct error *error)
+{
+    size_t i;
+
+    for (i = 0; i < input->vm->volume_count; i++) {
+        if (look(&candidates[i], &input->vm->volumes[i], input, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int plan_volumes(struct plan *plan, const struct plan_input *input, struct error *error)
+{
+    size_t count = input->vm->volume_count, i;
+    AUTO_FREE struct candidate *candidates = NULL;
+
+    if (!input->vm->volumes_given || !input->inventory->disks.known)
+        return 0;
+    candidates = calloc(count + 1, sizeof(*candidates));
+    if (candidates == NULL)
+        return without_memory(error);
+    if (look_at_all(candidates, input, error) < 0)
+        return -1;
+    for (i = 0; i < count; i++) {
+        if (candidates[i].volume->device == VOLUME_CDROM &&
+            plan_cdrom(plan, input, &candidates[i], true, error) < 0)
+            return -1;
+    }
+    if (plan_leaving(plan, input, candidates, count, error) < 0)
+        return -1;
+    for (i = 0; i < count; i++) {
+        if (plan_coming(plan, input, &candidates[i], error) < 0)
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include "manifest/store.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "manifest/atomic_file.h"
+#include "manifest/limits.h"
+#include "manifest/yaml_read.h"
+#include "manifest/yaml_write.h"
+
+#define LOCK "lock"
+#define LOCK_PATIENCE_MS 10000
+#define LOCK_RETRY_MS 10
+#define SUFFIX ".yaml"
+#define READ_BYTES 4096
+
+const char *store_default_path(char *text, size_t size)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+    if (state != NULL && state[0] == '/')
+        (void)snprintf(text, size, "%s/vmplug", state);
+    else if (geteuid() != 0 && home != NULL && home[0] == '/')
+        (void)snprintf(text, size, "%s/.local/state/vmplug", home);
+    else
+        (void)snprintf(text, size, "/var/lib/vmplug");
+    return text;
+}
+
+/* ---- the directory ---- */
+
+/* The directories above it, too. */
+static int make_directories(const char *path)
+{
+    AUTO_FREE char *copy = strdup(path);
+    char *slash;
+
+    if (copy == NULL)
+        return -1;
+    for (slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+            return -1;
+        *slash = '/';
+    }
+    return mkdir(copy, 0700) < 0 && errno != EEXIST ? -1 : 0;
+}
+
+static int check_owner(int fd, const char *path, struct error *error)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) == 0 && status.st_uid == geteuid() &&
+        (status.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+        return 0;
+    return error_set(error, ERROR_BLOCKED, "make it yours alone (chown, chmod 700), or set "
+                     "XDG_STATE_HOME", "%s: others may write there", path);
+}
+
+int store_open(struct store *store, const char *path, bool make, struct error *error)
+{
+    *store = (struct store){.directory = -1, .lock = -1};
+    if (path != NULL)
+        (void)snprintf(store->path, sizeof(store->path), "%s", path);
+    else
+        store_default_path(store->path, sizeof(store->path));
+    if (make && make_directories(store->path) < 0)
+        return error_set_errno(error, ERROR_SYSTEM, errno, "make room or access there",
+                               "cannot make %s", store->path);
+    store->directory = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->directory < 0 && errno == ENOENT)
+        return 0;
+    if (store->directory < 0)
+        return error_set_errno(error, ERROR_SYSTEM, errno, "", "cannot open %s", store->path);
+    return check_owner(store->directory, store->path, error);
+}
+
+void store_close(struct store *store)
+{
+    store_unlock(store);
+    if (store->directory >= 0)
+        close(store->directory);
+    store->directory = -1;
+}
+
+int store_lock(struct store *store, struct error *error)
+{
+    double until_ms = clock_now_ms() + LOCK_PATIENCE_MS;
+
+    store->lock = openat(store->directory, LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (store->lock < 0)
+        return error_set_errno(error, ERROR_SYSTEM, errno, "make room or access there",
+                               "cannot make %s/" LOCK, store->path);
+    while (flock(store->lock, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || clock_now_ms() >= until_ms) {
+            store_unlock(store);
+            return error_set(error, ERROR_BUSY, "let the other vmplug end first",
+                             "another vmplug changes what %s has", store->path);
+        }
+        (void)clock_poll(NULL, 0, clock_now_ms() + LOCK_RETRY_MS);
+    }
+    return 0;
+}
+
+void store_unlock(struct store *store)
+{
+    if (store->lock >= 0)
+        close(store->lock);
+    store->lock = -1;
+}
+
+/* The directory of a kind, by its name in lower case; -1 when it is not there. */
+static int open_kind(const struct store *store, enum kind kind, bool make)
+{
+    char name[64];
+    size_t i;
+
+    (void)snprintf(name, sizeof(name), "%s", kind_name(kind));
+    for (i = 0; name[i] != '\0'; i++)
+        name[i] = (char)tolower((unsigned char)name[i]);
+    if (make && mkdirat(store->directory, name, 0700) < 0 && errno != EEXIST)
+        return -1;
+    return store->directory < 0
+               ? -1
+               : openat(store->directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static void name_file(const char *name, char text[KIND_NAME_MAX + sizeof(SUFFIX)])
+{
+    (void)snprintf(text, KIND_NAME_MAX + sizeof(SUFFIX), "%.*s" SUFFIX, KIND_NAME_MAX, name);
+}
+
+/* ---- reading ---- */
+
+static int read_file(int fd, struct buffer *text)
+{
+    ssize_t count;
+    char *room;
+
+    do {
+        room = buffer_reserve(text, READ_BYTES);
+        count = room != NULL ? read(fd, room, READ_BYTES) : -1;
+        if (count < 0)
+            return -1;
+        buffer_commit(text, (size_t)count);
+    } while (count > 0 && buffer_size(text) <= LIMITS_FILE_BYTES);
+    return 0;
+}
+
+static int parse(const char *path, const struct buffer *text, enum kind kind, json_t **ret,
+                 struct error *error)
+{
+    struct document_list list = {0};
+    const char *name;
+    enum kind found;
+    int status = yaml_read(&list, path, buffer_bytes(text), buffer_size(text), error);
+
+    if (status == 0 && list.count != 1)
+        status = error_set(error, ERROR_INVALID, "apply the manifest again",
+                           "%s: it holds %zu objects instead of one", path, list.count);
+    if (status == 0)
+        status = kind_of(&list.items[0], &found, &name, error);
+    if (status == 0 && found != kind)
+        status = error_set(error, ERROR_INVALID, "apply the manifest again",
+                           "%s: it holds a %s", path, kind_name(found));
+    if (status == 0)
+        *ret = json_incref(list.items[0].root);
+    document_list_free(&list);
+    return status;
+}
+
+static int load_at(const struct store *store, int directory, enum kind kind, const char *file,
+                   json_t **ret, struct error *error)
+{
+    AUTO_FD int fd = openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char path[sizeof(store->path) + KIND_NAME_MAX + 64];
+    struct buffer text = {0};
+    int status;
+
+    *ret = NULL;
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    (void)snprintf(path, sizeof(path), "%s/%s/%s", store->path, kind_name(kind), file);
+    if (fd < 0 || read_file(fd, &text) < 0)
+        status = error_set_errno(error, ERROR_SYSTEM, errno, "", "cannot read %s", path);
+    else
+        status = parse(path, &text, kind, ret, error);
+    buffer_free(&text);
+    return status;
+}
+
+int store_load(struct store *store, enum kind kind, const char *name, json_t **ret,
+               struct error *error)
+{
+    AUTO_FD int directory = open_kind(store, kind, false);
+    char file[KIND_NAME_MAX + sizeof(SUFFIX)];
+
+    *ret = NULL;
+    if (directory < 0)
+        return 0;
+    name_file(name, file);
+    return load_at(store, directory, kind, file, ret, error);
+}
+
+static int is_object_file(const struct dirent *entry)
+{
+    size_t length = strlen(entry->d_name), end = strlen(SUFFIX);
+
+    return entry->d_name[0] != '.' && length > end && length <= KIND_NAME_MAX + end &&
+           strcmp(entry->d_name + length - end, SUFFIX) == 0;
+}
+
+static int take_file(struct store *store, int directory, enum kind kind, char *file,
+                     json_t *objects, struct error *error)
+{
+    json_t *object;
+
+    if (load_at(store, directory, kind, file, &object, error) < 0)
+        return -1;
+    file[strlen(file) - strlen(SUFFIX)] = '\0';
+    if (object != NULL && json_object_set_new(objects, file, object) < 0)
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
+    return 0;
+}
+
+json_t *store_list(struct store *store, enum kind kind, struct error *error)
+{
+    AUTO_FD int directory = open_kind(store, kind, false);
+    json_t *objects = json_object();
+    struct dirent **entries = NULL;
+    int count = 0, status = 0, i;
+
+    if (objects == NULL) {
+        (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+        return NULL;
+    }
+    if (directory >= 0)
+        count = scandirat(directory, ".", &entries, is_object_file, alphasort);
+    if (count < 0)
+        status = error_set_errno(error, ERROR_SYSTEM, errno, "", "cannot list %s", store->path);
+    for (i = 0; i < count; i++) {
+        if (status == 0)
+            status = take_file(store, directory, kind, entries[i]->d_name, objects, error);
+        free(entries[i]);
+    }
+    free(entries);
+    if (status == 0)
+        return objects;
+    json_decref(objects);
+    return NULL;
+}
+
+/* ---- writing ---- */
+
+int store_save(struct store *store, enum kind kind, const char *name, const json_t *object,
+               struct error *error)
+{
+    AUTO_FD int directory = open_kind(store, kind, true);
+    char file[KIND_NAME_MAX + sizeof(SUFFIX)];
+    AUTO_FREE char *text = NULL;
+
+    if (directory < 0)
+        return error_set_errno(error, ERROR_SYSTEM, errno, "make room or access there",
+                               "cannot make a directory in %s", store->path);
+    text = yaml_write(object);
+    if (text == NULL)
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
+    name_file(name, file);
+    return atomic_file_write(directory, file, text, strlen(text), error);
+}
+
+int store_remove(struct store *store, enum kind kind, const char *name, struct error *error)
+{
+    AUTO_FD int directory = open_kind(store, kind, false);
+    char file[KIND_NAME_MAX + sizeof(SUFFIX)];
+
+    if (directory < 0)
+        return 0;
+    name_file(name, file);
+    return atomic_file_remove(directory, file, error);
+}

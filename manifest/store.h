@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where manifests are kept between commands, and while a VM does not run: a directory of the user's
+ * own with one of each kind in it, and a YAML file for each object. Nothing is kept that QEMU could
+ * be asked.
+ */
+#ifndef MANIFEST_STORE_H
+#define MANIFEST_STORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "manifest/kind.h"
+
+struct store {
+    int directory; /* -1: there is none, and it is empty */
+    int lock;      /* -1: not held */
+    char path[512];
+};
+
+/* $XDG_STATE_HOME/vmplug, else ~/.local/state/vmplug; of root /var/lib/vmplug. Writes at most size
+ * bytes, returns text. */
+const char *store_default_path(char *text, size_t size);
+
+/* Opens it; with make, makes it where it is missing. path: NULL is the default. Returns 0, or -1
+ * with ERROR_SYSTEM, or ERROR_BLOCKED when others may write there. store_close() in any case. */
+int store_open(struct store *store, const char *path, bool make, struct error *error);
+void store_close(struct store *store);
+
+/* Holds others off who would change something, until store_unlock() or store_close(); waits for
+ * them. Returns 0, or -1 with ERROR_BUSY after ten seconds, ERROR_SYSTEM. */
+int store_lock(struct store *store, struct error *error);
+void store_unlock(struct store *store);
+
+/* The object, a new reference; *ret is NULL when there is none. Returns 0, or -1 with ERROR_INVALID
+ * when the file is no such object, or ERROR_SYSTEM. */
+int store_load(struct store *store, enum kind kind, const char *name, json_t **ret,
+               struct error *error);
+
+/* All of a kind, name -> object, in the order of their names; a new reference, or NULL with an
+ * error as of store_load(). */
+json_t *store_list(struct store *store, enum kind kind, struct error *error);
+
+/* With the lock. What was stored before stays when this fails. Return 0, or -1 with
+ * ERROR_SYSTEM. */
+int store_save(struct store *store, enum kind kind, const char *name, const json_t *object,
+               struct error *error);
+int store_remove(struct store *store, enum kind kind, const char *name, struct error *error);
+
+#endif
