@@ -38,7 +38,7 @@ struct agent {
     struct channel channel;
     struct pending_list pending;
     unsigned pending_count;
-    int64_t last_id;
+    int64_t last_number;
     int64_t sync_number;
     double sync_timeout_ms;
     double resync_ms;
@@ -253,15 +253,13 @@ static int hear(struct agent *agent, struct error *error)
 
 static void expire(struct agent *agent)
 {
-    struct error error = ERROR_INIT;
+    static const struct error error = {
+        .code = ERROR_TIMEOUT,
+        .why = "the guest agent did not answer in time",
+        .fix = "look whether qemu-guest-agent runs in the guest and no other client holds its "
+               "socket"};
     struct pending *pending;
 
-    if (clock_now_ms() < pending_deadline_ms(&agent->pending))
-        return; /* as nearly always, and without making words for nobody */
-    (void)error_set(&error, ERROR_TIMEOUT,
-                    "look whether qemu-guest-agent runs in the guest and no other client holds its "
-                    "socket",
-                    "the guest agent did not answer in time");
     while (agent->state != DEAD &&
            (pending = pending_expired(&agent->pending, clock_now_ms())) != NULL) {
         if (pending->sent)
@@ -399,10 +397,11 @@ static int64_t submit(struct agent *agent, const struct request *request, bool u
         json_decref(request->arguments);
         return refuse(agent, error);
     }
-    pending = pending_new(request, 0, error);
+    pending = pending_new(request, agent->last_number + 1, error);
     if (pending == NULL)
         return -1;
-    pending->id = ++agent->last_id;
+    pending_complete(pending, 0); /* answers come in order */
+    agent->last_number++;
     agent->pending_count++;
     if (!urgent || first == NULL)
         TAILQ_INSERT_TAIL(&agent->pending, pending, link);
@@ -413,7 +412,7 @@ static int64_t submit(struct agent *agent, const struct request *request, bool u
     if (agent->dispatching == 0) /* else what has come already would count as its reply */
         (void)advance(agent, NULL); /* what could not leave now leaves, or fails, in the pump */
     pump_changed(&agent->pump);
-    return pending->id;
+    return pending->number;
 }
 
 int64_t agent_submit(struct agent *agent, const struct request *request, struct error *error)
@@ -446,9 +445,9 @@ void agent_close_file(struct agent *agent, int64_t handle)
         (void)submit(agent, &request, true, NULL);
 }
 
-void agent_cancel(struct agent *agent, int64_t id)
+void agent_cancel(struct agent *agent, int64_t number)
 {
-    struct pending *pending = pending_find(&agent->pending, id);
+    struct pending *pending = pending_find(&agent->pending, number);
 
     if (pending == NULL)
         return;

@@ -39,7 +39,7 @@ const struct error *agent_failure(const struct agent *agent);
 /* Queues a command. request->done fires from the pump, never from in here, exactly once; a command
  * that ends in ERROR_TIMEOUT may be carried out all the same. ERROR_PROTOCOL and ERROR_LIMIT say
  * that the agent answered with something that is no reply or too large; the next command begins
- * with a new synchronisation. Returns the command's id, or -1 with ERROR_INVALID, ERROR_LIMIT
+ * with a new synchronisation. Returns the command's number, or -1 with ERROR_INVALID, ERROR_LIMIT
  * (LIMITS_AGENT_PENDING are pending), ERROR_SYSTEM, or the session's failure. */
 int64_t agent_submit(struct agent *agent, const struct request *request, struct error *error);
 
@@ -55,6 +55,6 @@ void agent_ask_again(struct agent *agent);
 void agent_close_file(struct agent *agent, int64_t handle);
 
 /* Its callback will not fire. */
-void agent_cancel(struct agent *agent, int64_t id);
+void agent_cancel(struct agent *agent, int64_t number);
 
 #endif

@@ -55,6 +55,7 @@ struct qmp_client {
     struct pending_list in_flight;
     struct subscription_list subscriptions;
     unsigned last_subscription;
+    int64_t last_number;
     int64_t last_id;
     struct error failure;
     unsigned dispatching; /* callbacks on the stack: the client may not go before they return */
@@ -164,6 +165,10 @@ static int send_queued(struct qmp_client *client, struct error *error)
             return 0;
         if (pending->fd >= 0 && buffer_size(&client->channel.out) > 0)
             return 0;
+        if (pending->id == 0) { /* else memory ran out when it was to be sent before */
+            client->last_id = pending_next_id(&client->in_flight, client->last_id);
+            pending_complete(pending, client->last_id);
+        }
         if (channel_send(&client->channel, pending->line.bytes, buffer_size(&pending->line),
                          pending->fd >= 0 ? dup(pending->fd) : -1, error) < 0)
             return -1;
@@ -228,7 +233,7 @@ static struct pending *find_addressee(struct qmp_client *client, const json_t *m
 
     if (json_object_get(message, "id") == NULL)
         return client->in_flight_count == 1 ? TAILQ_FIRST(&client->in_flight) : NULL;
-    return field_s64(message, "id", &id) ? pending_find(&client->in_flight, id) : NULL;
+    return field_s64(message, "id", &id) ? pending_find_id(&client->in_flight, id) : NULL;
 }
 
 static int take_reply(struct qmp_client *client, const json_t *message, struct error *error)
@@ -336,16 +341,13 @@ static int check_greeting_deadline(const struct qmp_client *client, struct error
 
 static void expire_commands(struct qmp_client *client)
 {
+    static const struct error error = {
+        .code = ERROR_TIMEOUT, .fix = "look whether QEMU is stopped or overloaded",
+        .why = "QEMU did not answer in time, and may still carry the command out"};
     double now_ms = clock_now_ms();
-    struct error error = ERROR_INIT;
     struct pending *pending;
     reply_fn *done;
 
-    if (now_ms < clock_earlier_ms(pending_deadline_ms(&client->queued),
-                                  pending_deadline_ms(&client->in_flight)))
-        return; /* as nearly always, and without making words for nobody */
-    (void)error_set(&error, ERROR_TIMEOUT, "look whether QEMU is stopped or overloaded",
-                    "QEMU did not answer in time, and may still carry the command out");
     while ((pending = pending_expired(&client->queued, now_ms)) != NULL)
         finish(client, pending, NULL, &error);
     while ((pending = pending_expired(&client->in_flight, now_ms)) != NULL) {
@@ -546,26 +548,26 @@ int64_t qmp_client_submit(struct qmp_client *client, const struct request *reque
             close(request->fd);
         return refuse(client, error);
     }
-    pending = pending_new(request, client->last_id + 1, error);
+    pending = pending_new(request, client->last_number + 1, error);
     if (pending == NULL)
         return -1;
-    client->last_id++;
+    client->last_number++;
     client->pending_count++;
     TAILQ_INSERT_TAIL(&client->queued, pending, link);
     (void)send_queued(client, NULL); /* what could not leave now leaves, or fails, in the pump */
     pump_changed(&client->pump);
-    return client->last_id;
+    return client->last_number;
 }
 
-void qmp_client_cancel(struct qmp_client *client, int64_t id)
+void qmp_client_cancel(struct qmp_client *client, int64_t number)
 {
-    struct pending *pending = pending_find(&client->in_flight, id);
+    struct pending *pending = pending_find(&client->in_flight, number);
 
     if (pending != NULL) {
         pending_forget(pending);
         return;
     }
-    pending = pending_find(&client->queued, id);
+    pending = pending_find(&client->queued, number);
     if (pending != NULL) {
         pending_forget(pending);
         finish(client, pending, NULL, NULL);

@@ -66,13 +66,13 @@ const json_t *qmp_client_greeting(const struct qmp_client *client);
 /* Sends a command, or queues it. request->done fires from the pump, never from in here, exactly
  * once: with the reply; with ERROR_TIMEOUT (outcome unknown; a late reply is swallowed); or with
  * the session's failure. A command with a descriptor travels alone, since QEMU keeps one pending
- * descriptor only. Returns the command's id, or -1 with ERROR_INVALID, ERROR_LIMIT, ERROR_SYSTEM,
- * or the session's failure. */
+ * descriptor only. Returns the command's number, which no other of this client's has, or -1 with
+ * ERROR_INVALID, ERROR_LIMIT, ERROR_SYSTEM, or the session's failure. */
 int64_t qmp_client_submit(struct qmp_client *client, const struct request *request,
                           struct error *error);
 
 /* Its callback will not fire. The command may be carried out all the same. */
-void qmp_client_cancel(struct qmp_client *client, int64_t id);
+void qmp_client_cancel(struct qmp_client *client, int64_t number);
 
 /* Calls on_event for each event from now on. Events can come before the reply of the command that
  * caused them: subscribe first. Returns a handle for unsubscribing, 0 without memory. */

@@ -11,6 +11,9 @@
 #include "qmp/codec.h"
 #include "qmp/field.h"
 
+#define END_BYTES 32 /* ,"id":9223372036854775807} and its line end */
+#define ONE_DIGIT_IDS 9
+
 static bool is_command_name(const char *name)
 {
     size_t length = strlen(name);
@@ -27,20 +30,16 @@ static int append_text(struct buffer *line, const char *text)
     return buffer_append(line, text, strlen(text));
 }
 
-static int encode(struct buffer *line, const char *command, const json_t *arguments, int64_t id)
+/* All but the end, for which it leaves room. */
+static int encode(struct buffer *line, const char *command, const json_t *arguments)
 {
-    char number[32];
-
     if (append_text(line, "{\"execute\":\"") < 0 || append_text(line, command) < 0 ||
         append_text(line, "\"") < 0)
         return -1;
     if (json_object_size(arguments) > 0 &&
         (append_text(line, ",\"arguments\":") < 0 || codec_append(line, arguments) < 0))
         return -1;
-    (void)snprintf(number, sizeof(number), ",\"id\":%" PRId64, id);
-    if (id > 0 && append_text(line, number) < 0)
-        return -1;
-    return append_text(line, "}\n");
+    return buffer_reserve(line, END_BYTES) != NULL ? 0 : -1;
 }
 
 static void pending_free(struct pending *pending)
@@ -50,7 +49,7 @@ static void pending_free(struct pending *pending)
     free(pending);
 }
 
-struct pending *pending_new(const struct request *request, int64_t id, struct error *error)
+struct pending *pending_new(const struct request *request, int64_t number, struct error *error)
 {
     AUTO_JSON json_t *arguments = request->arguments;
     AUTO_FD int fd = request->fd > 0 ? request->fd : -1;
@@ -62,7 +61,7 @@ struct pending *pending_new(const struct request *request, int64_t id, struct er
         return NULL;
     }
     pending = calloc(1, sizeof(*pending));
-    if (pending != NULL && encode(&pending->line, request->command, arguments, id) < 0) {
+    if (pending != NULL && encode(&pending->line, request->command, arguments) < 0) {
         buffer_free(&pending->line);
         free(STEAL(pending));
     }
@@ -71,7 +70,7 @@ struct pending *pending_new(const struct request *request, int64_t id, struct er
         return NULL;
     }
     (void)snprintf(pending->name, sizeof(pending->name), "%s", request->command);
-    pending->id = id;
+    pending->number = number;
     pending->fd = steal_fd(&fd);
     pending->deadline_ms = clock_now_ms() + request->timeout_ms;
     pending->done = request->done;
@@ -79,7 +78,28 @@ struct pending *pending_new(const struct request *request, int64_t id, struct er
     return pending;
 }
 
-struct pending *pending_find(const struct pending_list *list, int64_t id)
+void pending_complete(struct pending *pending, int64_t id)
+{
+    char end[END_BYTES];
+
+    pending->id = id;
+    if (id > 0)
+        (void)snprintf(end, sizeof(end), ",\"id\":%" PRId64 "}\n", id);
+    (void)append_text(&pending->line, id > 0 ? end : "}\n");
+}
+
+struct pending *pending_find(const struct pending_list *list, int64_t number)
+{
+    struct pending *pending;
+
+    TAILQ_FOREACH(pending, list, link) {
+        if (pending->number == number)
+            return pending;
+    }
+    return NULL;
+}
+
+struct pending *pending_find_id(const struct pending_list *list, int64_t id)
 {
     struct pending *pending;
 
@@ -88,6 +108,19 @@ struct pending *pending_find(const struct pending_list *list, int64_t id)
             return pending;
     }
     return NULL;
+}
+
+int64_t pending_next_id(const struct pending_list *list, int64_t last)
+{
+    const struct pending *pending;
+    int64_t most = 1;
+
+    TAILQ_FOREACH(pending, list, link)
+        most++;
+    do {
+        last = last % (most > ONE_DIGIT_IDS ? most : ONE_DIGIT_IDS) + 1;
+    } while (pending_find_id(list, last) != NULL);
+    return last;
 }
 
 void pending_finish(struct pending_list *list, struct pending *pending, json_t *value,

@@ -34,7 +34,8 @@ struct request {
 
 struct pending {
     TAILQ_ENTRY(pending) link;
-    int64_t id;
+    int64_t number; /* among its client's, for good */
+    int64_t id;     /* on the wire, while it is there; 0: none */
     char name[64];
     struct buffer line; /* as it goes over the wire; empty once sent */
     double deadline_ms;
@@ -46,12 +47,21 @@ struct pending {
 
 TAILQ_HEAD(pending_list, pending);
 
-/* Encodes a request, with an "id" member when id is positive; compact, since QEMU reads its
- * monitor a byte at a time. NULL with ERROR_INVALID or ERROR_SYSTEM; the arguments and the
- * descriptor are consumed in any case. */
-struct pending *pending_new(const struct request *request, int64_t id, struct error *error);
+/* Encodes a request up to its end, compact, since QEMU reads its monitor a byte at a time. NULL
+ * with ERROR_INVALID or ERROR_SYSTEM; the arguments and the descriptor are consumed in any case. */
+struct pending *pending_new(const struct request *request, int64_t number, struct error *error);
 
-struct pending *pending_find(const struct pending_list *list, int64_t id);
+/* Ends the line before it is sent, with an "id" member when id is positive. Once. */
+void pending_complete(struct pending *pending, int64_t id);
+
+/* By number, or by id; NULL when there is none. */
+struct pending *pending_find(const struct pending_list *list, int64_t number);
+struct pending *pending_find_id(const struct pending_list *list, int64_t id);
+
+/* An id for what is to be sent, where `last` was the one before and the list is in flight: from 1
+ * round to 9, and on only where those are taken. Each digit more costs some ten microseconds in
+ * QEMU. It is not the last one again: an answer that comes twice would be taken for ours. */
+int64_t pending_next_id(const struct pending_list *list, int64_t last);
 
 /* Takes an entry out, tells its owner, frees it. One of value and error is NULL. */
 void pending_finish(struct pending_list *list, struct pending *pending, json_t *value,

@@ -136,12 +136,36 @@ static void test_window(void **state)
     wire_qmp_reply(&wire, 3);
     assert_int_equal(wire_qmp_heard_count(&wire), 2);
     for (id = 4; id <= 20; id++)
-        wire_qmp_reply(&wire, id);
+        wire_qmp_reply(&wire, (id - 1) % 9 + 1);
     for (id = 1; id <= 20; id++) {
-        outcome_assert_value(&outcomes[id], (int)id * 10);
+        outcome_assert_value(&outcomes[id], (int)((id - 1) % 9 + 1) * 10);
         assert_true(id == 1 || outcomes[id].turn == outcomes[id - 1].turn + 1);
     }
     assert_int_equal(wire_qmp_heard_count(&wire), 9);
+    wire_qmp_end(&wire, client);
+}
+
+/* Ids are given anew, but not that of a command which QEMU may still answer; numbers never are. */
+static void test_ids_go_round(void **state)
+{
+    struct qmp_client *client = wire_qmp_begin_ready(&wire);
+    struct outcome outcomes[21] = {{0}};
+    int64_t number, id;
+
+    (void)state;
+    assert_int_equal(wire_qmp_submit(client, "query-status", &outcomes[0]), 1);
+    qmp_client_cancel(client, 1); /* and is unanswered up to the end */
+    for (number = 2; number <= 20; number++) {
+        id = (number - 2) % 8 + 2;
+        assert_int_equal(wire_qmp_submit(client, "query-status", &outcomes[number]), number);
+        wire_qmp_reply(&wire, id == 2 ? 9 : id - 1); /* the one before, twice */
+        assert_int_equal(outcomes[number].count, 0);
+        qmp_client_cancel(client, number - 1); /* has ended, though another had its id */
+        wire_qmp_reply(&wire, id);
+        outcome_assert_value(&outcomes[number], (int)id * 10);
+    }
+    wire_qmp_reply(&wire, 1);
+    assert_int_equal(outcomes[0].count, 0);
     wire_qmp_end(&wire, client);
 }
 
@@ -404,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_refused_request),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_window),
+        cmocka_unit_test(test_ids_go_round),
         cmocka_unit_test(test_replies_out_of_order),
         cmocka_unit_test(test_unknown_ids),
         cmocka_unit_test(test_error_without_id),

@@ -13,12 +13,12 @@
 #include "qmp/request.h"
 #include "tests/fake/fake.h"
 
-static struct pending *make(const char *command, const char *arguments, int64_t id)
+static struct pending *make(const char *command, const char *arguments)
 {
     const struct request request = {
         .command = command, .arguments = fake_json(arguments), .timeout_ms = 1000};
 
-    return pending_new(&request, id, NULL);
+    return pending_new(&request, 1, NULL);
 }
 
 static void drop(struct pending *pending)
@@ -53,8 +53,9 @@ static void test_wire_format(void **state)
 
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
-        pending = make(cases[i].command, cases[i].arguments, cases[i].id);
+        pending = make(cases[i].command, cases[i].arguments);
         assert_non_null(pending);
+        pending_complete(pending, cases[i].id);
         assert_int_equal(buffer_size(&pending->line), strlen(cases[i].line));
         assert_memory_equal(pending->line.bytes + pending->line.start, cases[i].line,
                             strlen(cases[i].line));
@@ -132,12 +133,12 @@ static void on_done(void *user, const struct reply *reply)
     told->code = reply->error != NULL ? reply->error->code : ERROR_NONE;
 }
 
-static struct pending *add(struct pending_list *list, struct told *told, int64_t id,
+static struct pending *add(struct pending_list *list, struct told *told, int64_t number,
                            double timeout_ms)
 {
     const struct request request = {
         .command = "x", .timeout_ms = timeout_ms, .done = on_done, .user = told};
-    struct pending *pending = pending_new(&request, id, NULL);
+    struct pending *pending = pending_new(&request, number, NULL);
 
     TAILQ_INSERT_TAIL(list, pending, link);
     return pending;
@@ -168,6 +169,36 @@ static void test_list(void **state)
     assert_int_equal(told[2].count, 1);
     assert_int_equal(told[2].code, ERROR_DISCONNECTED);
     assert_null(told[2].value);
+}
+
+/* One digit while one is free, none that is in flight, and not the one before. */
+static void test_next_id(void **state)
+{
+    struct pending_list list = TAILQ_HEAD_INITIALIZER(list);
+    struct told told = {0};
+    unsigned taken = 0;
+    int64_t id, i;
+
+    (void)state;
+    for (i = 0, id = 0; i < 9; i++) {
+        assert_int_equal(pending_next_id(&list, id), i + 1);
+        id = i + 1;
+    }
+    assert_int_equal(pending_next_id(&list, 9), 1);
+    assert_int_equal(pending_next_id(&list, 12), 4);
+    pending_complete(add(&list, &told, 1, 1e6), 9);
+    pending_complete(add(&list, &told, 2, 1e6), 1);
+    assert_int_equal(pending_next_id(&list, 8), 2);
+    for (i = 0, id = 1; i < 20; i++) {
+        id = pending_next_id(&list, id);
+        assert_null(pending_find_id(&list, id));
+        pending_complete(add(&list, &told, 3 + i, 1e6), id);
+        taken |= 1U << id;
+        if (i == 6)
+            assert_int_equal(taken, 0x1fc); /* 2 to 8 */
+    }
+    assert_null(pending_find_id(&list, 0));
+    pending_finish_all(&list, NULL);
 }
 
 static void test_deadlines(void **state)
@@ -240,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_refused_requests),
         cmocka_unit_test(test_descriptor_is_taken_over),
         cmocka_unit_test(test_list),
+        cmocka_unit_test(test_next_id),
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_reply_value),
     };
