@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "manifest/yaml_read.h"
+#include "manifest/yaml_write.h"
 #include "qmp/codec.h"
 
 /* What a text reads as, in JSON. */
@@ -185,12 +186,150 @@ static void test_documents(void **state)
         expect_documents(cases[i].text, cases[i].json);
 }
 
+/* As kubectl prints it. */
+static void test_writes(void **state)
+{
+    static const struct {
+        const char *json, *text;
+    } cases[] = {
+        {"{}", "{}\n"},
+        {"[]", "[]\n"},
+        {"{\"b\": 1, \"a\": {\"d\": true, \"c\": null}}",
+         "b: 1\na:\n  d: true\n  c: null\n"},
+        {"{\"l\": [1, {\"a\": 1.5, \"b\": [\"x\"]}, [2, 3], [], {}]}",
+         "l:\n- 1\n- a: 1.5\n  b:\n  - x\n- - 2\n  - 3\n- []\n- {}\n"},
+        {"[\"plain text\", \"\", \"yes\", \"1\", \"1e3\", \"~\", \"0x1\", \"1:30\", \"<<\"]",
+         "- plain text\n- \"\"\n- \"yes\"\n- \"1\"\n- \"1e3\"\n- \"~\"\n- \"0x1\"\n"
+         "- \"1:30\"\n- \"<<\"\n"},
+        {"[\"512Mi\", \"a: b\", \"- a\", \" a\", \"a #b\", \"'\", \"#\", \"2001-12-14\"]",
+         "- 512Mi\n- 'a: b'\n- '- a'\n- ' a'\n- 'a #b'\n- ''''\n- '#'\n- 2001-12-14\n"},
+        {"{\"s\": \"one\\ntwo\\n\", \"t\": \"one\\ntwo\"}",
+         "s: |\n  one\n  two\nt: |-\n  one\n  two\n"},
+        {"{\"on\": 1, \"2\": 2, \"a\\nb\": 3}", "\"on\": 1\n\"2\": 2\n? \"a\\nb\"\n: 3\n"},
+        {"[\"é\", \"\\u0007\", \"a\\tb\"]", "- é\n- \"\\a\"\n- \"a\\tb\"\n"},
+        {"[1e20, -0.1, 9223372036854775807]", "- 1e+20\n- -0.1\n- 9223372036854775807\n"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        AUTO_JSON json_t *value = codec_parse(cases[i].json, NULL);
+        AUTO_FREE char *text = NULL;
+
+        assert_non_null(value);
+        text = yaml_write(value);
+        assert_string_equal(text, cases[i].text);
+        expect(text, cases[i].json);
+    }
+}
+
+/* ---- any value is read again as what was written ---- */
+
+static uint32_t seed = 1;
+
+static unsigned draw(size_t below)
+{
+    seed = seed * 1664525 + 1013904223;
+    return (seed >> 8) % (unsigned)below;
+}
+
+static json_t *draw_string(void)
+{
+    static const char *const pieces[] = {
+        "a", "b c", "\n", "\n\n", " ", "  ", "\t", "\r", ":", ": ", "-", "- ", "#", " #", "'",
+        "\"", "\\", "{", "}", "[", "]", ",", "&", "*", "!", "|", ">", "%", "@", "`", "?", "? ",
+        "---", "...", "~", "null", "yes", "true", "1", "0x", "e3", ".", "_", "é", "=", "<<", "/",
+        "\xc2\x85", "\xc2\xa0", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xf0\x9f\x98\x80", "\x01", "\x1b",
+        "\x7f", "\xef\xbf\xbe",
+    };
+    char text[256] = "";
+    unsigned i, count = draw(5);
+
+    for (i = 0; i < count; i++)
+        (void)strcat(text, pieces[draw(COUNT_OF(pieces))]);
+    return json_string(text);
+}
+
+static json_t *draw_value(unsigned depth);
+
+static json_t *draw_object(unsigned depth)
+{
+    json_t *object = json_object(), *key;
+    unsigned count = draw(4);
+
+    while (count-- > 0) {
+        key = draw_string();
+        assert_int_equal(json_object_set_new(object, json_string_value(key),
+                                             draw_value(depth + 1)), 0);
+        json_decref(key);
+    }
+    return object;
+}
+
+static json_t *draw_list(unsigned depth)
+{
+    json_t *list = json_array();
+    unsigned count = draw(4);
+
+    while (count-- > 0)
+        assert_int_equal(json_array_append_new(list, draw_value(depth + 1)), 0);
+    return list;
+}
+
+static json_t *draw_value(unsigned depth)
+{
+    static const double reals[] = {0.1, -2.5, 1e300, 1.0 / 3, 5e-324, 1e20, -0.3e-7};
+
+    switch (draw(depth < 4 ? 10 : 6)) {
+    case 0:
+        return json_integer((json_int_t)draw(1U << 24) * draw(1U << 24) - 1000000);
+    case 1:
+        return json_real(reals[draw(COUNT_OF(reals))]);
+    case 2:
+        return draw(3) == 0 ? json_null() : json_boolean(draw(2));
+    case 3:
+    case 4:
+    case 5:
+        return draw_string();
+    case 6:
+    case 7:
+        return draw_list(depth);
+    default:
+        return draw_object(depth);
+    }
+}
+
+static void test_round_trip(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 20000; i++) {
+        AUTO_JSON json_t *value = draw_value(0);
+        AUTO_FREE char *text = yaml_write(value);
+        AUTO_FREE char *json = codec_dump(value, 0);
+        AUTO_FREE char *again = NULL;
+        struct document document;
+        struct error error = ERROR_INIT;
+
+        assert_non_null(text);
+        if (yaml_read_value(&document, "t.yaml", text, strlen(text), &error) != 0)
+            fail_msg("%s is written as\n%s, which is refused: %s", json, text, error.why);
+        again = codec_dump(document.root, 0);
+        if (json_equal(document.root, value) != 1 || strcmp(again, json) != 0)
+            fail_msg("%s is written as\n%s, which is read as %s", json, text, again);
+        document_free(&document);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scalars),
         cmocka_unit_test(test_structures),
         cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_round_trip),
     };
 
     return cmocka_run_group_tests_name("yaml", tests, NULL, NULL);
