@@ -348,6 +348,14 @@ bool document_bool(struct node node, bool *ret)
     return true;
 }
 
+/* Does a string begin like a number? */
+static bool is_quoted_number(const json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    return text != NULL && isdigit((unsigned char)text[text[0] == '-']);
+}
+
 bool document_integer(struct node node, int64_t least, int64_t most, int64_t *ret)
 {
     json_int_t number = json_integer_value(node.value);
@@ -355,7 +363,7 @@ bool document_integer(struct node node, int64_t least, int64_t most, int64_t *re
     if (!document_is_there(node))
         return false;
     if (!json_is_integer(node.value) || number < least || number > most)
-        return refuse_type(node, json_is_string(node.value) ? "write it without quotes" : "",
+        return refuse_type(node, is_quoted_number(node.value) ? "write it without quotes" : "",
                            "a whole number from %" PRId64 " to %" PRId64, least, most);
     *ret = number;
     return true;

@@ -19,6 +19,8 @@ static const struct {
      "write the character itself, or \\U and its eight digits"},
     {"found unknown escape character", "a backslash before a character that it does not go with",
      "write the backslash twice, or put the text in single quotes"},
+    {"did not find expected hexdecimal number", "an escaped character with too few digits",
+     "give \\x two, \\u four and \\U eight digits"},
     {"found unexpected end of stream", "a quote that is never closed", "close it"},
     {"found unexpected document indicator", "a quote that is not closed before the document ends",
      "close it"},
@@ -39,8 +41,18 @@ static const struct {
     {"did not find expected ',' or '}'", "an object that is not closed, or lacks a comma",
      "put commas between its members and a '}' at its end"},
     {"did not find expected node content", "nothing where a value is expected", ""},
-    {"did not find expected <document start>", "a second value in one document",
-     "put a line of --- between documents"},
+    {"did not find expected <document start>", "something behind the end of a value",
+     "put a line of --- between documents, and behind lines with a %"},
+    {"did not find expected alphabetic or numeric character", "a & or a * without a name",
+     "put the text in quotes"},
+    {"did not find expected comment or line break", "something behind a | or a >",
+     "begin the text on the next line"},
+    {"found an indentation indicator equal to 0", "a text behind | or > that is indented by 0",
+     "leave the number out"},
+    {"found duplicate %", "a %YAML or %TAG line like one before it", "take it out"},
+    {"found unknown directive name", "a line with a % that is neither %YAML nor %TAG",
+     "take it out"},
+    {"found unexpected ':'", "a ':' where none is expected", "put the text in quotes"},
     {"found incompatible YAML document", "a version of YAML other than 1.1 and 1.2",
      "take the %YAML line out"},
     {"found undefined tag handle", "a tag that is not defined", "take it out"},
@@ -85,6 +97,12 @@ int yaml_problem(const yaml_parser_t *parser, const char *source, const char *te
     size_t line = parser->problem_mark.line + 1, column = parser->problem_mark.column + 1, i;
     char place[160];
 
+    /* What is not closed is told where it begins. */
+    if (strcmp(problem, "found unexpected end of stream") == 0 ||
+        strcmp(problem, "found unexpected document indicator") == 0) {
+        line = parser->context_mark.line + 1;
+        column = parser->context_mark.column + 1;
+    }
     if (parser->error == YAML_MEMORY_ERROR)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
     if (parser->error == YAML_READER_ERROR)

@@ -191,8 +191,11 @@ static bool is_tag(const yaml_char_t *tag, const char *name)
 
 static int refuse_tag(const struct reader *reader, yaml_mark_t mark, const yaml_char_t *tag)
 {
-    return refuse(reader, mark, "take the tag out", "no value of the tag %.80s",
-                  (const char *)tag);
+    const char *name = (const char *)tag;
+    bool core = strncmp(name, CORE_TAG, strlen(CORE_TAG)) == 0;
+
+    return refuse(reader, mark, "take the tag out", "no value of the tag %s%.80s",
+                  core ? "!!" : "", core ? name + strlen(CORE_TAG) : name);
 }
 
 /* Resolves it by its tag, if it has one, or by its text, if that has no quotes. */
@@ -331,7 +334,8 @@ static int check_key(struct reader *reader, const yaml_event_t *event, const jso
         (event->type == YAML_SCALAR_EVENT && event->data.scalar.anchor != NULL))
         return refuse(reader, mark, "write the key itself", "an anchor or an alias as a key");
     if (event->type != YAML_SCALAR_EVENT)
-        return refuse(reader, mark, "", "a key that is a list or an object, not a string");
+        return refuse(reader, mark, "put it in quotes; templates are to be filled in beforehand",
+                      "a key that is a list or an object, not a string");
     if (resolve(reader, event, &scalar) < 0)
         return -1;
     if (event->data.scalar.plain_implicit && strcmp(key, "<<") == 0)
