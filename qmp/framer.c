@@ -105,7 +105,7 @@ static int count_value(struct framer *framer, struct error *error)
                      framer->limits.values);
 }
 
-/* Takes one byte outside of strings. Returns 1 when it ends a message, 0 to go on, -1 on error. */
+/* Takes one byte outside of strings that is no digit. Returns 1 when it ends a message, 0 to go on, -1 on error. */
 static int take(struct framer *framer, char byte, struct error *error)
 {
     switch (byte) {
@@ -135,9 +135,25 @@ static int take(struct framer *framer, char byte, struct error *error)
     default:
         break;
     }
-    framer->digits = byte >= '0' && byte <= '9' ? framer->digits + 1 : 0;
-    framer->wide_number |= framer->digits >= WIDE_DIGITS;
+    framer->digits = 0;
     return framer->depth == 0 ? 1 : 0;
+}
+
+static bool is_digit(char byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* A number may come in pieces. */
+static size_t scan_digits(struct framer *framer, const char *bytes, size_t from, size_t held)
+{
+    size_t at = from;
+
+    while (at < held && is_digit(bytes[at]))
+        at++;
+    framer->digits += (unsigned)(at - from);
+    framer->wide_number |= framer->digits >= WIDE_DIGITS;
+    return at;
 }
 
 /* Looks at the bytes not yet looked at. Returns 1 when a message ends at scanned, 0 when bytes are
@@ -152,6 +168,8 @@ static int scan(struct framer *framer, struct error *error)
     while (at < held && ended == 0) {
         if (framer->in_string)
             at = scan_string(framer, bytes, at, held);
+        else if (is_digit(bytes[at]))
+            at = scan_digits(framer, bytes, at, held);
         else
             ended = take(framer, bytes[at++], error);
     }

@@ -330,6 +330,10 @@ int main(int argc, char **argv)
     const char *wanted = getenv("BENCH");
     size_t i;
 
+    if (argc == 3 && strcmp(argv[1], "idle") == 0) {
+        bench_idle_alone((unsigned)atoi(argv[2]));
+        return 0;
+    }
     if (argc != 3 && argc != 4) {
         fprintf(stderr, "usage: [BENCH=WORKLOAD] bench VMPLUG FLOOR [RESULTS]\n");
         return 2;

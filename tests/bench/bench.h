@@ -106,6 +106,7 @@ void bench_series(void);
 void bench_parse(void);
 void bench_events(void);
 void bench_idle(void);
+void bench_idle_alone(unsigned count); /* in a process of its own */
 void bench_cost(void);
 
 #endif
