@@ -226,12 +226,15 @@ const char *bench_disk(unsigned number)
     return paths[number];
 }
 
-struct vmplug_vm *bench_open(const struct harness_vm *vm)
+struct vmplug_vm *bench_open_traced(const struct harness_vm *vm, vmplug_trace_fn *trace,
+                                    void *user)
 {
     const struct vmplug_vm_options options = {.struct_bytes = sizeof(options),
                                               .qmp_path = vm->qmp,
                                               .agent_path = vm->guest ? vm->agent : NULL,
-                                              .runtime_dir = harness_dir()};
+                                              .runtime_dir = harness_dir(),
+                                              .trace = trace,
+                                              .trace_user = user};
     struct vmplug_vm *opened;
     struct vmplug_error error;
 
@@ -239,6 +242,11 @@ struct vmplug_vm *bench_open(const struct harness_vm *vm)
     if (opened == NULL || vmplug_qmp_wait_ready(vmplug_vm_qmp(opened), &error) < 0)
         die("no vm", error.why);
     return opened;
+}
+
+struct vmplug_vm *bench_open(const struct harness_vm *vm)
+{
+    return bench_open_traced(vm, NULL, NULL);
 }
 
 void bench_act(struct vmplug_vm *vm, struct vmplug_request request)

@@ -78,6 +78,8 @@ const char *bench_disk(unsigned number);
 
 /* Opens it and waits until it is ready; a failure ends the benchmark. */
 struct vmplug_vm *bench_open(const struct harness_vm *vm);
+struct vmplug_vm *bench_open_traced(const struct harness_vm *vm, vmplug_trace_fn *trace,
+                                    void *user);
 
 /* Runs a request that has to succeed. */
 void bench_act(struct vmplug_vm *vm, struct vmplug_request request);
