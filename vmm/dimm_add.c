@@ -163,7 +163,8 @@ const struct operation_kind dimm_add_kind = {
     .name = "memory-add",
     .top = VERDICT_ONLINE,
     .guest_decides = true,
-    .parts = INVENTORY_MEMORY | INVENTORY_BOARD | INVENTORY_GUEST_MEMORY | INVENTORY_ACCEL,
+    .parts = INVENTORY_MEMORY | INVENTORY_PLATFORM | INVENTORY_DIMM | INVENTORY_GUEST_MEMORY |
+             INVENTORY_ACCEL,
     .has_ost = true,
     .ost_type = LEDGER_DIMM,
     .ost_answer = OST_INSERTION,

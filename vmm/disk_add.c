@@ -133,6 +133,11 @@ static int choose_port(const struct operation *operation, struct place *place,
     return pci_port_choose(operation->before, place->bus, error);
 }
 
+static unsigned parts_of(const struct operation_request *request)
+{
+    return wants_virtio(&request->disk) ? INVENTORY_PCI | HAZARD_PARTS : 0;
+}
+
 /* The first bus with room. */
 static int choose_place(const struct operation *operation, struct place *place,
                         struct error *error)
@@ -438,7 +443,8 @@ const struct operation_kind disk_add_kind = {
     .name = "disk-add",
     .top = VERDICT_ONLINE,
     .guest_decides = true,
-    .parts = INVENTORY_DISKS | INVENTORY_PCI | INVENTORY_GUEST_DISKS | HAZARD_PARTS,
+    .parts = INVENTORY_DISKS | INVENTORY_GUEST_DISKS | INVENTORY_TYPE,
+    .parts_of = parts_of,
     .has_ost = false,
     .agent_commands = agent_commands,
     .has_undo_type = true,

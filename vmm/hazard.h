@@ -18,9 +18,9 @@
 #include "vmm/vm.h"
 
 /* Is it safe to add a vCPU, to add or remove a DIMM or a PCI device, to remove a vCPU? Rests on
- * HAZARD_PARTS, and on the vm's record. Returns 0, or -1 with ERROR_BLOCKED, or with ERROR_SYSTEM
- * when memory did not suffice to read the record. */
-#define HAZARD_PARTS (INVENTORY_ACCEL | INVENTORY_CPUS | INVENTORY_OSPM)
+ * HAZARD_PARTS, for vCPUs on INVENTORY_CPUS, too, and on the vm's record. Returns 0, or -1 with
+ * ERROR_BLOCKED, or with ERROR_SYSTEM when memory did not suffice to read the record. */
+#define HAZARD_PARTS (INVENTORY_ACCEL | INVENTORY_OSPM)
 int hazard_check_cpu_add(struct vm *vm, const struct inventory *inventory, struct error *error);
 int hazard_check_memory_map(struct vm *vm, const struct inventory *inventory, struct error *error);
 int hazard_check_cpu_remove(const struct inventory *inventory, struct error *error);

@@ -67,7 +67,7 @@ static bool ask_rest(struct inventory_fetch *fetch, struct error *error)
 {
     struct inventory_question *question = &fetch->question;
 
-    if ((question->inventory->parts & (INVENTORY_GUEST_ZONES | INVENTORY_BOARD)) == 0 ||
+    if ((question->inventory->parts & (INVENTORY_GUEST_ZONES | INVENTORY_PLATFORM)) == 0 ||
         fetch->asked_rest)
         return false;
     fetch->asked_rest = true;
@@ -100,6 +100,7 @@ static void on_gathered(void *user, const struct error *failure)
         inventory_free(ended.question.inventory);
         ended.question.inventory = NULL;
     } else {
+        inventory_machine_finish(ended.question.inventory, ended.question.vm);
         inventory_guest_finish(ended.question.inventory, ended.question.vm);
         inventory_cpus_finish(ended.question.inventory);
         inventory_disks_finish(ended.question.inventory);
@@ -109,17 +110,34 @@ static void on_gathered(void *user, const struct error *failure)
     ended.done(ended.user, ended.question.inventory, failure);
 }
 
+/* A slot that was emptied may have been filled again: whether it was is asked only then. */
+static bool was_emptied(const struct ledger *ledger)
+{
+    const struct ledger_entry *entry;
+    unsigned slot;
+
+    for (slot = 0; slot < ledger->tables[LEDGER_CPU].count; slot++) {
+        entry = ledger_news(ledger, LEDGER_CPU, slot, 0);
+        if (entry != NULL && ost_kind(entry->source) == OST_EJECTION)
+            return true;
+    }
+    return false;
+}
+
 static void take_rows(void *user, void *item, const json_t *value, const struct error *error)
 {
     struct inventory_question *question = user;
+    struct inventory *inventory = question->inventory;
 
     (void)item;
     (void)error;
-    if (value == NULL)
-        return;
-    question->inventory->has_ost = true;
-    if (!ledger_take_rows(vm_ledger(question->vm), value, clock_now_ms()))
+    inventory->has_ost = value != NULL;
+    if (value != NULL && !ledger_take_rows(vm_ledger(question->vm), value, clock_now_ms()))
         gather_out_of_memory(question->gather);
+    if ((inventory->parts & INVENTORY_SLOTS) == 0 && was_emptied(vm_ledger(question->vm))) {
+        inventory->parts |= INVENTORY_SLOTS;
+        inventory_cpus_ask(question);
+    }
 }
 
 static void take_names(void *user, void *item, const json_t *value, const struct error *error)
@@ -157,11 +175,25 @@ static void take_migration(void *user, void *item, const json_t *value, const st
     }
 }
 
+static char name_key[] = "name", node_key[] = "node-name";
+static char peripheral[] = "/machine/peripheral", anonymous[] = "/machine/peripheral-anon";
+
+static void take_peripherals(void *user, void *item, const json_t *value,
+                             const struct error *error)
+{
+    const struct inventory_question *question = user;
+    unsigned parts = question->inventory->parts;
+
+    if (parts & INVENTORY_DISKS)
+        inventory_disks_take_peripherals(question, item, value);
+    if (parts & INVENTORY_PCI)
+        inventory_pci_take_peripherals(question, item, value);
+    if ((parts & INVENTORY_NAMES) && item == peripheral)
+        take_names(user, name_key, value, error);
+}
+
 static void ask_names(struct gather *gather)
 {
-    static char name_key[] = "name", node_key[] = "node-name";
-
-    gather_qom_list(gather, "/machine/peripheral", take_names, name_key);
     gather_qom_list(gather, "/objects", take_names, name_key);
     gather_ask_with(gather, PEER_QMP, "query-named-block-nodes", json_pack("{s:b}", "flat", 1),
                     take_names, node_key);
@@ -172,20 +204,25 @@ static void ask_all(struct inventory_question *question)
 {
     unsigned parts = question->inventory->parts;
 
-    /* The agent is asked first: its answers take longest, and both sides work at once. */
+    /* The agent is asked first: its answers take longest, and both sides work at once; then what
+     * leads to further questions. */
     if (parts & (INVENTORY_AGENT | INVENTORY_GUEST_CPUS | INVENTORY_GUEST_MEMORY |
                  INVENTORY_GUEST_DISKS | INVENTORY_GUEST_MOUNTS | INVENTORY_GUEST_KERNEL |
                  INVENTORY_GUEST_MEMINFO))
         inventory_guest_ask(question);
+    if (parts & (INVENTORY_DISKS | INVENTORY_PCI | INVENTORY_NAMES))
+        gather_qom_list(question->gather, peripheral, take_peripherals, peripheral);
+    if (parts & (INVENTORY_DISKS | INVENTORY_PCI))
+        gather_qom_list(question->gather, anonymous, take_peripherals, anonymous);
     if (parts & INVENTORY_OSPM)
         gather_ask(question->gather, PEER_QMP, "query-acpi-ospm-status", take_rows, NULL);
     if (parts & (INVENTORY_MACHINE | INVENTORY_ACCEL))
         inventory_machine_ask_accel(question);
     if (parts & INVENTORY_MACHINE)
         inventory_machine_ask(question);
-    if (parts & (INVENTORY_MACHINE | INVENTORY_BOARD | INVENTORY_ACCEL))
+    if (parts & (INVENTORY_MACHINE | INVENTORY_PLATFORM | INVENTORY_ACCEL | INVENTORY_TYPE))
         inventory_machine_ask_type(question);
-    if (parts & INVENTORY_BOARD)
+    if (parts & (INVENTORY_PLATFORM | INVENTORY_DIMM | INVENTORY_VIRTIO_MEM))
         inventory_board_ask(question);
     if (parts & INVENTORY_CPUS)
         inventory_cpus_ask(question);
@@ -221,8 +258,8 @@ struct inventory_fetch *inventory_fetch(struct vm *vm, unsigned parts, double ti
         return NULL;
     }
     inventory->parts = parts;
-    if (parts & INVENTORY_BOARD)
-        inventory->parts |= INVENTORY_CPUS | INVENTORY_OSPM;
+    if (parts & INVENTORY_PLATFORM)
+        inventory->parts |= INVENTORY_OSPM;
     fetch->question =
         (struct inventory_question){.vm = vm, .gather = gather, .inventory = inventory};
     STAILQ_INIT(&fetch->question.readings);

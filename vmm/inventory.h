@@ -29,10 +29,11 @@
 
 enum inventory_part {
     INVENTORY_MACHINE = 1 << 0, /* name, machine type, accelerator, run state, versions */
-    INVENTORY_CPUS = 1 << 1,
+    INVENTORY_SLOTS = 1 << 1,   /* of vCPUs: what there is and what there can be */
     INVENTORY_MEMORY = 1 << 2,
     INVENTORY_DISKS = 1 << 3,
-    INVENTORY_OSPM = 1 << 4,         /* brings the vm's _OST ledger up to date */
+    INVENTORY_OSPM = 1 << 4,         /* brings the vm's _OST ledger up to date, and _SLOTS along
+                                        when one of them has been emptied */
     INVENTORY_NAMES = 1 << 5,        /* ids in use: devices, objects, block nodes */
     INVENTORY_AGENT = 1 << 6,        /* whether it answers, and which commands it has */
     INVENTORY_GUEST_CPUS = 1 << 7,   /* guest-get-vcpus */
@@ -47,7 +48,16 @@ enum inventory_part {
     INVENTORY_GUEST_KERNEL = 1 << 15, /* guest-get-osinfo, and files of the guest */
     INVENTORY_BALLOON = 1 << 16,      /* query-balloon */
     INVENTORY_GUEST_MEMINFO = 1 << 17, /* of INVENTORY_GUEST_KERNEL how much memory is available */
-    INVENTORY_BOARD = 1 << 18,         /* what the board can grow; brings _CPUS and _OSPM along */
+    INVENTORY_PLATFORM = 1 << 18, /* what the board can grow, as far as these tell of it: _SLOTS of
+                                     vCPUs, _DIMM, _VIRTIO_MEM; brings _OSPM along */
+    INVENTORY_DIMM = 1 << 19,       /* whether QEMU knows pc-dimm */
+    INVENTORY_VIRTIO_MEM = 1 << 20, /* and virtio-mem-pci */
+    INVENTORY_THREADS = 1 << 21, /* of the vCPUs that there are, and of boot */
+    INVENTORY_TYPE = 1 << 22,    /* of INVENTORY_MACHINE run state, architecture and machine type */
+    INVENTORY_ALL = (1 << 23) - 1,
+
+    INVENTORY_CPUS = INVENTORY_SLOTS | INVENTORY_THREADS,
+    INVENTORY_BOARD = INVENTORY_PLATFORM | INVENTORY_CPUS | INVENTORY_DIMM | INVENTORY_VIRTIO_MEM,
 };
 
 struct inventory_machine {

@@ -128,7 +128,7 @@ void inventory_board_take_arch(struct inventory_question *question)
 {
     char path[TREE_PATH_MAX];
 
-    if ((question->inventory->parts & INVENTORY_BOARD) != 0 &&
+    if ((question->inventory->parts & INVENTORY_PLATFORM) != 0 &&
         may_dump(&question->inventory->machine) && make_directory(question))
         gather_ask_with(question->gather, PEER_QMP, "dumpdtb",
                         json_pack("{s:s}", "filename", tree_path(question, path)), take_dumped,
@@ -147,7 +147,7 @@ void inventory_board_ask_guest(struct inventory_question *question)
 {
     const struct inventory *inventory = question->inventory;
 
-    if ((inventory->parts & INVENTORY_BOARD) != 0 && inventory->board.tree == NULL &&
+    if ((inventory->parts & INVENTORY_PLATFORM) != 0 && inventory->board.tree == NULL &&
         has_tree(inventory->machine.arch))
         inventory_read_file(question, GUEST_TREE, FDT_BLOB_MAX_BYTES, take_guest_tree, NULL);
 }
@@ -184,10 +184,14 @@ static void ask_whether_known(const struct inventory_question *question, const c
 void inventory_board_ask(const struct inventory_question *question)
 {
     struct inventory_board *board = &question->inventory->board;
+    unsigned parts = question->inventory->parts;
 
-    gather_qom_get(question->gather, "/machine", "acpi", take_acpi, NULL);
-    ask_whether_known(question, "pc-dimm", &board->lacks_dimm);
-    ask_whether_known(question, "virtio-mem-pci", &board->lacks_virtio_mem);
+    if (parts & INVENTORY_PLATFORM)
+        gather_qom_get(question->gather, "/machine", "acpi", take_acpi, NULL);
+    if (parts & INVENTORY_DIMM)
+        ask_whether_known(question, "pc-dimm", &board->lacks_dimm);
+    if (parts & INVENTORY_VIRTIO_MEM)
+        ask_whether_known(question, "virtio-mem-pci", &board->lacks_virtio_mem);
 }
 
 void inventory_board_finish(struct inventory *inventory)
@@ -206,7 +210,7 @@ void inventory_board_finish(struct inventory *inventory)
         .tree = board->tree,
     };
 
-    if (inventory->parts & INVENTORY_BOARD)
+    if (inventory->parts & INVENTORY_PLATFORM)
         platform_describe(&facts, &board->platform);
 }
 

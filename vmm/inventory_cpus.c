@@ -130,8 +130,10 @@ static void give_threads(struct inventory_cpus *cpus)
 
 void inventory_cpus_ask(const struct inventory_question *question)
 {
-    gather_ask(question->gather, PEER_QMP, "query-hotpluggable-cpus", take_slots, NULL);
-    gather_ask(question->gather, PEER_QMP, "query-cpus-fast", take_threads, NULL);
+    if (question->inventory->parts & INVENTORY_SLOTS)
+        gather_ask(question->gather, PEER_QMP, "query-hotpluggable-cpus", take_slots, NULL);
+    if (question->inventory->parts & INVENTORY_THREADS)
+        gather_ask(question->gather, PEER_QMP, "query-cpus-fast", take_threads, NULL);
 }
 
 void inventory_cpus_finish(struct inventory *inventory)

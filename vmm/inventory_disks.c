@@ -12,7 +12,6 @@
 #include "vmm/inventory_parts.h"
 
 #define PERIPHERAL "/machine/peripheral"
-#define ANONYMOUS "/machine/peripheral-anon"
 #define BACKEND "/virtio-backend"
 #define DISKS_MAX 16384
 #define BUSES_MAX 256
@@ -121,21 +120,19 @@ static void take_hba(void *user, void *item, const json_t *value, const struct e
 }
 
 /* virtio-scsi-pci, -ccw and their kin keep the device proper, and its bus, in virtio-backend. */
-static void take_peripherals(void *user, void *item, const json_t *value,
-                             const struct error *error)
+void inventory_disks_take_peripherals(const struct inventory_question *question,
+                                      const char *container, const json_t *rows)
 {
-    const struct inventory_question *question = user;
-    struct inventory_disks *disks = disks_of(user);
-    const char *container = item;
+    struct inventory_disks *disks = &question->inventory->disks;
     struct inventory_bus *bus;
     const char *type;
     const json_t *row;
     size_t i;
 
-    (void)error;
-    json_array_foreach(value, i, row) {
+    json_array_foreach(rows, i, row) {
         type = field_string(row, "type", "");
-        if (!has_prefix(type, "child<virtio-scsi-") || disks->bus_count == BUSES_MAX)
+        if (!has_prefix(type, "child<virtio-scsi-") || disks->buses == NULL ||
+            disks->bus_count == BUSES_MAX)
             continue;
         bus = &disks->buses[disks->bus_count++];
         (void)snprintf(bus->path, sizeof(bus->path), "%s/%.100s%s", container,
@@ -243,17 +240,12 @@ static void take_block(void *user, void *item, const json_t *value, const struct
 
 void inventory_disks_ask(const struct inventory_question *question)
 {
-    static char peripheral[] = PERIPHERAL, anonymous[] = ANONYMOUS;
     struct inventory_disks *disks = &question->inventory->disks;
 
     SLIST_INIT(&disks->scsi_devices);
     disks->buses = /* answers point into it */
         gather_allocate(question->gather, BUSES_MAX, sizeof(*disks->buses));
     gather_ask(question->gather, PEER_QMP, "query-block", take_block, NULL);
-    if (disks->buses == NULL)
-        return;
-    gather_qom_list(question->gather, peripheral, take_peripherals, peripheral);
-    gather_qom_list(question->gather, anonymous, take_peripherals, anonymous);
 }
 
 static const struct inventory_scsi_device *find_device(const struct inventory_disks *disks,

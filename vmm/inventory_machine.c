@@ -62,14 +62,14 @@ static void take_kvm(void *user, void *item, const json_t *value, const struct e
                        field_bool(value, "enabled", false) ? "kvm" : "tcg");
 }
 
-static void take_version(void *user, void *item, const json_t *value, const struct error *error)
+/* The greeting has said what query-version would say. */
+void inventory_machine_finish(struct inventory *inventory, struct vm *vm)
 {
-    struct inventory_machine *machine = machine_of(user);
-    const json_t *numbers = field_object(value, "qemu");
+    const json_t *version = field_object(qmp_client_greeting(vm_qmp(vm)), "version");
+    const json_t *numbers = field_object(version, "qemu");
+    struct inventory_machine *machine = &inventory->machine;
     unsigned major, minor, micro;
 
-    (void)item;
-    (void)error;
     if (field_unsigned(numbers, "major", &major) && field_unsigned(numbers, "minor", &minor) &&
         field_unsigned(numbers, "micro", &micro))
         (void)snprintf(machine->qemu, sizeof(machine->qemu), "%u.%u.%u", major, minor, micro);
@@ -91,7 +91,6 @@ static void take_type(void *user, void *item, const json_t *value, const struct 
 
 void inventory_machine_ask_accel(const struct inventory_question *question)
 {
-    gather_ask(question->gather, PEER_QMP, "query-version", take_version, NULL);
     gather_ask(question->gather, PEER_QMP, "query-kvm", take_kvm, NULL);
 }
 

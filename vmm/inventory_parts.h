@@ -51,6 +51,13 @@ void inventory_meminfo_ask(struct inventory_question *question);
 void inventory_kernel_ask(struct inventory_question *question);
 void inventory_guest_ask(const struct inventory_question *question);
 
+/* The devices of a container, /machine/peripheral or -anon (rows of qom-list): leads to the buses
+ * among them. */
+void inventory_disks_take_peripherals(const struct inventory_question *question,
+                                      const char *container, const json_t *rows);
+void inventory_pci_take_peripherals(const struct inventory_question *question,
+                                    const char *container, const json_t *rows);
+
 /* The machine's architecture is known: a device tree can be asked for where there is one. */
 void inventory_board_take_arch(struct inventory_question *question);
 
@@ -61,6 +68,7 @@ void inventory_board_ask_guest(struct inventory_question *question);
 void inventory_board_forget(struct inventory_question *question);
 
 /* Once all is known: what can be said only then. An agent that has gone meanwhile is none. */
+void inventory_machine_finish(struct inventory *inventory, struct vm *vm);
 void inventory_guest_finish(struct inventory *inventory, struct vm *vm);
 void inventory_cpus_finish(struct inventory *inventory);
 void inventory_disks_finish(struct inventory *inventory);

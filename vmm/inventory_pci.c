@@ -112,21 +112,20 @@ static struct inventory_pci_bus *add_bus(const struct inventory_question *questi
     return bus;
 }
 
-static void take_peripherals(void *user, void *item, const json_t *value,
-                             const struct error *error)
+void inventory_pci_take_peripherals(const struct inventory_question *question,
+                                    const char *container, const json_t *rows)
 {
-    const struct inventory_question *question = user;
+    const struct inventory_pci *pci = &question->inventory->pci;
     struct inventory_pci_bus *bus;
     char path[INVENTORY_PATH_MAX];
     const json_t *row;
     size_t i;
 
-    (void)error;
-    json_array_foreach(value, i, row) {
-        if (!is_port(field_string(row, "type", "")) ||
-            question->inventory->pci.bus_count == BUSES_MAX)
+    json_array_foreach(rows, i, row) {
+        if (!is_port(field_string(row, "type", "")) || pci->buses == NULL ||
+            pci->bus_count == BUSES_MAX)
             continue;
-        (void)snprintf(path, sizeof(path), "%s/%.100s", (const char *)item,
+        (void)snprintf(path, sizeof(path), "%s/%.100s", container,
                        field_string(row, "name", ""));
         bus = add_bus(question, path);
         gather_qom_get(question->gather, path, "hotplug", take_hotplug, bus);
@@ -136,14 +135,10 @@ static void take_peripherals(void *user, void *item, const json_t *value,
 
 void inventory_pci_ask(const struct inventory_question *question)
 {
-    static char peripheral[] = "/machine/peripheral", anonymous[] = "/machine/peripheral-anon";
     struct inventory_pci *pci = &question->inventory->pci;
 
     pci->buses = /* answers point into it */
         gather_allocate(question->gather, BUSES_MAX, sizeof(*pci->buses));
-    if (pci->buses == NULL)
-        return;
-    ask_bus(question, add_bus(question, I440FX), I440FX_BUS);
-    gather_qom_list(question->gather, peripheral, take_peripherals, peripheral);
-    gather_qom_list(question->gather, anonymous, take_peripherals, anonymous);
+    if (pci->buses != NULL)
+        ask_bus(question, add_bus(question, I440FX), I440FX_BUS);
 }

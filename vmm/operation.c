@@ -337,12 +337,16 @@ static void begin(struct operation *operation)
 static int fetch_inventory(struct operation *operation, inventory_done_fn *done,
                            struct error *error)
 {
+    const struct operation_kind *kind = operation->kind;
     double left_ms = operation->deadline_ms - clock_now_ms();
+    unsigned parts = kind->parts | INVENTORY_AGENT | INVENTORY_NAMES;
 
+    if (kind->parts_of != NULL)
+        parts |= kind->parts_of(&operation->request);
     operation->fetch =
-        inventory_fetch(operation->vm, operation->kind->parts | INVENTORY_AGENT | INVENTORY_NAMES,
-                        left_ms, clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, left_ms / 2), done,
-                        operation, error);
+        inventory_fetch(operation->vm, parts, left_ms,
+                        clock_earlier_ms(INVENTORY_AGENT_SILENCE_MS, left_ms / 2), done, operation,
+                        error);
     return operation->fetch != NULL ? 0 : -1;
 }
 

@@ -51,6 +51,7 @@ struct operation_kind {
                            enough, and the guest is only looked into where there is an agent */
     bool (*needs_guest)(const struct operation *operation); /* narrows guest_decides; may be NULL */
     unsigned parts;  /* enum inventory_part: what plan() reads */
+    unsigned (*parts_of)(const struct operation_request *request); /* and besides; may be NULL */
     bool has_ost;    /* the guest answers by _OST where the machine relays it */
     enum ledger_slot_type ost_type;
     enum ost_kind ost_answer; /* what such an answer is of: OST_INSERTION or OST_EJECTION */
@@ -80,8 +81,8 @@ struct operation_kind {
     bool (*is_realized)(struct operation *operation, const json_t *answer);
 
     /* The answer tells no more than that. Then, in a series, QEMU is asked for the one device's
-     * property `realized`: query-block looks at every disk's image, and would take as long again
-     * for each that comes. */
+     * property `realized`: query-block looks at every disk's image, query-hotpluggable-cpus tells
+     * of every slot, and each that comes would take as long again. */
     bool tells_no_more;
 
     void (*on_realized)(struct operation *operation); /* the first time; may be NULL */

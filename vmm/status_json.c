@@ -235,7 +235,7 @@ static json_t *board_json(const struct inventory *inventory)
     json_t *object;
     unsigned kind;
 
-    if ((inventory->parts & INVENTORY_BOARD) == 0)
+    if ((inventory->parts & INVENTORY_PLATFORM) == 0)
         return json_null();
     object = json_object();
     for (kind = 0; kind < PLATFORM_KINDS_; kind++)

@@ -69,8 +69,8 @@ const struct operation_kind virtio_mem_add_kind = {
     .name = "memory-add",
     .top = VERDICT_ONLINE,
     .guest_decides = true,
-    .parts = INVENTORY_MEMORY | INVENTORY_BOARD | INVENTORY_GUEST_MEMORY | INVENTORY_ACCEL |
-             INVENTORY_PCI,
+    .parts = INVENTORY_MEMORY | INVENTORY_PLATFORM | INVENTORY_VIRTIO_MEM |
+             INVENTORY_GUEST_MEMORY | INVENTORY_ACCEL | INVENTORY_PCI,
     .agent_commands = memory_online_agent_commands,
     .has_baseline = memory_online_has_baseline,
     .plan = plan,

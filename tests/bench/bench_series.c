@@ -64,7 +64,8 @@ static void floor_add(struct floor *floor, int action, unsigned i)
     case VMPLUG_MEMORY_ADD:
         (void)snprintf(request, sizeof(request),
                        "{\"execute\":\"object-add\",\"arguments\":{\"qom-type\":"
-                       "\"memory-backend-ram\",\"id\":\"vmplug-mem-%u-backend\",\"size\":134217728},\"id\":1}",
+                       "\"memory-backend-ram\",\"id\":\"vmplug-mem-%u-backend\","
+                       "\"size\":134217728},\"id\":1}",
                        i);
         (void)floor_call(floor, request);
         (void)snprintf(request, sizeof(request),
@@ -82,8 +83,9 @@ static void floor_add(struct floor *floor, int action, unsigned i)
         (void)floor_call(floor, request);
         (void)snprintf(request, sizeof(request),
                        "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"scsi-hd\",\"id\":"
-                       "\"vmplug-disk-%u\",\"bus\":\"scsi0.0\",\"channel\":0,\"scsi-id\":0,\"lun\":%u,"
-                       "\"drive\":\"vmplug-disk-%u\",\"serial\":\"vmplug-disk-%u\"},\"id\":1}",
+                       "\"vmplug-disk-%u\",\"bus\":\"scsi0.0\",\"channel\":0,\"scsi-id\":0,"
+                       "\"lun\":%u,\"drive\":\"vmplug-disk-%u\","
+                       "\"serial\":\"vmplug-disk-%u\"},\"id\":1}",
                        i, i + 1, i, i);
     }
     (void)floor_call(floor, request);

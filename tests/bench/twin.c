@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,6 +50,7 @@ static void write_file(const char *path, const char *text)
         exit(1);
 }
 
+/* It ends when this program does, however that ends: no other run's would start beside it. */
 static pid_t spawn(const char *const *argv)
 {
     pid_t pid = fork();
@@ -56,6 +58,7 @@ static pid_t spawn(const char *const *argv)
     if (pid == 0) {
         int null = open("/dev/null", O_RDWR);
 
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
         execv(argv[0], (char *const *)(uintptr_t)argv);

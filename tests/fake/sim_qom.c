@@ -96,11 +96,17 @@ json_t *sim_qom_list(const struct sim *sim, const char *path)
 static bool is_realized(const struct sim *sim, const char *path)
 {
     static const char peripheral[] = "/machine/peripheral/";
+    const char *id = path + strlen(peripheral);
     unsigned i;
 
-    for (i = 0; strncmp(path, peripheral, strlen(peripheral)) == 0 && i < sim->disk_count; i++) {
-        if (sim->disks[i].id[0] != '\0' &&
-            strcmp(sim->disks[i].id, path + strlen(peripheral)) == 0)
+    if (strncmp(path, peripheral, strlen(peripheral)) != 0 || *id == '\0')
+        return false;
+    for (i = 0; i < sim->disk_count; i++) {
+        if (strcmp(sim->disks[i].id, id) == 0)
+            return true;
+    }
+    for (i = 0; i < sim->cpu_count; i++) {
+        if (sim->cpus[i].present && strcmp(sim->cpus[i].id, id) == 0)
             return true;
     }
     return false;

@@ -25,7 +25,7 @@
 #include "vmm/inventory.h"
 #include "vmm/vm.h"
 
-#define ALL_PARTS ((INVENTORY_BOARD << 1) - 1)
+#define ALL_PARTS INVENTORY_ALL
 #define ROUNDS_MAX 50000
 
 /* One side of the VM: where it listens, and the one connection. */

@@ -20,7 +20,7 @@
 #include "vmm/doctor.h"
 
 #define TIMEOUT_MS 5000
-#define ALL_PARTS ((1u << 20) - 1)
+#define ALL_PARTS INVENTORY_ALL
 
 static struct oom_vm on;
 

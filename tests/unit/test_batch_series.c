@@ -84,6 +84,48 @@ static void test_is_linear(void **state)
     }
 }
 
+static bool was_asked(const char *command)
+{
+    const json_t *line;
+    size_t i;
+
+    json_array_foreach(rig.sim->record[SIM_QMP], i, line) {
+        if (strstr(json_string_value(json_object_get(line, "execute")), command) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Each question costs QEMU time, most of it by the byte: none is asked whose answer would change
+ * neither what is sent nor what is refused. */
+static void test_needless_questions(void **state)
+{
+    static const struct {
+        enum operation_type type;
+        const char *commands[6];
+    } rows[] = {
+        {OPERATION_CPU_ADD,
+         {"device-list-properties", "query-cpus-fast", "query-memory", "query-block", "version"}},
+        {OPERATION_DIMM_ADD,
+         {"query-hotpluggable-cpus", "query-cpus-fast", "query-block", "version"}},
+        {OPERATION_DISK_ADD,
+         {"query-hotpluggable-cpus", "query-cpus-fast", "query-kvm", "query-acpi-ospm-status",
+          "device-list-properties", "version"}},
+    };
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        add(large_sim(), false, rows[i].type, 1, RUNG_ACCEPTED);
+        assert_true(was_asked("query-migrate"));
+        for (j = 0; j < COUNT_OF(rows[i].commands) && rows[i].commands[j] != NULL; j++) {
+            if (was_asked(rows[i].commands[j]))
+                fail_msg("%s asks %s", operation_type_name(rows[i].type), rows[i].commands[j]);
+        }
+        rig_close(&rig);
+    }
+}
+
 static unsigned seen;
 
 static bool is_second(enum sim_side side, const char *command, const char *wanted)
@@ -205,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_linear),
+        cmocka_unit_test(test_needless_questions),
         cmocka_unit_test(test_the_others_are_not_looked_at),
         cmocka_unit_test(test_evidence_is_wanted),
         cmocka_unit_test(test_the_guest_is_asked_each_time),
