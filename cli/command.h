@@ -24,6 +24,7 @@ enum command_flag {
     COMMAND_NEEDS_AGENT = 1 << 3, /* the agent alone */
     COMMAND_TAKES_FILES = 1 << 4, /* the operands are files, or behind an id; for the completion */
     COMMAND_TAKES_JSON = 1 << 5,  /* the operands are a peer's command and its arguments */
+    COMMAND_NAMES_VM = 1 << 6,    /* the first operand is a VM's name */
 };
 
 struct command_example {
@@ -70,6 +71,7 @@ struct invocation {
     size_t operand_count;
     struct output out;
     struct session session;
+    void *user; /* the running command's own */
 };
 
 extern const struct command_group cmd_status_group;
@@ -82,6 +84,9 @@ extern const struct command_group cmd_audit_group;
 extern const struct command_group cmd_doctor_group;
 extern const struct command_group cmd_events_group;
 extern const struct command_group cmd_raw_group;
+extern const struct command_group cmd_manifest_group;
+extern const struct command_group cmd_get_group;
+extern const struct command_group cmd_patch_group;
 extern const struct command_group cmd_help_group;
 extern const struct command_group cmd_version_group;
 

@@ -164,19 +164,16 @@ static void begin_trace(const struct invocation *invocation, struct trace *trace
     trace_begin(trace, &run);
 }
 
-static int run_connected(struct invocation *invocation)
+int invocation_run_connected(struct invocation *invocation, const char *qmp_path,
+                             const char *agent_path, int (*run)(struct invocation *invocation))
 {
     const struct options *options = &invocation->options;
-    unsigned flags = invocation->command->flags;
+    struct session_options session_options = {
+        .qmp_path = qmp_path, .agent_path = agent_path, .timeout_ms = options->timeout_ms};
     struct error error = ERROR_INIT;
     struct trace trace;
-    struct session_options session_options = {.timeout_ms = options->timeout_ms};
     int exit_code;
 
-    if ((flags & (COMMAND_NEEDS_QMP | COMMAND_USES_QMP)) != 0)
-        session_options.qmp_path = options->qmp_path;
-    if ((flags & (COMMAND_USES_AGENT | COMMAND_NEEDS_AGENT)) != 0)
-        session_options.agent_path = options->agent_path;
     if (trace_open(&trace, options->trace_path, options->verbose, &error) < 0)
         return report_mistake(invocation, &error);
     begin_trace(invocation, &trace, &session_options);
@@ -184,11 +181,23 @@ static int run_connected(struct invocation *invocation)
     if (session_open(&invocation->session, &session_options, &error) < 0)
         exit_code = report_failure(invocation, report_verdict(&error, false), &error);
     else
-        exit_code = invocation->command->run(invocation);
+        exit_code = run(invocation);
     session_close(&invocation->session);
     trace_end(&trace, exit_code);
     trace_close(&trace);
     return exit_code;
+}
+
+static int run_connected(struct invocation *invocation)
+{
+    const struct options *options = &invocation->options;
+    unsigned flags = invocation->command->flags;
+    bool qmp = (flags & (COMMAND_NEEDS_QMP | COMMAND_USES_QMP)) != 0;
+    bool agent = (flags & (COMMAND_USES_AGENT | COMMAND_NEEDS_AGENT)) != 0;
+
+    return invocation_run_connected(invocation, qmp ? options->qmp_path : NULL,
+                                    agent ? options->agent_path : NULL,
+                                    invocation->command->run);
 }
 
 #define VM_FLAGS                                                                        \

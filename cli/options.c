@@ -18,7 +18,7 @@
 #define DEFAULT_TIMEOUT_MS 60000
 #define SECONDS_MAX 1e9
 #define SECONDS_MAX_TEXT "1000000000, which is some thirty years"
-#define LETTERS "-:q:g:n:vh" /* '-': operands in their order; ':': tell a missing argument apart */
+#define LETTERS "-:q:g:n:f:o:p:vh" /* '-': operands in their order; ':': tell a missing argument apart */
 #define LIMIT_MAX UINT64_C(1000000000000000) /* QEMU's THROTTLE_VALUE_MAX */
 #define CODE_BASE 256 /* codes of long options: apart from letters */
 
@@ -218,6 +218,65 @@ static int read_until(struct options *options, const char *text, struct error *e
     return 0;
 }
 
+static int read_file(struct options *options, const char *text, struct error *error)
+{
+    if (options->file_count == OPTIONS_FILES_MAX)
+        return error_set(error, ERROR_INVALID, "put the files into a directory, and name that",
+                         "--file: more than %d are too many", OPTIONS_FILES_MAX);
+    return read_path("--file", text, &options->files[options->file_count++], error);
+}
+
+static int read_output(struct options *options, const char *text, struct error *error)
+{
+    if (strcmp(text, "json") == 0)
+        options->output = OUTPUT_JSON;
+    else if (strcmp(text, "yaml") == 0)
+        options->output = OUTPUT_YAML;
+    else
+        return error_set(error, ERROR_INVALID, "choose json or yaml",
+                         "--output: '%s' is no format", text);
+    options->json = options->json || options->output == OUTPUT_JSON;
+    return 0;
+}
+
+static int read_type(struct options *options, const char *text, struct error *error)
+{
+    options->merge_patch = strcmp(text, "merge") == 0;
+    if (options->merge_patch || strcmp(text, "json") == 0)
+        return 0;
+    return error_set(error, ERROR_INVALID,
+                     strcmp(text, "strategic") == 0 ? "use merge: Kubernetes has no strategic "
+                                                      "patch for custom resources either"
+                                                    : "choose json or merge",
+                     "--type: '%s' is no kind of patch", text);
+}
+
+static int read_patch(struct options *options, const char *text, struct error *error)
+{
+    (void)error;
+    options->patch = text;
+    return 0;
+}
+
+static int read_volume_name(struct options *options, const char *text, struct error *error)
+{
+    if (*text == '\0')
+        return error_set(error, ERROR_INVALID, "give the claim's name",
+                         "--volume-name: the name is empty");
+    options->volume_name = text;
+    return 0;
+}
+
+/* 0 is a value: at once. */
+static int read_grace(struct options *options, const char *text, struct error *error)
+{
+    if (strcmp(text, "0") == 0) {
+        options->grace_ms = 0;
+        return 0;
+    }
+    return read_seconds("--grace", text, &options->grace_ms, error);
+}
+
 static int read_iops(struct options *options, const char *text, struct error *error)
 {
     return options_read_number("--iops", text, 0, LIMIT_MAX, &options->iops, error);
@@ -314,6 +373,30 @@ static const struct option_spec specs[] = {
     [OPTION_UNTIL] = {"until", 0, "EVENT", NULL, "end after the first event of this name",
                       "ACPI_DEVICE_OST DEVICE_DELETED SHUTDOWN RESET STOP RESUME", false,
                       READ(read_until)},
+    [OPTION_FILE] = {"file", 'f', "FILE", NULL,
+                     "a manifest, a directory of manifests, or - for stdin; may be given again",
+                     NULL, true, READ(read_file)},
+    [OPTION_OUTPUT] = {"output", 'o', "FORMAT", NULL, "print the whole object, as json or yaml",
+                       "json yaml", false, READ(read_output)},
+    [OPTION_TYPE] = {"type", 0, "TYPE", NULL,
+                     "json: a list of operations (RFC 6902); merge: a part of the object "
+                     "(RFC 7386)",
+                     "json merge", false, READ(read_type)},
+    [OPTION_PATCH] = {"patch", 'p', "PATCH", NULL, "the patch, as JSON or YAML", NULL, false,
+                      READ(read_patch)},
+    [OPTION_VOLUME_NAME] = {"volume-name", 0, "NAME", NULL,
+                            "the claim that the volume is, and what it is called", NULL, false,
+                            READ(read_volume_name)},
+    [OPTION_PERSIST] = {"persist", 0, NULL, NULL,
+                        "write it into the VM's manifest, too, so that it is there at the next "
+                        "launch",
+                        NULL, false, FLAG(persist)},
+    [OPTION_PRINT] = {"print", 0, NULL, NULL, "print QEMU's command line, and start nothing", NULL,
+                      false, FLAG(print)},
+    [OPTION_GRACE] = {"grace", 0, "SECONDS", NULL,
+                      "how long the guest may take before it is ended by force; if not given, the "
+                      "manifest's terminationGracePeriodSeconds, else 30",
+                      NULL, false, READ(read_grace)},
 };
 
 _Static_assert(COUNT_OF(specs) == OPTIONS_, "every option is described");
@@ -416,6 +499,14 @@ static int read_environment(struct options *options, struct error *error)
     return 0;
 }
 
+/* As kubectl has it, -o=yaml is -o yaml. */
+static const char *argument_of(int code, const char *text)
+{
+    bool attached = code < CODE_BASE && optarg != text;
+
+    return attached && optarg[0] == '=' ? optarg + 1 : optarg;
+}
+
 static int take(struct options *options, int result, const char *text, struct error *error)
 {
     int option = find_code(result);
@@ -424,7 +515,7 @@ static int take(struct options *options, int result, const char *text, struct er
         return refuse(result, text, error);
     options->given |= OPTION_BIT(option);
     if (specs[option].read != NULL)
-        return specs[option].read(options, optarg, error);
+        return specs[option].read(options, argument_of(result, text), error);
     *(bool *)((char *)options + specs[option].flag) = true;
     return 0;
 }

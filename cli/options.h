@@ -45,6 +45,14 @@ enum option_key {
     OPTION_OFF,
     OPTION_FOR,
     OPTION_UNTIL,
+    OPTION_FILE,
+    OPTION_OUTPUT,
+    OPTION_TYPE,
+    OPTION_PATCH,
+    OPTION_VOLUME_NAME,
+    OPTION_PERSIST,
+    OPTION_PRINT,
+    OPTION_GRACE,
     OPTIONS_ /* how many there are */
 };
 
@@ -66,6 +74,10 @@ enum option_key {
     (OPTIONS_VM | OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_FORCE) |                  \
      OPTION_BIT(OPTION_DRY_RUN))
 #define OPTIONS_CHANGE (OPTIONS_REMOVE | OPTION_BIT(OPTION_ATOMIC))
+
+#define OPTIONS_FILES_MAX 16
+
+enum output_format { OUTPUT_TABLE, OUTPUT_YAML, OUTPUT_JSON };
 
 struct options {
     uint64_t given; /* OPTION_BIT(…) of those on the command line */
@@ -100,6 +112,15 @@ struct options {
     bool help;
     double for_ms;
     const char *until;
+    const char *files[OPTIONS_FILES_MAX]; /* manifests, directories, or "-" */
+    size_t file_count;
+    enum output_format output;
+    bool merge_patch; /* the patch is one of RFC 7386; else JSON patch */
+    const char *patch;
+    const char *volume_name;
+    bool persist;
+    bool print;
+    double grace_ms;
 };
 
 struct option_spec {

@@ -13,7 +13,8 @@
 struct performance {
     struct invocation *invocation;
     struct ladder ladder;
-    struct batch *batch;
+    const struct perform_work *work;
+    void *under_way; /* what it has started */
     bool ended;
     struct batch_result end;
 };
@@ -62,7 +63,9 @@ static bool has_ended(void *user)
 
 static void on_interrupt(void *user)
 {
-    batch_interrupt(((struct performance *)user)->batch);
+    struct performance *performance = user;
+
+    performance->work->interrupt(performance->under_way);
 }
 
 static void on_tick(void *user)
@@ -126,12 +129,13 @@ int perform_removal(struct invocation *invocation, enum operation_type type)
     return perform(invocation, &request);
 }
 
-int perform(struct invocation *invocation, const struct batch_request *request)
+int perform_work(struct invocation *invocation, const struct perform_work *work)
 {
     struct performance performance = {
         .invocation = invocation,
+        .work = work,
         .ladder = {.out = &invocation->out,
-                   .type = request->each.type,
+                   .type = work->type,
                    .quiet_line = invocation->options.verbose},
     };
     const struct batch_observer observer = {
@@ -144,10 +148,39 @@ int perform(struct invocation *invocation, const struct batch_request *request)
     struct error error = ERROR_INIT;
 
     ladder_begin(&performance.ladder);
-    performance.batch = batch_start(invocation->session.vm, request, &observer, &error);
-    if (performance.batch == NULL)
+    performance.under_way = work->start(work, invocation->session.vm, &observer, &error);
+    if (performance.under_way == NULL)
         return report_failure(invocation, report_verdict(&error, true), &error);
     (void)session_run(&invocation->session, has_ended, &handlers, &performance, CLOCK_NEVER_MS);
-    batch_free(performance.batch);
+    work->free(performance.under_way);
     return performance.ended ? conclude(&performance) : abandon(&performance);
+}
+
+static void *start_batch(const struct perform_work *work, struct vm *vm,
+                         const struct batch_observer *observer, struct error *error)
+{
+    return batch_start(vm, work->what, observer, error);
+}
+
+static void interrupt_batch(void *batch)
+{
+    batch_interrupt(batch);
+}
+
+static void free_batch(void *batch)
+{
+    batch_free(batch);
+}
+
+int perform(struct invocation *invocation, const struct batch_request *request)
+{
+    const struct perform_work work = {
+        .type = request->each.type,
+        .start = start_batch,
+        .interrupt = interrupt_batch,
+        .free = free_batch,
+        .what = request,
+    };
+
+    return perform_work(invocation, &work);
 }

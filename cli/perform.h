@@ -17,4 +17,16 @@ int perform_removal(struct invocation *invocation, enum operation_type type);
  * Returns the exit code; everything has been printed. */
 int perform(struct invocation *invocation, const struct batch_request *request);
 
+/* Something else that is carried out like a batch, and tells of itself in the same way. */
+struct perform_work {
+    enum operation_type type; /* of its first device */
+    void *(*start)(const struct perform_work *work, struct vm *vm,
+                   const struct batch_observer *observer, struct error *error);
+    void (*interrupt)(void *under_way);
+    void (*free)(void *under_way);
+    const void *what; /* for start() */
+};
+
+int perform_work(struct invocation *invocation, const struct perform_work *work);
+
 #endif

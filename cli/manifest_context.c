@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/manifest_context.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/fetch.h"
+#include "cli/invocation.h"
+#include "cli/report.h"
+#include "manifest/files.h"
+
+static int fail(struct invocation *invocation, const struct error *error)
+{
+    /* A manifest that is wrong is a mistake of the user's, as a wrong command line is. */
+    if (error->code == ERROR_INVALID)
+        return report_mistake(invocation, error);
+    return report_failure(invocation, report_verdict(error, false), error);
+}
+
+int manifest_context_open(struct invocation *invocation, struct manifest_context *context,
+                          bool make)
+{
+    struct error error = ERROR_INIT;
+
+    *context = (struct manifest_context){.vm = NULL};
+    invocation->user = context;
+    if (desired_open(&context->desired, make, &error) < 0)
+        return fail(invocation, &error);
+    return 0;
+}
+
+void manifest_context_close(struct manifest_context *context)
+{
+    desired_close(&context->desired);
+}
+
+/* ---- manifests ---- */
+
+static void tell_notes(const struct notes *notes)
+{
+    size_t i;
+
+    for (i = 0; i < notes->count; i++)
+        fprintf(stderr, "vmplug: %s\n", notes->lines[i]);
+    if (notes->dropped > 0)
+        fprintf(stderr, "vmplug: … and %zu more\n", notes->dropped);
+}
+
+static int read_files(const struct options *options, struct document_list *list,
+                      struct error *error)
+{
+    size_t i;
+
+    for (i = 0; i < options->file_count; i++) {
+        if (files_read(list, options->files[i], error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int manifest_context_take(struct invocation *invocation, bool save)
+{
+    struct manifest_context *context = invocation->user;
+    const struct options *options = &invocation->options;
+    struct document_list list = {0};
+    struct error error = ERROR_INIT;
+    int status;
+
+    if (options->file_count == 0) {
+        status = desired_take_stored(&context->desired, options->vm_name, &error);
+    } else {
+        status = read_files(options, &list, &error);
+        if (status == 0)
+            status = desired_take(&context->desired, &list, options->vm_name, save, &error);
+        document_list_free(&list);
+        tell_notes(&context->desired.notes);
+    }
+    return status < 0 ? fail(invocation, &error) : 0;
+}
+
+/* ---- the VM ---- */
+
+static bool find_by_name(const char *name, bool second, struct manifest_sockets *sockets)
+{
+    size_t size = sizeof(sockets->qmp_path);
+
+    if (!(second && vm_directory_find_socket(name, VM_DIRECTORY_QMP_2, sockets->qmp_path, size,
+                                             NULL) == 0) &&
+        vm_directory_find_socket(name, VM_DIRECTORY_QMP, sockets->qmp_path, size, NULL) < 0)
+        return false;
+    sockets->qmp = sockets->qmp_path;
+    if (vm_directory_find_socket(name, VM_DIRECTORY_AGENT, sockets->agent_path, size, NULL) == 0)
+        sockets->agent = sockets->agent_path;
+    return true;
+}
+
+bool manifest_context_find(const struct invocation *invocation, const struct desired_vm *vm,
+                           bool second, struct manifest_sockets *sockets)
+{
+    const struct options *options = &invocation->options;
+    bool given = options_given(options, OPTION_QMP);
+
+    *sockets = (struct manifest_sockets){.qmp = NULL};
+    if (!given && vm->vm.qmp_path != NULL) {
+        sockets->qmp = vm->vm.qmp_path;
+        sockets->agent = vm->vm.agent_path;
+    } else if (given || vm->vm.name == NULL || !find_by_name(vm->vm.name, second, sockets)) {
+        sockets->qmp = options->qmp_path;
+        sockets->agent = options->agent_path;
+    }
+    if (options_given(options, OPTION_AGENT))
+        sockets->agent = options->agent_path;
+    return sockets->qmp != NULL;
+}
+
+/* What runs while the VM is connected. */
+struct connected {
+    struct manifest_context *context;
+    int (*run)(struct invocation *invocation);
+};
+
+static int plan_and_run(struct invocation *invocation)
+{
+    const struct connected *connected = invocation->user;
+    struct manifest_context *context = connected->context;
+    struct error error = ERROR_INIT;
+    int exit_code = 0;
+
+    invocation->user = context;
+    context->inventory = fetch(invocation, PLAN_PARTS, &exit_code);
+    if (context->inventory == NULL)
+        return exit_code;
+    context->input.inventory = context->inventory;
+    if (plan_make(&context->plan, &context->input, &error) < 0)
+        exit_code = fail(invocation, &error);
+    else
+        exit_code = connected->run(invocation);
+    plan_free(&context->plan);
+    inventory_free(STEAL(context->inventory));
+    return exit_code;
+}
+
+int manifest_context_run(struct invocation *invocation, const struct desired_vm *vm, bool second,
+                         int (*run)(struct invocation *invocation))
+{
+    struct manifest_context *context = invocation->user;
+    struct connected connected = {.context = context, .run = run};
+    struct manifest_sockets sockets;
+    int exit_code;
+
+    context->vm = vm;
+    context->claims = (struct claims){.objects = &context->desired.objects};
+    if (vm->vm.name != NULL)
+        context->claims.empty_directory =
+            vm_directory_path(vm->vm.name, NULL, context->empty_directory,
+                              sizeof(context->empty_directory));
+    context->input = (struct plan_input){
+        .vm = &vm->vm, .cluster = &context->desired.cluster, .claims = &context->claims};
+    (void)manifest_context_find(invocation, vm, second, &sockets);
+    invocation->user = &connected;
+    exit_code = invocation_run_connected(invocation, sockets.qmp, sockets.agent, plan_and_run);
+    invocation->user = context;
+    return exit_code;
+}
+
+int manifest_context_worse(int first, int second)
+{
+    /* By how much is not as it should be: nothing, changes to make, something blocked, a failure. */
+    static const int order[] = {0, 11, 7};
+    size_t i;
+
+    for (i = COUNT_OF(order); i-- > 0;) {
+        if (first == order[i])
+            return second == 0 || (i == 2 && second == 11) ? first : second;
+    }
+    return first;
+}

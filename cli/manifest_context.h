@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What the subcommands about manifests have in common. */
+#ifndef CLI_MANIFEST_CONTEXT_H
+#define CLI_MANIFEST_CONTEXT_H
+
+#include "cli/command.h"
+#include "manifest/desired.h"
+#include "manifest/plan.h"
+#include "vmm/vm_directory.h"
+
+/* One command's, in invocation->user. */
+struct manifest_context {
+    struct desired desired;
+    const struct desired_vm *vm; /* the one that is being worked on */
+    struct inventory *inventory; /* of that, while it is connected */
+    struct plan plan;
+    struct claims claims;
+    struct plan_input input;
+    char empty_directory[VM_DIRECTORY_MAX];
+};
+
+/* Opens the store; with make, makes it. Returns 0, or the exit code of a failure that has been
+ * reported; context_close() in any case. */
+int manifest_context_open(struct invocation *invocation, struct manifest_context *context,
+                          bool make);
+void manifest_context_close(struct manifest_context *context);
+
+/* Takes the manifests of --file, and of --vm alone what is stored of it; tells of fields that are
+ * not acted on. Returns 0, or an exit code. */
+int manifest_context_take(struct invocation *invocation, bool save);
+
+/* Is the VM to be found running? Its sockets are those of the command line, of its annotations, of
+ * its directory, or of the environment. second: the second monitor, where there is one. */
+struct manifest_sockets {
+    const char *qmp, *agent; /* either may be NULL */
+    char qmp_path[VM_DIRECTORY_MAX], agent_path[VM_DIRECTORY_MAX];
+};
+bool manifest_context_find(const struct invocation *invocation, const struct desired_vm *vm,
+                           bool second, struct manifest_sockets *sockets);
+
+/* Connects to the VM and plans; then `run` has context->inventory and context->plan. Returns its
+ * exit code, or that of a failure. */
+int manifest_context_run(struct invocation *invocation, const struct desired_vm *vm, bool second,
+                         int (*run)(struct invocation *invocation));
+
+/* How to go on about several VMs: the worse of two exit codes. */
+int manifest_context_worse(int first, int second);
+
+#endif

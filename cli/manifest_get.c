@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* get vm, get vmi. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/manifest_context.h"
+#include "cli/manifest_parts.h"
+#include "cli/report.h"
+#include "cli/table.h"
+#include "manifest/vmi.h"
+#include "manifest/yaml_write.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
+
+#define LOOK_MS 2000 /* at each of several VMs */
+#define JSON_INDENT 4
+
+static void print_object(struct invocation *invocation, const json_t *object)
+{
+    const struct options *options = &invocation->options;
+    AUTO_FREE char *text = NULL;
+
+    if (options->output == OUTPUT_YAML) {
+        text = yaml_write(object);
+        output_print(&invocation->out, "%s", text != NULL ? text : "");
+    } else {
+        output_json(&invocation->out, object, options->output == OUTPUT_JSON ? JSON_INDENT : 0);
+    }
+}
+
+static bool wants_object(const struct invocation *invocation)
+{
+    return invocation->out.json || invocation->options.output == OUTPUT_YAML;
+}
+
+/* ---- one ---- */
+
+static const json_t *status_of(const json_t *object)
+{
+    return json_object_get(object, "status");
+}
+
+static void print_vm_rows(struct output *out, const json_t *const *objects, size_t count)
+{
+    struct table table = {.columns = 3};
+    size_t i;
+
+    table_add(&table, "NAME");
+    table_add(&table, "STATUS");
+    table_add(&table, "READY");
+    for (i = 0; i < count; i++) {
+        table_add(&table, "%s",
+                  field_string(json_object_get(objects[i], "metadata"), "name", ""));
+        table_add(&table, "%s", field_string(status_of(objects[i]), "printableStatus", ""));
+        table_add(&table, "%s",
+                  json_is_true(json_object_get(status_of(objects[i]), "ready")) ? "True"
+                                                                                : "False");
+    }
+    table_print(&table, out, 0);
+}
+
+static int show_vm(struct invocation *invocation, const json_t *object)
+{
+    const json_t *const objects[] = {object};
+
+    if (wants_object(invocation))
+        print_object(invocation, object);
+    else
+        print_vm_rows(&invocation->out, objects, 1);
+    return 0;
+}
+
+static int show_running_vm(struct invocation *invocation)
+{
+    const struct manifest_context *context = invocation->user;
+    AUTO_JSON json_t *object =
+        vmi_json_vm(context->vm->vm.object, &context->input, &context->plan, NULL);
+
+    return show_vm(invocation, object);
+}
+
+static void print_vmi_row(struct output *out, const json_t *vmi)
+{
+    const json_t *status = status_of(vmi);
+    const json_t *topology = json_object_get(status, "currentCPUTopology");
+    struct table table = {.columns = 4};
+    unsigned sockets = 0;
+
+    (void)field_unsigned(topology, "sockets", &sockets);
+    table_add(&table, "NAME");
+    table_add(&table, "PHASE");
+    table_add(&table, "SOCKETS");
+    table_add(&table, "MEMORY");
+    table_add(&table, "%s", field_string(json_object_get(vmi, "metadata"), "name", ""));
+    table_add(&table, "%s", field_string(status, "phase", ""));
+    table_add(&table, "%u", sockets);
+    table_add(&table, "%s",
+              field_string(json_object_get(status, "memory"), "guestCurrent", ""));
+    table_print(&table, out, 0);
+}
+
+static int show_vmi(struct invocation *invocation)
+{
+    const struct manifest_context *context = invocation->user;
+    AUTO_JSON json_t *vmi = vmi_json(&context->input, &context->plan);
+
+    if (wants_object(invocation))
+        print_object(invocation, vmi);
+    else
+        print_vmi_row(&invocation->out, vmi);
+    return 0;
+}
+
+/* ---- all ---- */
+
+/* Is somebody there? A monitor that is held by another client is one, too. */
+static bool answers(struct invocation *invocation, const struct desired_vm *vm)
+{
+    struct session_options options = {.timeout_ms = LOOK_MS};
+    struct manifest_sockets sockets;
+    struct error error = ERROR_INIT;
+    bool there;
+
+    if (!manifest_context_find(invocation, vm, true, &sockets))
+        return false;
+    options.qmp_path = sockets.qmp;
+    there = session_open(&invocation->session, &options, &error) == 0 ||
+            error.code == ERROR_BUSY;
+    session_close(&invocation->session);
+    return there;
+}
+
+/* The VM as it is stored, and whether it runs; NULL when it can't be read. */
+static json_t *summarize(struct invocation *invocation, const char *name)
+{
+    struct manifest_context *context = invocation->user;
+    struct desired *desired = &context->desired;
+    const struct desired_vm *vm;
+    json_t *object;
+    bool there;
+
+    if (desired_take_stored(desired, name, NULL) < 0)
+        return NULL;
+    vm = desired->vms[desired->vm_count - 1];
+    there = answers(invocation, vm);
+    object = json_deep_copy(vm->vm.object);
+    field_set(&object, "status",
+              json_pack("{s:b, s:s}", "ready", there, "printableStatus",
+                        vmi_printable_status(there ? "running" : NULL)));
+    return object;
+}
+
+static int list_vms(struct invocation *invocation, bool running_only)
+{
+    struct manifest_context *context = invocation->user;
+    AUTO_JSON json_t *items = json_array(), *list = NULL;
+    AUTO_FREE const json_t **rows = NULL;
+    struct error error = ERROR_INIT;
+    const json_t *stored;
+    const char *name;
+    json_t *item;
+    size_t i;
+
+    if (objects_list(&context->desired.objects, KIND_VIRTUAL_MACHINE, &stored, &error) < 0)
+        return report_failure(invocation, VERDICT_ERROR, &error);
+    json_object_foreach((json_t *)stored, name, item) {
+        AUTO_JSON json_t *object = summarize(invocation, name);
+
+        if (object != NULL &&
+            (!running_only || json_is_true(json_object_get(status_of(object), "ready"))))
+            (void)json_array_append(items, object);
+    }
+    list = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", items);
+    rows = calloc(json_array_size(items) + 1, sizeof(*rows));
+    if (list == NULL || rows == NULL)
+        return 1;
+    json_array_foreach(items, i, item)
+        rows[i] = item;
+    if (wants_object(invocation))
+        print_object(invocation, list);
+    else
+        print_vm_rows(&invocation->out, rows, json_array_size(items));
+    return 0;
+}
+
+/* ---- the commands ---- */
+
+static int not_running(struct invocation *invocation, const char *name)
+{
+    struct error error = ERROR_INIT;
+
+    (void)error_set(&error, ERROR_BLOCKED, "see vmplug get vm; vmplug launch starts one",
+                    "the VM '%s' does not run", name);
+    return report_failure(invocation, VERDICT_BLOCKED, &error);
+}
+
+/* instance: the VMI, else the VM. One that was adopted and has no manifest has an instance all the
+ * same. */
+static int get_one(struct invocation *invocation, const char *name, bool instance)
+{
+    struct manifest_context *context = invocation->user;
+    struct error error = ERROR_INIT;
+    struct manifest_sockets sockets;
+    const struct desired_vm *vm;
+
+    if (desired_take_stored(&context->desired, name, &error) < 0 &&
+        !(error.code == ERROR_BLOCKED && instance &&
+          desired_take_bare(&context->desired, name, &error) == 0))
+        return report_failure(invocation, report_verdict(&error, false), &error);
+    vm = context->desired.vms[context->desired.vm_count - 1];
+    if (manifest_context_find(invocation, vm, true, &sockets))
+        return manifest_context_run(invocation, vm, true, instance ? show_vmi : show_running_vm);
+    if (instance)
+        return not_running(invocation, name);
+    AUTO_JSON json_t *object = vmi_json_vm(vm->vm.object, NULL, NULL, NULL);
+    return show_vm(invocation, object);
+}
+
+static int get(struct invocation *invocation, bool instance)
+{
+    struct manifest_context context;
+    const char *name = invocation->operand_count > 0 ? invocation->operands[0]
+                                                     : invocation->options.vm_name;
+    int exit_code = manifest_context_open(invocation, &context, false);
+
+    if (exit_code == 0)
+        exit_code = name != NULL ? get_one(invocation, name, instance)
+                                 : list_vms(invocation, instance);
+    manifest_context_close(&context);
+    return exit_code;
+}
+
+int manifest_get_vm(struct invocation *invocation)
+{
+    return get(invocation, false);
+}
+
+int manifest_get_vmi(struct invocation *invocation)
+{
+    return get(invocation, true);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* plan, apply, patch. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/manifest_context.h"
+#include "cli/manifest_parts.h"
+#include "cli/perform.h"
+#include "cli/report.h"
+#include "cli/table.h"
+#include "manifest/apply.h"
+#include "manifest/patch.h"
+#include "manifest/yaml_read.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
+#include "vmm/result_json.h"
+
+#define EXIT_CHANGES 11
+#define EXIT_BLOCKED 7
+
+static const char *name_of(const struct desired_vm *vm)
+{
+    return vm->vm.name != NULL ? vm->vm.name : "the VM";
+}
+
+/* ---- plan ---- */
+
+static void print_steps(struct output *out, const struct plan *plan)
+{
+    struct table table = {.columns = 3};
+    size_t i;
+
+    for (i = 0; i < plan->step_count; i++) {
+        table_add(&table, "%zu.", i + 1);
+        table_add(&table, "%s", plan->steps[i].what);
+        table_add(&table, "%s", plan->steps[i].reason);
+    }
+    table_print(&table, out, 2);
+}
+
+static void print_blocks(struct output *out, const struct plan *plan)
+{
+    const struct plan_block *block;
+    size_t i;
+
+    for (i = 0; i < plan->block_count; i++) {
+        block = &plan->blocks[i];
+        output_style(out, OUTPUT_BAD);
+        output_print(out, "  %s", block->restart ? "restart required" : "blocked");
+        output_style(out, OUTPUT_PLAIN);
+        output_print(out, "  %s: %s; %s\n", block->path, block->error.why,
+                     result_json_fix(&block->error));
+    }
+}
+
+static int print_plan(struct invocation *invocation)
+{
+    const struct manifest_context *context = invocation->user;
+    const struct plan *plan = &context->plan;
+    struct output *out = &invocation->out;
+    AUTO_JSON json_t *object = plan_json(plan);
+
+    if (context->vm->vm.name != NULL)
+        field_set(&object, "vm", json_string(context->vm->vm.name));
+    if (out->json)
+        output_json(out, object, 0);
+    output_print(out, "%s: ", name_of(context->vm));
+    if (plan->step_count == 0)
+        output_print(out, "nothing to do\n");
+    else
+        output_print(out, "%zu change%s to make\n", plan->step_count,
+                     plan->step_count == 1 ? "" : "s");
+    print_steps(out, plan);
+    print_blocks(out, plan);
+    if (plan->block_count > 0)
+        return EXIT_BLOCKED;
+    return plan->step_count > 0 ? EXIT_CHANGES : 0;
+}
+
+static void tell_not_running(struct invocation *invocation, const struct desired_vm *vm)
+{
+    struct output *out = &invocation->out;
+    AUTO_JSON json_t *object =
+        json_pack("{s:[], s:[], s:s, s:b}", "operations", "blocked", "vm", name_of(vm), "running",
+                  false);
+
+    if (out->json)
+        output_json(out, object, 0);
+    output_print(out, "%s does not run: nothing changes before its next launch\n", name_of(vm));
+}
+
+/* Each VM that was named in turn. */
+static int for_each_vm(struct invocation *invocation, int (*run)(struct invocation *invocation),
+                       void (*absent)(struct invocation *invocation, const struct desired_vm *vm))
+{
+    struct manifest_context *context = invocation->user;
+    struct manifest_sockets sockets;
+    int exit_code = 0, one;
+    size_t i;
+
+    for (i = 0; i < context->desired.vm_count; i++) {
+        one = 0;
+        if (manifest_context_find(invocation, context->desired.vms[i], false, &sockets))
+            one = manifest_context_run(invocation, context->desired.vms[i], false, run);
+        else
+            absent(invocation, context->desired.vms[i]);
+        exit_code = manifest_context_worse(exit_code, one);
+    }
+    return exit_code;
+}
+
+int manifest_plan(struct invocation *invocation)
+{
+    struct manifest_context context;
+    int exit_code = manifest_context_open(invocation, &context, false);
+
+    if (exit_code == 0)
+        exit_code = manifest_context_take(invocation, false);
+    if (exit_code == 0)
+        exit_code = for_each_vm(invocation, print_plan, tell_not_running);
+    manifest_context_close(&context);
+    return exit_code;
+}
+
+/* ---- apply ---- */
+
+struct work {
+    const struct plan *plan;
+    struct operation_request pattern;
+};
+
+static void *start_apply(const struct perform_work *performed, struct vm *vm,
+                         const struct batch_observer *observer, struct error *error)
+{
+    const struct work *work = performed->what;
+
+    return apply_start(vm, work->plan, &work->pattern, observer, error);
+}
+
+static void interrupt_apply(void *apply)
+{
+    apply_interrupt(apply);
+}
+
+static void free_apply(void *apply)
+{
+    apply_free(apply);
+}
+
+static int carry_out(struct invocation *invocation)
+{
+    const struct manifest_context *context = invocation->user;
+    const struct plan *plan = &context->plan;
+    const struct work work = {
+        .plan = plan,
+        .pattern = perform_request(invocation, OPERATION_CPU_ADD),
+    };
+    const struct perform_work performed = {
+        .type = plan->step_count > 0 ? plan->steps[0].request.each.type : OPERATION_CPU_ADD,
+        .start = start_apply,
+        .interrupt = interrupt_apply,
+        .free = free_apply,
+        .what = &work,
+    };
+
+    print_blocks(&invocation->out, plan);
+    return perform_work(invocation, &performed);
+}
+
+int manifest_carry_out(struct invocation *invocation)
+{
+    return for_each_vm(invocation, carry_out, tell_not_running);
+}
+
+/* What has no VM of its own is stored, and that is all. */
+static void tell_stored(struct invocation *invocation)
+{
+    const struct manifest_context *context = invocation->user;
+    const struct objects *objects = &context->desired.objects;
+    const char *name;
+    json_t *object;
+    size_t kind;
+
+    for (kind = 0; kind < KINDS_; kind++) {
+        json_object_foreach(objects->given[kind], name, object) {
+            if (kind != KIND_VIRTUAL_MACHINE)
+                output_print(&invocation->out, "%s %s: stored\n", kind_name((enum kind)kind),
+                             name);
+        }
+    }
+}
+
+int manifest_apply(struct invocation *invocation)
+{
+    bool dry_run = invocation->options.dry_run;
+    struct manifest_context context;
+    int exit_code = manifest_context_open(invocation, &context, !dry_run);
+
+    if (exit_code == 0)
+        exit_code = manifest_context_take(invocation, !dry_run);
+    if (exit_code == 0) {
+        tell_stored(invocation);
+        exit_code = manifest_carry_out(invocation);
+    }
+    manifest_context_close(&context);
+    return exit_code;
+}
+
+/* ---- patch ---- */
+
+struct patching {
+    const struct options *options;
+};
+
+static json_t *patched(const json_t *object, const void *user, struct error *error)
+{
+    const struct options *options = ((const struct patching *)user)->options;
+    struct document patch;
+    json_t *changed = NULL;
+
+    if (yaml_read_value(&patch, "the patch", options->patch, strlen(options->patch), error) < 0)
+        return NULL;
+    changed = options->merge_patch ? patch_merge(object, patch.root, error)
+                                   : patch_json(object, patch.root, error);
+    document_free(&patch);
+    return changed;
+}
+
+int manifest_patch(struct invocation *invocation)
+{
+    const struct patching patching = {.options = &invocation->options};
+
+    return manifest_change(invocation, patched, &patching);
+}
+
+int manifest_change(struct invocation *invocation, desired_change_fn *change, const void *user)
+{
+    bool dry_run = invocation->options.dry_run;
+    struct manifest_context context;
+    struct error error = ERROR_INIT;
+    int exit_code = manifest_context_open(invocation, &context, false);
+
+    if (exit_code == 0 && desired_change(&context.desired, invocation->operands[0], change, user,
+                                         !dry_run, &error) < 0)
+        exit_code = error.code == ERROR_INVALID
+                        ? report_mistake(invocation, &error)
+                        : report_failure(invocation, report_verdict(&error, false), &error);
+    if (exit_code == 0)
+        exit_code = manifest_carry_out(invocation);
+    manifest_context_close(&context);
+    return exit_code;
+}
