@@ -187,11 +187,10 @@ const struct command_group cmd_get_group = {.word = "get",
 
 static const struct command_example patch_examples[] = {
     {"patch vm vm1 --type=json "
-     "-p='[{\"op\": \"replace\", \"path\": \"/spec/template/spec/domain/cpu/sockets\", "
-     "\"value\": 5}]'",
+     "-p='[{\"op\":\"replace\",\"path\":\"/spec/template/spec/domain/cpu/sockets\",\"value\":5}]'",
      "five sockets"},
     {"patch vm vm1 --type=merge "
-     "-p='{\"spec\": {\"template\": {\"spec\": {\"domain\": {\"memory\": {\"guest\": \"2Gi\"}}}}}}'",
+     "-p='{\"spec\":{\"template\":{\"spec\":{\"domain\":{\"memory\":{\"guest\":\"2Gi\"}}}}}}'",
      "two GiB of memory"},
     {NULL, NULL},
 };

@@ -8,8 +8,9 @@
 /* The program. groups is ended by NULL. Returns the exit code. */
 int invocation_main(const struct command_group *const *groups, int argc, char *const argv[]);
 
-/* Runs a part of a command with a session (invocation->session) on these sockets, either of which may
- * be NULL, and its trace. Returns the exit code; that there was no session has been reported. */
+/* Runs a part of a command with a session (invocation->session) on these sockets, either of which
+ * may be NULL, and its trace. Returns the exit code; that there was no session has been reported.
+ * */
 int invocation_run_connected(struct invocation *invocation, const char *qmp_path,
                              const char *agent_path, int (*run)(struct invocation *invocation));
 

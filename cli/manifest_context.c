@@ -166,7 +166,7 @@ int manifest_context_run(struct invocation *invocation, const struct desired_vm 
 
 int manifest_context_worse(int first, int second)
 {
-    /* By how much is not as it should be: nothing, changes to make, something blocked, a failure. */
+    /* By what is amiss: nothing, changes to make, something blocked; last, any failure. */
     static const int order[] = {0, 11, 7};
     size_t i;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,18 +18,18 @@ static size_t count_arguments(const struct invocation *invocation)
     return count;
 }
 
+#define BUILT "/.libs/vmplug" /* by libtool, which leaves what needs no library of ours above it */
+
 /* Beside this program, where both have just been built; else where it is installed. Returns only
  * when it can't become it. */
 static void become(const char *const *argv)
 {
-    char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof(MANIFEST_PROGRAM));
-    char *slash;
+    char path[PATH_MAX + sizeof(MANIFEST_PROGRAM)];
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+    size_t built = sizeof(BUILT) - 1;
 
-    if (length > 0) {
-        path[length] = '\0';
-        slash = strrchr(path, '/');
-        (void)strcpy(slash + 1, MANIFEST_PROGRAM); /* room was left for it */
+    if (length > (ssize_t)built && memcmp(path + length - built, BUILT, built) == 0) {
+        (void)strcpy(path + length - built, "/" MANIFEST_PROGRAM);
         (void)execv(path, (char *const *)argv);
     }
     (void)execv(PKGLIBEXECDIR "/" MANIFEST_PROGRAM, (char *const *)argv);

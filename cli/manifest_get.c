@@ -15,7 +15,7 @@
 #include "qmp/field.h"
 
 #define LOOK_MS 2000 /* at each of several VMs */
-#define JSON_INDENT 4
+#define OBJECT_INDENT 4
 
 static void print_object(struct invocation *invocation, const json_t *object)
 {
@@ -26,7 +26,7 @@ static void print_object(struct invocation *invocation, const json_t *object)
         text = yaml_write(object);
         output_print(&invocation->out, "%s", text != NULL ? text : "");
     } else {
-        output_json(&invocation->out, object, options->output == OUTPUT_JSON ? JSON_INDENT : 0);
+        output_json(&invocation->out, object, options->output == OUTPUT_JSON ? OBJECT_INDENT : 0);
     }
 }
 

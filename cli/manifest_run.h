@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The subcommands about manifests have a program of their own, vmplug-manifest, so that nobody loads
- * libyaml who does not need it. Both programs have all of the table; in vmplug this function
+ * The subcommands about manifests have a program of their own, vmplug-manifest, so that nobody
+ * loads libyaml who does not need it. Both programs have all of the table; in vmplug this function
  * becomes the other program, and there it does what the command says.
  */
 #ifndef CLI_MANIFEST_RUN_H

@@ -267,16 +267,6 @@ static int read_volume_name(struct options *options, const char *text, struct er
     return 0;
 }
 
-/* 0 is a value: at once. */
-static int read_grace(struct options *options, const char *text, struct error *error)
-{
-    if (strcmp(text, "0") == 0) {
-        options->grace_ms = 0;
-        return 0;
-    }
-    return read_seconds("--grace", text, &options->grace_ms, error);
-}
-
 static int read_iops(struct options *options, const char *text, struct error *error)
 {
     return options_read_number("--iops", text, 0, LIMIT_MAX, &options->iops, error);
@@ -391,12 +381,6 @@ static const struct option_spec specs[] = {
                         "write it into the VM's manifest, too, so that it is there at the next "
                         "launch",
                         NULL, false, FLAG(persist)},
-    [OPTION_PRINT] = {"print", 0, NULL, NULL, "print QEMU's command line, and start nothing", NULL,
-                      false, FLAG(print)},
-    [OPTION_GRACE] = {"grace", 0, "SECONDS", NULL,
-                      "how long the guest may take before it is ended by force; if not given, the "
-                      "manifest's terminationGracePeriodSeconds, else 30",
-                      NULL, false, READ(read_grace)},
 };
 
 _Static_assert(COUNT_OF(specs) == OPTIONS_, "every option is described");

@@ -51,8 +51,6 @@ enum option_key {
     OPTION_PATCH,
     OPTION_VOLUME_NAME,
     OPTION_PERSIST,
-    OPTION_PRINT,
-    OPTION_GRACE,
     OPTIONS_ /* how many there are */
 };
 
@@ -119,8 +117,6 @@ struct options {
     const char *patch;
     const char *volume_name;
     bool persist;
-    bool print;
-    double grace_ms;
 };
 
 struct option_spec {

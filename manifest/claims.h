@@ -13,11 +13,12 @@ struct claims {
     const char *empty_directory; /* where emptyDisks are while the VM runs; NULL: nowhere */
 };
 
-/* Writes the path of the volume's file, at most size bytes. A claim is bound by its spec.volumeName,
- * or by a PersistentVolume whose spec.claimRef names it; that volume's hostPath or local path is a
- * file, or a directory with the file disk.img in it, as KubeVirt has it. A DataVolume's claim has
- * its name. Whether the file is there is not looked at. Returns 0, or -1 with ERROR_BLOCKED, whose
- * fix says which object to give, or ERROR_SYSTEM. Not for VOLUME_NO_MEDIUM. */
+/* Writes the path of the volume's file, at most size bytes. A claim is bound by its
+ * spec.volumeName, or by a PersistentVolume whose spec.claimRef names it; that volume's hostPath or
+ * local path is a file, or a directory with the file disk.img in it, as KubeVirt has it. A
+ * DataVolume's claim has its name. Whether the file is there is not looked at. Returns 0, or -1
+ * with ERROR_BLOCKED, whose fix says which object to give, or ERROR_SYSTEM. Not for
+ * VOLUME_NO_MEDIUM. */
 int claims_find_file(struct claims *claims, const struct volume *volume, char *path, size_t size,
                      struct error *error);
 

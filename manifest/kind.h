@@ -5,7 +5,8 @@
 
 #include "manifest/document.h"
 
-#define KIND_NAME_MAX 220 /* characters; Kubernetes has 253, and a file system 255 with all around it */
+/* Characters; Kubernetes has 253, and a file system 255 with all that is around it. */
+#define KIND_NAME_MAX 220
 
 enum kind {
     KIND_VIRTUAL_MACHINE,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From what a manifest says and what QEMU has to what is to be done: operations in their order, each
- * with its reason, and what can't be done while the VM runs. What can't be done does not keep
+ * From what a manifest says and what QEMU has to what is to be done: operations in their order,
+ * each with its reason, and what can't be done while the VM runs. What can't be done does not keep
  * anything else from being done.
  *
  * Nothing is stored: whoever plans twice without having changed anything gets the same plan, and

@@ -92,9 +92,9 @@ struct virtual_machine {
     bool grace_given;
 };
 
-/* Reads the document. Fields that vmplug does not act on are noted, once each. whole: every disk has
- * its volume; else it is a part, to be merged with what is stored, and may say of one of the two
- * only. Returns 0, or -1 with ERROR_INVALID, whose why begins with the place; or ERROR_SYSTEM.
+/* Reads the document. Fields that vmplug does not act on are noted, once each. whole: every disk
+ * has its volume; else it is a part, to be merged with what is stored, and may say of one of the
+ * two only. Returns 0, or -1 with ERROR_INVALID, whose why begins with the place; or ERROR_SYSTEM.
  * virtual_machine_free() in any case. */
 int virtual_machine_read(struct virtual_machine *vm, const struct document *document, bool whole,
                          struct notes *notes, struct error *error);

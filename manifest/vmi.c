@@ -255,7 +255,8 @@ json_t *vmi_json(const struct plan_input *input, const struct plan *plan)
                                "conditions", conditions_of(input, plan), "currentCPUTopology",
                                topology(inventory), "memory", memory_of(input), "volumeStatus",
                                volumes_of(input, plan), "machine",
-                               json_pack("{s:o}", "type", codec_string(inventory->machine.machine)));
+                               json_pack("{s:o}", "type",
+                                         codec_string(inventory->machine.machine)));
 
     if (inventory->guest.kernel[0] != '\0')
         field_set(&status, "guestOSInfo",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is, in KubeVirt's words: a VirtualMachineInstance, and the status of a VirtualMachine. All of
- * it comes from the manifest and from what QEMU and the guest say at this moment; a condition is
+ * What is, in KubeVirt's words: a VirtualMachineInstance, and the status of a VirtualMachine. All
+ * of it comes from the manifest and from what QEMU and the guest say at this moment; a condition is
  * true as long as its cause is.
  */
 #ifndef MANIFEST_VMI_H
