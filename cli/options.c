@@ -18,7 +18,8 @@
 #define DEFAULT_TIMEOUT_MS 60000
 #define SECONDS_MAX 1e9
 #define SECONDS_MAX_TEXT "1000000000, which is some thirty years"
-#define LETTERS "-:q:g:n:f:o:p:vh" /* '-': operands in their order; ':': tell a missing argument apart */
+/* '-': operands in their order; ':': tell a missing argument apart. */
+#define LETTERS "-:q:g:n:f:o:p:vh"
 #define LIMIT_MAX UINT64_C(1000000000000000) /* QEMU's THROTTLE_VALUE_MAX */
 #define CODE_BASE 256 /* codes of long options: apart from letters */
 
