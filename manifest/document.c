@@ -28,7 +28,7 @@ static struct place *fill_places(const json_t *value, struct place *place)
 
     json_array_foreach(value, i, inner)
         next = fill_places(inner, next);
-    json_object_foreach((json_t *)(uintptr_t)value, key, inner)
+    json_object_foreach((json_t *)value, key, inner)
         next = fill_places(inner, next);
     place->values = (unsigned)(next - place);
     return next;
@@ -112,11 +112,11 @@ static void write_path(struct node node, struct text *path)
     while (at != node.place) {
         const char *key = NULL;
         json_t *inner = NULL;
-        void *iter = json_object_iter((json_t *)(uintptr_t)value);
+        void *iter = json_object_iter((json_t *)value);
         size_t i = 0;
 
         for (at++; node.place >= at + places[at].values; at += places[at].values) {
-            iter = json_object_iter_next((json_t *)(uintptr_t)value, iter);
+            iter = json_object_iter_next((json_t *)value, iter);
             i++;
         }
         if (iter != NULL) {
@@ -214,7 +214,7 @@ struct node document_get(struct node object, const char *key)
     if (object.value == NULL || (json_is_null(object.value) && object.parent == NULL))
         return object;
     if (document_is_object(object)) {
-        json_object_foreach((json_t *)(uintptr_t)object.value, member, value) {
+        json_object_foreach((json_t *)object.value, member, value) {
             if (strcmp(member, key) == 0)
                 return inner_node(object, value, member, 0, place);
             place += object.document->places[place].values;
@@ -226,7 +226,7 @@ struct node document_get(struct node object, const char *key)
 struct node document_first(struct node outer)
 {
     json_t *value = json_array_get(outer.value, 0);
-    void *iter = json_object_iter((json_t *)(uintptr_t)outer.value);
+    void *iter = json_object_iter((json_t *)outer.value);
 
     if (iter != NULL)
         return inner_node(outer, json_object_iter_value(iter), json_object_iter_key(iter), 0,
@@ -246,7 +246,7 @@ struct node document_next(struct node inner)
     if (inner.key == NULL)
         return inner_node(outer, json_array_get(outer.value, inner.index + 1), NULL,
                           inner.index + 1, place);
-    iter = json_object_iter_next((json_t *)(uintptr_t)outer.value,
+    iter = json_object_iter_next((json_t *)outer.value,
                                  json_object_key_to_iter(inner.key));
     return inner_node(outer, iter != NULL ? json_object_iter_value(iter) : NULL,
                       iter != NULL ? json_object_iter_key(iter) : NULL, 0, place);
@@ -371,7 +371,7 @@ bool document_integer(struct node node, int64_t least, int64_t most, int64_t *re
 
 bool document_unsigned(struct node node, unsigned least, unsigned most, unsigned *ret)
 {
-    int64_t number;
+    int64_t number = 0;
 
     if (!document_integer(node, least, most, &number))
         return false;

@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@ static bool merge(json_t **target, const json_t *patch)
     }
     if (!json_is_object(patch) || *target == NULL)
         return *target != NULL;
-    json_object_foreach((json_t *)(uintptr_t)patch, key, value) {
+    json_object_foreach((json_t *)patch, key, value) {
         if (json_is_null(value)) {
             (void)json_object_del(*target, key);
             continue;
@@ -66,7 +65,7 @@ static void take_out(json_t *live, const json_t *last, const json_t *next)
 
     if (!json_is_object(live) || !json_is_object(next))
         return;
-    json_object_foreach((json_t *)(uintptr_t)last, key, value) {
+    json_object_foreach((json_t *)last, key, value) {
         if (json_object_get(next, key) == NULL)
             (void)json_object_del(live, key);
         else
@@ -247,19 +246,19 @@ static int insert(const struct operation *operation, const char *pointer, json_t
     AUTO_JSON json_t *owned = value;
     size_t size, index;
 
-    if (value == NULL)
+    if (owned == NULL)
         return no_memory(operation);
     if (locate(operation, pointer, &target) < 0 ||
-        count_written(operation, value, target.depth) < 0)
+        count_written(operation, owned, target.depth) < 0)
         return -1;
     if (json_is_object(target.outer))
-        return json_object_set(target.outer, target.key, value) < 0 ? no_memory(operation) : 0;
+        return json_object_set(target.outer, target.key, owned) < 0 ? no_memory(operation) : 0;
     size = json_array_size(target.outer);
     index = size;
     if (strcmp(target.key, "-") != 0 && !read_index(target.key, size + 1, &index))
         return refuse(operation, "write - for the end of the list",
                       "the list has no place '%.60s', but %zu items", target.key, size);
-    return json_array_insert(target.outer, index, value) < 0 ? no_memory(operation) : 0;
+    return json_array_insert(target.outer, index, owned) < 0 ? no_memory(operation) : 0;
 }
 
 static void drop(const struct target *target)

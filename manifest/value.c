@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "manifest/value.h"
 
-#include <stdint.h>
 #include <string.h>
 
 static void add(struct measure *outer, const json_t *inner)
@@ -25,7 +24,7 @@ struct measure value_measure(const json_t *value)
         measure.depth = 1;
     json_array_foreach(value, i, inner)
         add(&measure, inner);
-    json_object_foreach((json_t *)(uintptr_t)value, key, inner) {
+    json_object_foreach((json_t *)value, key, inner) {
         measure.bytes += strlen(key);
         add(&measure, inner);
     }

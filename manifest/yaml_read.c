@@ -313,7 +313,7 @@ static int refuse_again(const struct reader *reader, yaml_mark_t mark, const jso
     json_t *value;
 
     place++;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)object, key, value) {
         if (strcmp(key, again) == 0)
             break;
         place += reader->places[place].values;
@@ -506,20 +506,19 @@ static int take_document(const struct reader *reader, struct document_list *list
 {
     const char *kind = json_string_value(json_object_get(value, "kind"));
     size_t length = kind != NULL ? strlen(kind) : 0, i;
+    json_t *items = json_object_get(value, "items"), *member, *item;
     const char *key;
-    json_t *member, *item;
 
-    if (length < 4 || strcmp(kind + length - 4, "List") != 0 ||
-        !json_is_array(json_object_get(value, "items")))
+    if (length < 4 || strcmp(kind + length - 4, "List") != 0 || !json_is_array(items))
         return add_document(reader, list, value, place);
     place++;
     json_object_foreach(value, key, member) {
-        if (strcmp(key, "items") == 0)
+        if (member == items)
             break;
         place += place->values;
     }
     place++;
-    json_array_foreach(member, i, item) {
+    json_array_foreach(items, i, item) {
         if (take_document(reader, list, item, place) < 0)
             return -1;
         place += place->values;

@@ -2,7 +2,6 @@
 #include "manifest/yaml_write.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +101,7 @@ static bool emit_object(yaml_emitter_t *emitter, const json_t *object)
               yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE),
               &event))
         return false;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)object, key, value) {
         if (!emit_string(emitter, key, true) || !emit_value(emitter, value))
             return false;
     }

@@ -28,7 +28,7 @@ static const struct place *check_places(const json_t *value, const struct place 
     MUST(place->key_line >= 1 && place->key_column >= 1);
     json_array_foreach(value, i, inner)
         next = check_places(inner, next);
-    json_object_foreach((json_t *)(uintptr_t)value, key, inner)
+    json_object_foreach((json_t *)value, key, inner)
         next = check_places(inner, next);
     MUST(next == place + place->values);
     return next;
