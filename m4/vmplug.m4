@@ -65,18 +65,19 @@ AC_DEFUN([VMPLUG_TRY_RUN_LDFLAG], [
     LDFLAGS=$vmplug_saved_LDFLAGS
 ])
 
-dnl Less to keep on disk and to do at each start. Unwind tables are a sixth of the library, and for
-dnl C++'s exceptions, which do not pass through C: debuggers have what -g writes (CFLAGS come later,
-dnl and may ask for the tables all the same), sanitizers need them. Packed relocations want
-dnl glibc 2.36, or musl 1.2.4.
+dnl Less to keep on disk and to read at each start. The command needs no unwind tables: debuggers
+dnl have what -g writes, CFLAGS come later and may ask for them all the same, and sanitizers do want
+dnl them. The library keeps its own, a sixth of it: for the backtraces of programs that it is linked
+dnl into, and for the destructors of a C++ thread that is cancelled while it waits in the library.
+dnl Packed relocations want glibc 2.36, or musl 1.2.4.
 AC_DEFUN([VMPLUG_SIZE], [
     AS_IF([test "$enable_sanitizers" != yes], [
         for flag in -fno-asynchronous-unwind-tables -fno-unwind-tables; do
-            VMPLUG_TRY_CFLAG([SIZE_CFLAGS], [$flag])
+            VMPLUG_TRY_CFLAG([COMMAND_CFLAGS], [$flag])
         done
     ])
     VMPLUG_TRY_RUN_LDFLAG([SIZE_LDFLAGS], [-Wl,-z,pack-relative-relocs])
-    AC_SUBST([SIZE_CFLAGS])
+    AC_SUBST([COMMAND_CFLAGS])
     AC_SUBST([SIZE_LDFLAGS])
 ])
 

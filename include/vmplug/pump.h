@@ -5,7 +5,7 @@
  * deadline has come. All callbacks fire from vmplug_pump_process(), never from the call that
  * started something. (The exception is freeing a handle, which tells what was still pending.) What
  * waits (vmplug_pump_run(), vmplug_qmp_call(), vmplug_status(), vmplug_run(), …) is not called in a
- * callback.
+ * callback. A callback returns: neither longjmp(3) nor a C++ exception may leave it.
  *
  *     poll(2) on vmplug_pump_fd() for vmplug_pump_events(), at most vmplug_pump_timeout_ms();
  *     vmplug_pump_process() with the revents that it returned, 0 when there were none.
