@@ -131,12 +131,17 @@ static int plan_and_run(struct invocation *invocation)
     context->inventory = fetch(invocation, PLAN_PARTS, &exit_code);
     if (context->inventory == NULL)
         return exit_code;
+    context->audit = audit_new(invocation->session.vm, context->inventory);
     context->input.inventory = context->inventory;
-    if (plan_make(&context->plan, &context->input, &error) < 0)
+    context->input.audit = context->audit;
+    if (context->audit == NULL)
+        (void)error_set(&error, ERROR_SYSTEM, "", "out of memory");
+    if (context->audit == NULL || plan_make(&context->plan, &context->input, &error) < 0)
         exit_code = fail(invocation, &error);
     else
         exit_code = connected->run(invocation);
     plan_free(&context->plan);
+    audit_free(STEAL(context->audit));
     inventory_free(STEAL(context->inventory));
     return exit_code;
 }

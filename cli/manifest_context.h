@@ -13,6 +13,7 @@ struct manifest_context {
     struct desired desired;
     const struct desired_vm *vm; /* the one that is being worked on */
     struct inventory *inventory; /* of that, while it is connected */
+    struct audit *audit;
     struct plan plan;
     struct claims claims;
     struct plan_input input;

@@ -84,6 +84,7 @@ static void finish(struct apply *apply)
     struct batch_result *result = &apply->result;
 
     result->summary = true;
+    result->asked += apply->plan->block_count;
     result->elapsed_ms = clock_now_ms() - apply->started_ms;
     if (apply->failure != VERDICT_DONE) {
         result->error = apply->failure_error;

@@ -240,6 +240,41 @@ static int plan_memory(struct plan *plan, const struct plan_input *input, bool u
     return 0;
 }
 
+/* ---- what an earlier one has left half-done ---- */
+
+static enum plan_subject subject_of(enum audit_kind kind, enum operation_type type)
+{
+    if (type == OPERATION_CPU_ADD || type == OPERATION_CPU_REMOVE)
+        return PLAN_CPUS;
+    return kind == AUDIT_NODE || type == OPERATION_DISK_ADD || type == OPERATION_DISK_REMOVE
+               ? PLAN_VOLUME
+               : PLAN_MEMORY;
+}
+
+static int plan_leftovers(struct plan *plan, const struct audit *audit, struct error *error)
+{
+    const struct audit_finding *finding;
+    struct plan_step *step;
+    size_t i;
+
+    for (i = 0; i < audit->count; i++) {
+        finding = &audit->findings[i];
+        if (!finding->ours || !finding->can_clean)
+            continue;
+        step = plan_add_step(plan, subject_of(finding->kind, finding->item.type));
+        if (step == NULL)
+            return without_memory(error);
+        step->item = finding->item;
+        step->request = (struct batch_request){
+            .goal = BATCH_LIST, .count = 1, .each.type = finding->item.type};
+        (void)snprintf(step->id, sizeof(step->id), "%s", finding->item.id);
+        (void)snprintf(step->what, sizeof(step->what), "%s %.63s finished",
+                       operation_type_name(finding->item.type), finding->item.id);
+        (void)snprintf(step->reason, sizeof(step->reason), "%s", finding->detail);
+    }
+    return 0;
+}
+
 /* ---- all of it ---- */
 
 /* Steps have been copied while they were added, and their requests point into them. */
@@ -247,7 +282,9 @@ static void point_inside(struct plan_step *step)
 {
     struct operation_request *each = &step->request.each;
 
-    if (step->subject != PLAN_VOLUME)
+    if (step->request.goal == BATCH_LIST)
+        step->request.items = &step->item;
+    if (step->request.goal != BATCH_COUNT)
         return;
     each->id = step->id;
     each->disk.file = step->file[0] != '\0' ? step->file : NULL;
@@ -260,7 +297,8 @@ int plan_make(struct plan *plan, const struct plan_input *input, struct error *e
     size_t i;
 
     *plan = (struct plan){0};
-    if (plan_memory(plan, input, true, error) < 0 || plan_cpus(plan, input, error) < 0 ||
+    if (plan_leftovers(plan, input->audit, error) < 0 ||
+        plan_memory(plan, input, true, error) < 0 || plan_cpus(plan, input, error) < 0 ||
         plan_volumes(plan, input, error) < 0 || plan_memory(plan, input, false, error) < 0)
         return -1;
     for (i = 0; i < plan->step_count; i++)

@@ -16,19 +16,20 @@
 #include "manifest/ceilings.h"
 #include "manifest/claims.h"
 #include "manifest/volume_id.h"
+#include "vmm/audit.h"
 #include "vmm/batch.h"
 
 /* What a plan rests on. */
 #define PLAN_PARTS                                                                      \
-    (INVENTORY_MACHINE | INVENTORY_BOARD | INVENTORY_CPUS | INVENTORY_MEMORY |          \
-     INVENTORY_DISKS | INVENTORY_NAMES | INVENTORY_AGENT | INVENTORY_GUEST_CPUS |       \
-     INVENTORY_GUEST_MEMORY | INVENTORY_GUEST_MEMINFO | INVENTORY_GUEST_DISKS)
+    (AUDIT_PARTS | INVENTORY_MACHINE | INVENTORY_CPUS | INVENTORY_DISKS |               \
+     INVENTORY_GUEST_MEMINFO | INVENTORY_GUEST_DISKS)
 
 enum plan_subject { PLAN_CPUS, PLAN_MEMORY, PLAN_VOLUME };
 
 struct plan_step {
     enum plan_subject subject;
     struct batch_request request; /* its strings are the step's own */
+    struct batch_item item;       /* of a BATCH_LIST of one */
     char volume[64];              /* PLAN_VOLUME: the manifest's name of it, else "" */
     char id[OPERATION_ID_MAX];
     char serial[64];
@@ -59,6 +60,7 @@ struct plan_input {
     const struct cluster *cluster;
     struct claims *claims;
     const struct inventory *inventory; /* of PLAN_PARTS */
+    const struct audit *audit;         /* of the same; what was begun is finished first */
 };
 
 /* Fills in *plan; plan_free() in any case. Returns 0, or -1 with ERROR_SYSTEM. */

@@ -90,8 +90,8 @@ static void read_run_strategy(const struct reading *reading, struct node spec)
 static void read_cpu(const struct reading *reading, struct node cpu)
 {
     struct virtual_machine *vm = reading->vm;
-    struct node sockets = document_get(cpu, "sockets");
-    bool given = document_unsigned(sockets, 1, VIRTUAL_MACHINE_SOCKETS_MAX, &vm->cpu.sockets);
+    bool given = document_unsigned(document_get(cpu, "sockets"), 1, VIRTUAL_MACHINE_SOCKETS_MAX,
+                                   &vm->cpu.sockets);
 
     given |= document_unsigned(document_get(cpu, "cores"), 1, VIRTUAL_MACHINE_SOCKETS_MAX,
                                &vm->cpu.cores);
@@ -106,10 +106,6 @@ static void read_cpu(const struct reading *reading, struct node cpu)
         document_refuse(cpu, "ask for fewer", "%u sockets x %u cores x %u threads are more than "
                         "%d vCPUs", vm->cpu.sockets, vm->cpu.cores, vm->cpu.threads,
                         VIRTUAL_MACHINE_SOCKETS_MAX);
-    if (vm->cpu.max_sockets != 0 && vm->cpu.sockets > vm->cpu.max_sockets)
-        document_refuse(sockets, "raise maxSockets, which takes a restart, or ask for fewer",
-                        "%u sockets exceed maxSockets, which is %u", vm->cpu.sockets,
-                        vm->cpu.max_sockets);
     expect(reading, cpu, WORDS("sockets", "cores", "threads", "maxSockets", "model"));
 }
 
@@ -134,10 +130,6 @@ static void read_memory(const struct reading *reading, struct node domain)
     document_bytes(document_get(limits, "memory"), &unused);
     document_bytes(document_get(memory, "maxGuest"), &vm->memory.max_guest_bytes);
     document_bytes(document_get(hugepages, "pageSize"), &vm->memory.hugepage_bytes);
-    if (vm->memory.max_guest_bytes != 0 && vm->memory.guest_bytes > vm->memory.max_guest_bytes)
-        document_refuse(document_get(memory, "guest"),
-                        "raise maxGuest, which takes a restart, or ask for less",
-                        "the guest's memory exceeds maxGuest");
     expect(reading, memory, WORDS("guest", "maxGuest", "hugepages"));
     expect(reading, resources, WORDS("requests", "limits"));
     expect(reading, requests, WORDS("memory"));
