@@ -271,7 +271,6 @@ class Seeds(unittest.TestCase):
         self.assertEqual(self.guest("head -c 6 /dev/sr0 2>/dev/null || true"), "")
         status = {volume["name"]: volume for volume in self.vmi("vm1")["volumeStatus"]}
         self.assertEqual(status["root"]["phase"], "Ready")
-        self.assertEqual(status["root"]["target"], "vda")
 
     def test_6_virtctl(self) -> None:
         for text in (document(NOTES), document(KUBEVIRT)):
