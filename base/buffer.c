@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEP_BYTES 4096
+#define KEEP_BYTES 8192
 
 char *buffer_reserve(struct buffer *buffer, size_t size)
 {

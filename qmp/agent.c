@@ -151,15 +151,16 @@ static void unsynchronise(struct agent *agent)
     agent->opens_late = agent->opens_late || opens_file(TAILQ_FIRST(&agent->pending));
 }
 
-/* The first command has been answered by nonsense. */
+/* The first command has been answered by nonsense; or by what memory does not suffice for, be it the
+ * answer to its synchronisation, which would be asked for over and over. */
 static void give_up_first(struct agent *agent, const struct error *error)
 {
     struct pending *first = TAILQ_FIRST(&agent->pending);
-    bool busy = agent->state == BUSY;
+    bool fails = agent->state == BUSY || error->code == ERROR_SYSTEM;
 
     agent->state = UNSYNCED;
     seek(agent);
-    if (busy && first != NULL)
+    if (fails && first != NULL)
         finish(agent, first, NULL, error);
 }
 
@@ -224,7 +225,7 @@ static void take_messages(struct agent *agent)
         else if (agent->state == SYNCING && error.code != ERROR_SYSTEM)
             seek(agent);
         else
-            give_up_first(agent, &error); /* or synchronise again, at once, what was not read */
+            give_up_first(agent, &error);
     }
 }
 

@@ -136,15 +136,19 @@ int channel_send(struct channel *channel, const char *bytes, size_t size, int pa
 
 int channel_fill(struct channel *channel, struct error *error)
 {
-    char *room = framer_reserve(&channel->framer, LIMITS_READ_BYTES);
+    /* What answers mostly take fits into an allocation that is kept: the C library tidies up its
+     * heap before each larger one. */
+    size_t wanted = channel->loud ? LIMITS_READ_BYTES : LIMITS_READ_QUIET_BYTES;
+    char *room = framer_reserve(&channel->framer, wanted);
     ssize_t count;
 
     if (room == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
     do {
-        count = read(channel->fd, room, LIMITS_READ_BYTES);
+        count = read(channel->fd, room, wanted);
     } while (count < 0 && errno == EINTR);
     framer_fed(&channel->framer, count > 0 ? (size_t)count : 0);
+    channel->loud = count >= (ssize_t)LIMITS_READ_QUIET_BYTES;
     if (count > 0)
         return 1;
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

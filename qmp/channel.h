@@ -20,6 +20,7 @@ struct tap {
 struct channel {
     int fd; /* -1: closed */
     int pass_fd;
+    bool loud; /* the last reading filled more than a quiet one's room */
     const char *name;
     struct framer framer;
     struct buffer out;

@@ -105,7 +105,8 @@ static int count_value(struct framer *framer, struct error *error)
                      framer->limits.values);
 }
 
-/* Takes one byte outside of strings that is no digit. Returns 1 when it ends a message, 0 to go on, -1 on error. */
+/* Takes one byte outside of strings that is no digit. Returns 1 when it ends a message, 0 to go on,
+ * -1 on error. */
 static int take(struct framer *framer, char byte, struct error *error)
 {
     switch (byte) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* 10^6 events from a QEMU that sends as fast as it can: how fast they are taken, and whether they
- * take memory. Beside it what jansson alone takes for the same lines, which is most of it, and tells
- * one machine from another. */
+ * take memory. Beside it what jansson alone takes for the same lines, which is most of it. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

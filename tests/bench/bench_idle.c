@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Many idle monitors in one process, one epoll and no thread: what each costs, and whether all are
- * served while one of them floods. The process is a new one for each number: in a used one they would
- * take memory that had been freed before, and seem to cost nothing. */
+ * served while one of them floods. The process is a new one for each number: in a used one they
+ * would take memory that had been freed before, and seem to cost nothing. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
