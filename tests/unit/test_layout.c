@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Where disks are is kept, and read again, whatever has become of the file. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "manifest/layout.h"
+#include "qmp/codec.h"
+#include "tests/fake/fake.h"
+
+static struct error error;
+static struct store store;
+
+static int begin(void **state)
+{
+    (void)state;
+    fake_empty(fake_dir());
+    error = (struct error)ERROR_INIT;
+    return store_open(&store, fake_path("state"), true, &error);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    store_close(&store);
+    return 0;
+}
+
+static void write_file(const char *text)
+{
+    AUTO_FD int fd = -1;
+
+    (void)mkdir(fake_path("state/layout"), 0700);
+    fd = open(fake_path("state/layout/web.json"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void test_is_kept(void **state)
+{
+    struct layout layout = {.devices = json_pack("{s:{s:s, s:i, s:i}, s:{s:s}}", "vmplug-vol-a",
+                                                 "bus", "scsi0.0", "scsi-id", 1, "lun", 3,
+                                                 "vmplug-vol-b", "bus", "port2")};
+    struct layout_place place;
+
+    (void)state;
+    assert_int_equal(layout_save(&layout, &store, "web", &error), 0);
+    layout_free(&layout);
+    assert_int_equal(layout_load(&layout, &store, "other", &error), 0);
+    assert_false(layout_find(&layout, "vmplug-vol-a", &place));
+    assert_int_equal(layout_load(&layout, &store, "web", &error), 0);
+    assert_true(layout_find(&layout, "vmplug-vol-a", &place));
+    assert_string_equal(place.bus, "scsi0.0");
+    assert_true(place.on_scsi);
+    assert_int_equal(place.scsi_id, 1);
+    assert_int_equal(place.lun, 3);
+    assert_true(layout_find(&layout, "vmplug-vol-b", &place));
+    assert_string_equal(place.bus, "port2");
+    assert_false(place.on_scsi);
+    assert_false(layout_find(&layout, "vmplug-vol-c", &place));
+    layout_free(&layout);
+    assert_int_equal(layout_remove(&store, "web", &error), 0);
+    assert_int_equal(layout_remove(&store, "web", &error), 0);
+    assert_int_equal(access(fake_path("state/layout/web.json"), F_OK), -1);
+}
+
+static void test_odd_files(void **state)
+{
+    static const char *const odd[] = {"", "[]", "{\"devices\": 1}", "{\"devices\": {\"a\": 3}}",
+                                      "{\"devices\": {\"a\"", "\xff"};
+    struct layout_place place;
+    struct layout layout;
+    size_t i;
+
+    (void)state;
+    assert_int_equal(layout_load(&layout, &store, "web", &error), 0);
+    assert_int_equal(layout_remove(&store, "web", &error), 0);
+    for (i = 0; i < COUNT_OF(odd); i++) {
+        write_file(odd[i]);
+        assert_int_equal(layout_load(&layout, &store, "web", &error), 0);
+        assert_false(layout_find(&layout, "a", &place));
+        layout_free(&layout);
+    }
+    write_file("{\"devices\": {\"a\": {\"bus\": 3, \"scsi-id\": -1, \"lun\": 2}}}");
+    assert_int_equal(layout_load(&layout, &store, "web", &error), 0);
+    assert_true(layout_find(&layout, "a", &place));
+    assert_string_equal(place.bus, "");
+    assert_false(place.on_scsi);
+    layout_free(&layout);
+}
+
+/* A directory that can't be made is told. */
+static void test_cannot_be_kept(void **state)
+{
+    struct layout layout = {0};
+    AUTO_FD int fd = open(fake_path("state/layout"), O_WRONLY | O_CREAT, 0600);
+
+    (void)state;
+    assert_return_code(fd, 0);
+    assert_int_equal(layout_save(&layout, &store, "web", &error), -1);
+    assert_int_equal(error.code, ERROR_SYSTEM);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_is_kept, begin, end),
+        cmocka_unit_test_setup_teardown(test_odd_files, begin, end),
+        cmocka_unit_test_setup_teardown(test_cannot_be_kept, begin, end),
+    };
+
+    return cmocka_run_group_tests_name("layout", tests, NULL, NULL);
+}
