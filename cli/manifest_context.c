@@ -9,6 +9,7 @@
 #include "cli/invocation.h"
 #include "cli/report.h"
 #include "manifest/files.h"
+#include "manifest/launch.h"
 
 static int fail(struct invocation *invocation, const struct error *error)
 {
@@ -157,9 +158,8 @@ int manifest_context_run(struct invocation *invocation, const struct desired_vm 
     context->vm = vm;
     context->claims = (struct claims){.objects = &context->desired.objects};
     if (vm->vm.name != NULL)
-        context->claims.empty_directory =
-            vm_directory_path(vm->vm.name, NULL, context->empty_directory,
-                              sizeof(context->empty_directory));
+        context->claims.empty_directory = launch_disks_directory(
+            vm->vm.name, context->empty_directory, sizeof(context->empty_directory));
     context->input = (struct plan_input){
         .vm = &vm->vm, .cluster = &context->desired.cluster, .claims = &context->claims};
     (void)manifest_context_find(invocation, vm, second, &sockets);

@@ -13,6 +13,10 @@ int manifest_get_vm(struct invocation *invocation);
 int manifest_get_vmi(struct invocation *invocation);
 int manifest_addvolume(struct invocation *invocation);
 int manifest_removevolume(struct invocation *invocation);
+int manifest_launch(struct invocation *invocation);
+int manifest_adopt(struct invocation *invocation);
+int manifest_forget(struct invocation *invocation);
+int manifest_stop(struct invocation *invocation);
 
 /* Changes what is stored of the VM that the first operand names, and carries it out. */
 int manifest_change(struct invocation *invocation, desired_change_fn *change, const void *user);

@@ -10,7 +10,9 @@
 #include "cli/report.h"
 #include "cli/table.h"
 #include "manifest/apply.h"
+#include "manifest/layout.h"
 #include "manifest/patch.h"
+#include "manifest/run_directory.h"
 #include "manifest/yaml_read.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
@@ -18,6 +20,7 @@
 
 #define EXIT_CHANGES 11
 #define EXIT_BLOCKED 7
+#define LAYOUT_MS 5000
 
 static const char *name_of(const struct desired_vm *vm)
 {
@@ -148,10 +151,23 @@ static void free_apply(void *apply)
     apply_free(apply);
 }
 
+/* So that the next launch has disks where they are now. */
+static void record_layout(struct invocation *invocation)
+{
+    struct manifest_context *context = invocation->user;
+    const char *name = context->vm->vm.name;
+    struct error error = ERROR_INIT;
+
+    if (name != NULL && run_directory_is_launched(name, NULL) &&
+        layout_record(invocation->session.vm, &context->desired.store, name, LAYOUT_MS, &error) < 0)
+        report_line("the places of disks for the next launch", &error);
+}
+
 static int carry_out(struct invocation *invocation)
 {
-    const struct manifest_context *context = invocation->user;
+    struct manifest_context *context = invocation->user;
     const struct plan *plan = &context->plan;
+    int exit_code;
     const struct work work = {
         .plan = plan,
         .pattern = perform_request(invocation, OPERATION_CPU_ADD),
@@ -165,7 +181,10 @@ static int carry_out(struct invocation *invocation)
     };
 
     print_blocks(&invocation->out, plan);
-    return perform_work(invocation, &performed);
+    exit_code = perform_work(invocation, &performed);
+    if (plan->step_count > 0 && !invocation->options.dry_run)
+        record_layout(invocation);
+    return exit_code;
 }
 
 int manifest_carry_out(struct invocation *invocation)

@@ -17,6 +17,10 @@ static const struct {
     {"get vm", manifest_get_vm},
     {"get vmi", manifest_get_vmi},
     {"patch vm", manifest_patch},
+    {"launch", manifest_launch},
+    {"adopt", manifest_adopt},
+    {"forget", manifest_forget},
+    {"stop", manifest_stop},
 };
 
 int manifest_run(struct invocation *invocation)

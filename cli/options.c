@@ -16,6 +16,7 @@
 #include "vmm/words.h"
 
 #define DEFAULT_TIMEOUT_MS 60000
+#define GRACE_SECONDS_MAX 86400
 #define SECONDS_MAX 1e9
 #define SECONDS_MAX_TEXT "1000000000, which is some thirty years"
 /* '-': operands in their order; ':': tell a missing argument apart. */
@@ -284,6 +285,17 @@ static int read_bps(struct options *options, const char *text, struct error *err
 }
 
 /* How an option is read: by a function, or as a flag of struct options. */
+/* In whole seconds; 0 is a value: at once. */
+static int read_grace(struct options *options, const char *text, struct error *error)
+{
+    uint64_t seconds;
+
+    if (options_read_number("--grace", text, 0, GRACE_SECONDS_MAX, &seconds, error) < 0)
+        return -1;
+    options->grace_seconds = (unsigned)seconds;
+    return 0;
+}
+
 #define READ(function) function, 0
 #define FLAG(member) NULL, offsetof(struct options, member)
 
@@ -382,6 +394,12 @@ static const struct option_spec specs[] = {
                         "write it into the VM's manifest, too, so that it is there at the next "
                         "launch",
                         NULL, false, FLAG(persist)},
+    [OPTION_PRINT] = {"print", 0, NULL, NULL, "print QEMU's command line, and start nothing", NULL,
+                      false, FLAG(print)},
+    [OPTION_GRACE] = {"grace", 0, "SECONDS", NULL,
+                      "how long the guest may take before it is ended by force; if not given, the "
+                      "manifest's terminationGracePeriodSeconds, else 30",
+                      NULL, false, READ(read_grace)},
 };
 
 _Static_assert(COUNT_OF(specs) == OPTIONS_, "every option is described");

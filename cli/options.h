@@ -51,6 +51,8 @@ enum option_key {
     OPTION_PATCH,
     OPTION_VOLUME_NAME,
     OPTION_PERSIST,
+    OPTION_PRINT,
+    OPTION_GRACE,
     OPTIONS_ /* how many there are */
 };
 
@@ -117,6 +119,8 @@ struct options {
     const char *patch;
     const char *volume_name;
     bool persist;
+    bool print;
+    unsigned grace_seconds;
 };
 
 struct option_spec {
