@@ -237,6 +237,8 @@ static void on_step(void *user, const struct reply *reply)
         operation_send_step(operation);
 }
 
+/* One at a time: sent together with its backend, a device would take what somebody else has just
+ * made under that name, when QEMU refuses ours for that very reason. */
 void operation_send_step(struct operation *operation)
 {
     struct operation_step *step = &operation->steps[operation->steps_done];
