@@ -16,7 +16,7 @@
 #include "vmm/vm.h"
 
 #define AGENT_SILENCE_MS 2000
-#define MONITOR_SILENCE_MS 5000
+#define MONITOR_SILENCE_MS 3000
 #define QUIT_MS 5000
 #define KILL_MS 10000 /* a process may have much memory to give back */
 #define KEEPER_MS 10000
@@ -136,11 +136,11 @@ static void send_off(struct stopping *stopping, enum peer peer, const char *comm
 
 /* It does not answer when it has heard (guest-shutdown, QGA), so it is asked before whether it
  * answers at all. */
-static bool ask_agent(struct stopping *stopping)
+static bool ask_agent(struct stopping *stopping, double patience_ms)
 {
     json_t *answer = vm_has_agent(stopping->vm)
                          ? blocking_agent(vm_agent(stopping->vm), "guest-ping", NULL,
-                                          AGENT_SILENCE_MS, NULL)
+                                          patience_ms, NULL)
                          : NULL;
 
     if (answer == NULL)
@@ -154,7 +154,8 @@ static enum stop_way ask_guest(struct stopping *stopping, double grace_ms)
 {
     double until_ms = clock_now_ms() + grace_ms;
 
-    if (ask_agent(stopping) && await_end(stopping, grace_ms / 2))
+    if (ask_agent(stopping, clock_earlier_ms(AGENT_SILENCE_MS, grace_ms / 2)) &&
+        await_end(stopping, grace_ms / 2))
         return STOP_BY_AGENT;
     send_off(stopping, PEER_QMP, "system_powerdown", NULL);
     (void)await_end(stopping, until_ms - clock_now_ms());

@@ -144,11 +144,24 @@ static void await_ready(void)
     assert_int_equal(system(command), 0);
 }
 
+static void claim_tray_open(void)
+{
+    AUTO_JSON json_t *rows = harness_qmp(&vm, "query-block", NULL);
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row) {
+        if (strcmp(json_string_value(json_object_get(row, "qdev")), "vmplug-fix-media") == 0)
+            assert_true(json_is_true(json_object_get(row, "tray_open")));
+    }
+}
+
 static void launch_and_wait(bool with_plugged)
 {
     read_machine("max", with_plugged);
     if (launch() < 0)
         fail_msg("%s; %s", error.why, error.fix);
+    claim_tray_open(); /* a guest closes it when it looks for a medium */
     await_ready();
 }
 
@@ -266,13 +279,12 @@ static void run_named(const char *verdict, const char *const *arguments)
     harness_run_free(&run);
 }
 
-/* list: "disks", "cdroms". */
-static const json_t *find_in(const json_t *status, const char *list, const char *id)
+static const json_t *disk_of(const json_t *status, const char *id)
 {
     const json_t *disk;
     size_t i;
 
-    json_array_foreach(json_object_get(status, list), i, disk) {
+    json_array_foreach(json_object_get(status, "disks"), i, disk) {
         if (strcmp(json_string_value(json_object_get(disk, "id")), id) == 0)
             return disk;
     }
@@ -289,7 +301,7 @@ static long lun_of(const char *id)
 {
     AUTO_JSON json_t *status = claim_status(&vm);
 
-    return (long)json_integer_value(json_object_get(find_in(status, "disks", id), "lun"));
+    return (long)json_integer_value(json_object_get(disk_of(status, id), "lun"));
 }
 
 static void claim_bus(const char *id, const char *port)
@@ -316,8 +328,6 @@ static void test_has_room(void **state)
     assert_int_equal(number(status, "cpus", "max"), 4);
     assert_int_equal(number(status, "memory", "max_bytes"), 1024 * MIB);
     assert_int_equal(lun_of("vmplug-fix-root"), 0);
-    assert_string_equal(json_string_value(json_object_get(
-                            find_in(status, "cdroms", "vmplug-fix-media"), "tray")), "open");
     assert_true(is_there("disks/empty.img"));
     claim_guest(&vm, GUEST_DISKS, "sda sdb vda ");
 }
@@ -421,8 +431,9 @@ static void test_killed(void **state)
     assert_non_null(strstr(words, "vmplug: QEMU was ended by signal 9"));
 }
 
-/* A guest that has not come up hears nothing: QEMU is told after the grace period. */
-static void test_launch_after_a_kill(void **state)
+/* A guest that has not come up hears nothing: QEMU is told after the grace period. A QEMU that is
+ * stopped hears nothing either. */
+static void test_stops_by_force(void **state)
 {
     enum stop_way way = STOP_BY_ITSELF;
 
@@ -432,8 +443,14 @@ static void test_launch_after_a_kill(void **state)
         fail_msg("%s", error.why);
     assert_int_equal(adopt_forget(&store, NAME, &error), -1);
     assert_int_equal(error.code, ERROR_BUSY);
+    assert_int_equal(stop_vm(NAME, 1, &way, &error), 0);
+    assert_string_equal(stop_way_name(way), "quit");
+    claim_clean();
+    if (launch() < 0)
+        fail_msg("%s", error.why);
+    assert_int_equal(kill(vm.pid, SIGSTOP), 0);
     assert_int_equal(stop_vm(NAME, 0, &way, &error), 0);
-    assert_int_equal(way, STOP_BY_QUIT);
+    assert_string_equal(stop_way_name(way), "kill");
     claim_clean();
 }
 
@@ -474,7 +491,7 @@ int main(void)
         cmocka_unit_test(test_stops),
         cmocka_unit_test(test_comes_back_as_it_was),
         cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_launch_after_a_kill),
+        cmocka_unit_test(test_stops_by_force),
         cmocka_unit_test(test_adopt),
     };
 
