@@ -91,7 +91,7 @@ static void print_memory_room(struct output *out, const struct inventory *invent
 {
     const struct platform_ability *dimms = &inventory->board.platform.abilities[PLATFORM_DIMM];
     const struct inventory_memory *memory = &inventory->memory;
-    uint64_t used_bytes = memory->base_bytes;
+    uint64_t used_bytes = memory->base_bytes, elastic_bytes = 0;
     unsigned slots_used = 0, slots_free;
     char size[SIZE_TEXT_MAX];
     size_t i;
@@ -100,6 +100,7 @@ static void print_memory_room(struct output *out, const struct inventory *invent
         return;
     for (i = 0; i < memory->device_count; i++) {
         used_bytes += memory->devices[i].reserved_bytes;
+        elastic_bytes += memory->devices[i].reserved_bytes - memory->devices[i].bytes;
         slots_used += memory->devices[i].slot >= 0 ? 1 : 0;
     }
     slots_free = memory->slots_total > slots_used ? memory->slots_total - slots_used : 0;
@@ -109,6 +110,9 @@ static void print_memory_room(struct output *out, const struct inventory *invent
         output_print(out, "; no DIMM can be added: QEMU was started without slots=N,maxmem=SIZE");
     else if (slots_free == 0)
         output_print(out, "; no more DIMMs can be added (slots)");
+    else if (used_bytes >= memory->max_bytes && elastic_bytes > 0)
+        output_print(out, "; %s more in virtio-mem, and none in DIMMs (maxmem)",
+                     size_format(elastic_bytes, size));
     else if (used_bytes >= memory->max_bytes)
         output_print(out, "; no more can be added (maxmem)");
     else
