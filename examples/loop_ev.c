@@ -37,7 +37,7 @@ static int add_vcpu(struct vmplug_vm *vm)
         .struct_bytes = sizeof(request), .action = VMPLUG_CPU_ADD, .count = 1};
     struct progress progress = {.loop = ev_default_loop(EVFLAG_AUTO), .verdict = VMPLUG_FAILED};
     const struct vmplug_observer observer = {
-        .stage = on_stage, .done = on_done, .user = &progress};
+        .struct_bytes = sizeof(observer), .stage = on_stage, .done = on_done, .user = &progress};
     struct vmplug_error error;
     struct vmplug_operation *operation;
     struct vmplug_loop_ev attachments[VMPLUG_VM_PUMPS_MAX];

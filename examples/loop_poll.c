@@ -66,7 +66,7 @@ int main(int argc, char **argv)
     const struct vmplug_request request = {
         .struct_bytes = sizeof(request), .action = VMPLUG_CPU_ADD, .count = 1};
     const struct vmplug_observer observer = {
-        .stage = on_stage, .done = on_done, .user = &progress};
+        .struct_bytes = sizeof(observer), .stage = on_stage, .done = on_done, .user = &progress};
     struct vmplug_error error;
     struct vmplug_vm *vm = vmplug_vm_open(&options, &error);
     struct vmplug_operation *operation =

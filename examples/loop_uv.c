@@ -183,7 +183,7 @@ static int add_vcpu(struct vmplug_vm *vm)
         .struct_bytes = sizeof(request), .action = VMPLUG_CPU_ADD, .count = 1};
     struct progress progress = {.loop = uv_default_loop(), .verdict = VMPLUG_FAILED};
     const struct vmplug_observer observer = {
-        .stage = on_stage, .done = on_done, .user = &progress};
+        .struct_bytes = sizeof(observer), .stage = on_stage, .done = on_done, .user = &progress};
     struct vmplug_error error;
     struct vmplug_operation *operation;
     struct uv_pump *driven[VMPLUG_VM_PUMPS_MAX];

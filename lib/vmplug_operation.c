@@ -325,8 +325,12 @@ struct vmplug_operation *vmplug_operation_start(struct vmplug_vm *vm,
         (void)api_fail(ret_error, ERROR_SYSTEM, "out of memory");
         return NULL;
     }
-    operation->observer = *observer;
-    if (check(&request, &error) == 0 && begin(vm, operation, &request, &error) == 0)
+    api_options(&operation->observer, sizeof(operation->observer), observer,
+                observer->struct_bytes);
+    if (observer->struct_bytes == 0)
+        (void)error_set(&error, ERROR_INVALID, "set struct_bytes",
+                        "the observer does not tell its size, and would hear nothing");
+    else if (check(&request, &error) == 0 && begin(vm, operation, &request, &error) == 0)
         return operation;
     free_copies(operation);
     api_error(&error, ret_error);

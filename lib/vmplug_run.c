@@ -62,7 +62,10 @@ int vmplug_run(struct vmplug_vm *vm, const struct vmplug_request *request, char 
                struct vmplug_error *error)
 {
     struct run run = {.wants_text = ret_json != NULL, .verdict = VMPLUG_FAILED};
-    const struct vmplug_observer observer = {.device = on_device, .done = on_done, .user = &run};
+    const struct vmplug_observer observer = {.struct_bytes = sizeof(observer),
+                                             .device = on_device,
+                                             .done = on_done,
+                                             .user = &run};
     struct vmplug_operation *operation;
 
     if (ret_json != NULL)

@@ -151,8 +151,8 @@ static void unsynchronise(struct agent *agent)
     agent->opens_late = agent->opens_late || opens_file(TAILQ_FIRST(&agent->pending));
 }
 
-/* The first command has been answered by nonsense; or by what memory does not suffice for, be it the
- * answer to its synchronisation, which would be asked for over and over. */
+/* The first command has been answered by nonsense; or by what memory does not suffice for, be it
+ * the answer to its synchronisation, which would be asked for over and over. */
 static void give_up_first(struct agent *agent, const struct error *error)
 {
     struct pending *first = TAILQ_FIRST(&agent->pending);

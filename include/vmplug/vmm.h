@@ -207,8 +207,9 @@ VMPLUG_API const struct vmplug_error *vmplug_result_error(const struct vmplug_re
 /* As the command prints it with --json, made when asked for; NULL without memory. Borrowed. */
 VMPLUG_API const char *vmplug_result_json(struct vmplug_result *result);
 
-/* Each may be NULL. */
+/* Set struct_bytes; each of the others may be NULL. */
 struct vmplug_observer {
+    size_t struct_bytes; /* sizeof(struct vmplug_observer) */
     void (*stage)(void *user, struct vmplug_result *so_far);  /* a device has reached a level */
     void (*device)(void *user, struct vmplug_result *result); /* a device's end */
     void (*done)(void *user, struct vmplug_result *result);   /* the end of the whole, once */

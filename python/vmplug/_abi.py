@@ -169,7 +169,8 @@ class Request(Structure):
 
 
 class Observer(Structure):
-    _fields_ = [("stage", ToldFn), ("device", ToldFn), ("done", ToldFn), ("user", c_void_p)]
+    _fields_ = [("struct_bytes", c_size_t), ("stage", ToldFn), ("device", ToldFn),
+                ("done", ToldFn), ("user", c_void_p)]
 
 
 # ---- functions ----

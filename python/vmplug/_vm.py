@@ -36,7 +36,8 @@ class Operation(Listener):
     def start(self, vm: int, request: _abi.Request) -> None:
         """Begins; or it ends at once, when there is nothing to wait for. Invalid."""
         error = ErrorStruct()
-        observer = _abi.Observer(on_stage, on_device, on_done, self.key)
+        observer = _abi.Observer(ctypes.sizeof(_abi.Observer), on_stage, on_device, on_done,
+                                  self.key)
         with Undisturbed():
             self._handle = lib.vmplug_operation_start(vm, request, observer, error)
         if self._handle is not None:

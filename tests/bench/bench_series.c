@@ -151,7 +151,7 @@ static double run_vmplug(void *user)
     struct steps *trace = user;
     struct watch watch = {.verdict = -1};
     const struct vmplug_observer observer = {
-        .device = on_device, .done = on_done, .user = &watch};
+        .struct_bytes = sizeof(observer), .device = on_device, .done = on_done, .user = &watch};
     struct vmplug_request request = {.struct_bytes = sizeof(request),
                                      .action = current->action,
                                      .level = current->level,

@@ -119,7 +119,7 @@ static void on_look(void *user, const char *json, const struct vmplug_error *fai
 static const struct vmplug_observer *observe(struct told *told)
 {
     static struct vmplug_observer observer = {
-        .stage = on_stage, .device = on_device, .done = on_done};
+        .struct_bytes = sizeof(observer), .stage = on_stage, .device = on_device, .done = on_done};
 
     observer.user = told;
     return &observer;

@@ -324,7 +324,7 @@ static int is_over(void *user)
 static void run(struct vmplug_vm *vm, const struct vmplug_request *request, struct told *told)
 {
     const struct vmplug_observer observer = {
-        .stage = on_stage, .device = on_device, .done = on_done, .user = told};
+        .struct_bytes = sizeof(observer), .stage = on_stage, .device = on_device, .done = on_done, .user = told};
     struct vmplug_pump *pumps[VMPLUG_VM_PUMPS_MAX];
 
     told->operation = vmplug_operation_start(vm, request, &observer, &error);
@@ -416,8 +416,10 @@ static void test_from_callbacks(void **state)
     const struct vmplug_request request = {.struct_bytes = sizeof(request),
                                            .action = VMPLUG_CPU_ADD};
     struct chain chain = {.stages = 0};
-    const struct vmplug_observer observer = {
-        .stage = on_chain_stage, .done = on_chain_done, .user = &chain};
+    const struct vmplug_observer observer = {.struct_bytes = sizeof(observer),
+                                             .stage = on_chain_stage,
+                                             .done = on_chain_done,
+                                             .user = &chain};
     struct vmplug_pump *pumps[VMPLUG_VM_PUMPS_MAX];
 
     (void)state;
@@ -476,7 +478,8 @@ static void test_strings_are_copied(void **state)
                                      .name_count = 1};
     struct vmplug_pump *pumps[VMPLUG_VM_PUMPS_MAX];
     struct told told = {0};
-    const struct vmplug_observer observer = {.done = on_done, .user = &told};
+    const struct vmplug_observer observer = {
+        .struct_bytes = sizeof(observer), .done = on_done, .user = &told};
     char id[] = "data", serial[] = "SER-1", file[256];
     struct vmplug_vm *vm;
 
@@ -515,7 +518,10 @@ static void test_bad_requests(void **state)
         {.struct_bytes = sizeof(requests[0]), .action = VMPLUG_CPU_ADD, .level = 5},
         {.struct_bytes = sizeof(requests[0]), .action = VMPLUG_MEMORY_ADD, .backend = 3},
     };
-    const struct vmplug_observer observer = {.user = NULL};
+    const struct vmplug_observer observer = {.struct_bytes = sizeof(observer)};
+    const struct vmplug_request request = {.struct_bytes = sizeof(request),
+                                           .action = VMPLUG_CPU_ADD};
+    const struct vmplug_observer sizeless = {.done = on_done};
     struct vmplug_vm *vm;
     size_t i;
 
@@ -527,6 +533,9 @@ static void test_bad_requests(void **state)
         assert_null(vmplug_operation_start(vm, &requests[i], &observer, &error));
         assert_int_equal(error.code, VMPLUG_ERROR_INVALID);
     }
+    error.code = VMPLUG_ERROR_NONE;
+    assert_null(vmplug_operation_start(vm, &request, &sizeless, &error));
+    assert_int_equal(error.code, VMPLUG_ERROR_INVALID);
     assert_int_equal(vmplug_run(vm, &requests[0], NULL, NULL), VMPLUG_FAILED);
     assert_string_equal(vmplug_verdict_name(-1), "error");
     assert_false(vmplug_verdict_is_success(-1));
