@@ -25,6 +25,10 @@ static const char beginning[] =
     "\t\tgrep -o '\"id\":\"[A-Za-z][A-Za-z0-9._-]*\"' | cut -d '\"' -f 4)\" \"$2\"\n"
     "}\n"
     "\n"
+    "_vmplug_vms() {\n"
+    "\t_vmplug_words \"$(vmplug get vm 2>/dev/null | grep -o '^[a-z0-9][a-z0-9-]* ')\" \"$1\"\n"
+    "}\n"
+    "\n"
     "_vmplug() {\n"
     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
     "\tlocal first='' second='' third='' skip='' word i\n"
@@ -82,7 +86,9 @@ static void print_values(struct output *out)
             continue;
         output_print(out, "\t");
         print_pattern(out, spec);
-        if (spec->is_file)
+        if (i == OPTION_VM)
+            output_print(out, ") _vmplug_vms \"$cur\"; return ;;\n");
+        else if (spec->is_file)
             output_print(out, ") _vmplug_files \"$cur\"; return ;;\n");
         else if (spec->values != NULL)
             output_print(out, ") _vmplug_words '%s' \"$cur\"; return ;;\n", spec->values);
@@ -182,13 +188,16 @@ static void print_command_operands(struct output *out, const struct command *com
 {
     bool one_word = strchr(command->name, ' ') == NULL;
     bool files = (command->flags & COMMAND_TAKES_FILES) != 0;
+    bool vm = (command->flags & COMMAND_NAMES_VM) != 0;
 
-    if (!files && command->words == NULL && command->ids == NULL)
+    if (!files && !vm && command->words == NULL && command->ids == NULL)
         return;
     output_print(out, "\t'%s%s) ", command->name, one_word ? " '*" : "'");
     if (files && command->ids != NULL)
         output_print(out, "[[ -z $third ]] || { _vmplug_files \"$cur\"; return; }; ");
-    if (command->ids != NULL)
+    if (vm)
+        output_print(out, "[[ -n $%s ]] || _vmplug_vms \"$cur\"", one_word ? "second" : "third");
+    else if (command->ids != NULL)
         output_print(out, "_vmplug_ids '%s' \"$cur\"", command->ids);
     else if (command->words != NULL)
         output_print(out, "_vmplug_words '%s' \"$cur\"", command->words);

@@ -272,8 +272,8 @@ static void test_completion_is_complete(void **state)
     assert_contains(text, "cpu) _vmplug_words 'list add set remove'");
 }
 
-/* What bash offers at the end of these words, to a user whose VM has a drive cd0, and a disk whose
- * id is a trap. */
+/* What bash offers at the end of these words, to a user who has the VMs vm1 and web, the one at the
+ * socket with a drive cd0 and a disk whose id is a trap. */
 static void assert_offered(const char *words, const char *expected)
 {
     AUTO_FREE char *script = print(completion_print);
@@ -283,7 +283,10 @@ static void assert_offered(const char *words, const char *expected)
 
     assert_true(asprintf(&command,
                          "vmplug() { [[ \"$*\" != 'cdrom list --json'* ]] || "
-                         "echo '[{\"id\":\"cd0\"},{\"id\":\"$(id)\"}]'; }\n%s\n"
+                         "echo '[{\"id\":\"cd0\"},{\"id\":\"$(id)\"}]'; "
+                         "[[ \"$*\" != 'get vm' ]] || "
+                         "printf 'NAME  STATUS\\nvm1   Running\\nweb   Stopped\\n$(id) x\\n'; }"
+                         "\n%s\n"
                          "VMPLUG_QMP=x COMP_WORDS=(vmplug %s)\n"
                          "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) _vmplug; echo \"${COMPREPLY[*]}\"",
                          script, words) > 0);
@@ -306,6 +309,14 @@ static void test_completion_offers(void **state)
     assert_offered("doctor cpu_add mem", "memory_add memory_remove");
     assert_offered("memo", "memory");
     assert_offered("--wait real", "realized");
+    assert_offered("get vm ''", "vm1 web");
+    assert_offered("get vm web ''", "");
+    assert_offered("get v", "vm vmi");
+    assert_offered("addvolume w", "web");
+    assert_offered("addvolume web ''", "");
+    assert_offered("patch vm --type json ''", "vm1 web");
+    assert_offered("cpu add --vm ''", "vm1 web");
+    assert_offered("plan -n v", "vm1");
 }
 
 static void check_in_help(const struct command *command, void *user)
