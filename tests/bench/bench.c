@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -332,6 +333,28 @@ static void find_program(const char *name)
     (void)setenv("LD_LIBRARY_PATH", directory, 1);
 }
 
+static pid_t own_pid;
+
+/* What was started is ended by what atexit() has, also when a signal ends us: Ctrl-C, or `| head`.
+ * Should that hang in a lock that was held, the next signal kills. */
+static void end(int number)
+{
+    if (getpid() != own_pid)
+        _exit(1); /* a fake that was forked: nothing is its own */
+    exit(128 + number);
+}
+
+static void end_by_signals(void)
+{
+    static const int numbers[] = {SIGHUP, SIGINT, SIGPIPE, SIGTERM};
+    const struct sigaction action = {.sa_handler = end, .sa_flags = (int)SA_RESETHAND};
+    size_t i;
+
+    own_pid = getpid();
+    for (i = 0; i < COUNT_OF(numbers); i++)
+        (void)sigaction(numbers[i], &action, NULL);
+}
+
 /* BENCH names one of them; then nothing is kept. */
 int main(int argc, char **argv)
 {
@@ -346,6 +369,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: [BENCH=WORKLOAD] bench VMPLUG FLOOR [RESULTS]\n");
         return 2;
     }
+    end_by_signals();
     find_program(argv[1]);
     bench_floor = argv[2];
     if (wanted != NULL && *wanted == '\0')

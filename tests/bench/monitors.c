@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -126,8 +127,10 @@ void monitors_start(unsigned count)
         (void)unlink(paths[i]);
         listener = listen_at(paths[i]);
         pids[i] = fork();
-        if (pids[i] == 0)
+        if (pids[i] == 0) {
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
             serve(listener);
+        }
         close(listener);
     }
 }

@@ -50,7 +50,8 @@ static void write_file(const char *path, const char *text)
         exit(1);
 }
 
-/* It ends when this program does, however that ends: no other run's would start beside it. */
+/* It ends when this program does, however that ends: no other run's would start beside it. Ctrl-C
+ * is for this program alone, which needs libvirtd to end the twin. */
 static pid_t spawn(const char *const *argv)
 {
     pid_t pid = fork();
@@ -58,6 +59,7 @@ static pid_t spawn(const char *const *argv)
     if (pid == 0) {
         int null = open("/dev/null", O_RDWR);
 
+        (void)setsid();
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);

@@ -324,7 +324,8 @@ static int is_over(void *user)
 static void run(struct vmplug_vm *vm, const struct vmplug_request *request, struct told *told)
 {
     const struct vmplug_observer observer = {
-        .struct_bytes = sizeof(observer), .stage = on_stage, .device = on_device, .done = on_done, .user = told};
+        .struct_bytes = sizeof(observer), .stage = on_stage, .device = on_device,
+        .done = on_done, .user = told};
     struct vmplug_pump *pumps[VMPLUG_VM_PUMPS_MAX];
 
     told->operation = vmplug_operation_start(vm, request, &observer, &error);

@@ -338,7 +338,8 @@ static void run_by_a_loop(void *user)
     const struct run *run = user;
     struct observed observed = {0};
     const struct vmplug_observer observer = {
-        .struct_bytes = sizeof(observer), .stage = on_stage, .device = on_device, .done = on_done, .user = &observed};
+        .struct_bytes = sizeof(observer), .stage = on_stage, .device = on_device,
+        .done = on_done, .user = &observed};
     struct vmplug_pump *pumps[VMPLUG_VM_PUMPS_MAX];
     struct vmplug_operation *operation;
     struct vmplug_vm *vm;
