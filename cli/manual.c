@@ -19,6 +19,8 @@ static const char description[] =
     "no libvirt. With the guest agent's "
     "socket it also puts the new device online in the guest, and believes nothing but the guest's "
     "own view of it.\n\n"
+    "It also takes KubeVirt's manifests, and lets a running VM become what they say "
+    "(vmplug-manifest(5)).\n\n"
     "Options may stand before or after the subcommand, and may be shortened as long as they are "
     "unambiguous. What a command adds it takes back when it fails halfway, or names what is left.";
 
@@ -106,6 +108,7 @@ static const struct {
     {"8", "unproven."},
     {"9", "lost."},
     {"10", "partial."},
+    {"11", "plan: there are changes to make."},
     {"130", "interrupted."},
 };
 
@@ -152,6 +155,10 @@ static const struct {
               "unseen, of each what and reason."},
     {"events", "QEMU's object with monotonic_ms and, of ACPI_DEVICE_OST, meaning."},
     {"qmp, agent", "What was returned, as it is."},
+    {"plan", "Of each VM an object: vm, operations (of each operation, what, reason, and where they "
+             "apply volume, id, file and target) and blocked (of each path, reason, fix and "
+             "restart_required); running, which is false, of one that does not run."},
+    {"get vm, get vmi", "The object, in KubeVirt's fields; without a name a List of them."},
     {"version", "vmplug, qemu and agent."},
 };
 
@@ -305,7 +312,12 @@ static void print_environment(struct output *out)
         roff_text(out, meaning, ".IP");
     }
     print_tag(out, "XDG_RUNTIME_DIR");
-    roff_text(out, "Where the record of requests is kept; see FILES.", ".IP");
+    roff_text(out, "Where the record of requests is kept, and the sockets of VMs with a name; see "
+                   "FILES.", ".IP");
+    print_tag(out, "XDG_STATE_HOME");
+    roff_text(out, "Where manifests are stored; see FILES.", ".IP");
+    print_tag(out, "VMPLUG_QEMU");
+    roff_text(out, "The QEMU that launch starts, where the manifest names none.", ".IP");
     print_tag(out, "NO_COLOR");
     roff_text(out, "When it is set and not empty, a terminal gets no colour.", ".IP");
 }
@@ -468,13 +480,18 @@ static void print_files_and_trace(struct output *out)
               "The requests that stand are recorded in $XDG_RUNTIME_DIR/vmplug, in a file for each "
               "QEMU process; where that variable is not set, in /run/vmplug as root, and in "
               "/tmp/vmplug-UID as another user. A vmplug that another user runs, or that cron or "
-              "sudo runs with another XDG_RUNTIME_DIR, does not see them: set the same for all.",
+              "sudo runs with another XDG_RUNTIME_DIR, does not see them: set the same for all.\n\n"
+              "Beside them, in vm/NAME, are the sockets and logs of a VM that was launched or "
+              "adopted. What is stored of it, such as its manifest, is in $XDG_STATE_HOME/vmplug; "
+              "where that variable is not set, in ~/.local/state/vmplug, and as root in "
+              "/var/lib/vmplug. vmplug-manifest(5) says what each file is.",
               ".PP");
     print_head(out, "TRACE");
     roff_text(out, trace_lines, ".PP");
     print_head(out, "SEE ALSO");
     output_print(out, ".BR vmplug\\-fake\\-qemu (1),\n.BR qemu\\-system\\-x86_64 (1),\n"
-                      ".BR qemu\\-img (1),\n.BR libvmplug (3),\n.BR qemu\\-ga (8)\n");
+                      ".BR qemu\\-img (1),\n.BR libvmplug (3),\n"
+                      ".BR vmplug\\-manifest (5),\n.BR qemu\\-ga (8)\n");
 }
 
 void manual_print(struct output *out, const struct command_group *const *groups)
