@@ -155,8 +155,8 @@ static const struct {
               "unseen, of each what and reason."},
     {"events", "QEMU's object with monotonic_ms and, of ACPI_DEVICE_OST, meaning."},
     {"qmp, agent", "What was returned, as it is."},
-    {"plan", "Of each VM an object: vm, operations (of each operation, what, reason, and where they "
-             "apply volume, id, file and target) and blocked (of each path, reason, fix and "
+    {"plan", "Of each VM an object: vm, operations (of each operation, what, reason, and where "
+             "they apply volume, id, file and target) and blocked (of each path, reason, fix and "
              "restart_required); running, which is false, of one that does not run."},
     {"get vm, get vmi", "The object, in KubeVirt's fields; without a name a List of them."},
     {"version", "vmplug, qemu and agent."},
