@@ -18,6 +18,7 @@
 #include "qmp/blocking.h"
 #include "qmp/codec.h"
 
+#define LAYOUT_MS 5000
 #define SECTOR 512
 #define LOG_TAIL 1024
 #define NEW_FILES_MAX 64 /* of one launch: more hostDisks than that are made before it */
@@ -255,48 +256,39 @@ static struct qmp_client *ask_monitor(struct launching *launching, const char *f
     if (problem.code == ERROR_TIMEOUT || problem.code == ERROR_BUSY)
         (void)late(error);
     else if (problem.code == ERROR_SYSTEM)
-        *error = problem;
+        (void)error_set(error, problem.code, "", "%s", problem.why);
     else
         (void)ended(launching, error);
     return NULL;
 }
 
-/* No option of QEMU's opens a tray. */
-static int open_trays(const struct virtual_machine *vm, struct qmp_client *client,
-                      struct error *error)
-{
-    char id[VOLUME_ID_MAX];
-    json_t *answer;
-    size_t i;
-
-    for (i = 0; i < vm->volume_count; i++) {
-        if (!vm->volumes[i].tray_open)
-            continue;
-        launch_arguments_volume_id(&vm->volumes[i], id);
-        answer = blocking_qmp(client, "blockdev-open-tray",
-                              json_pack("{s:s, s:b}", "id", id, "force", 1), LAUNCH_TIMEOUT_MS,
-                              error);
-        if (answer == NULL)
-            return -1;
-        json_decref(answer);
-    }
-    return 0;
-}
-
 static int await_qemu(struct launching *launching, pid_t *ret_process, struct error *error)
 {
     struct qmp_client *second = ask_monitor(launching, VM_DIRECTORY_QMP_2, error), *first = NULL;
-    int status = -1;
+    bool answer;
 
     if (second != NULL)
         first = ask_monitor(launching, VM_DIRECTORY_QMP, error);
-    if (first != NULL) {
+    answer = first != NULL;
+    if (answer)
         *ret_process = qmp_client_peer(first);
-        status = open_trays(launching->launch->vm, first, error);
-    }
     qmp_client_free(first);
     qmp_client_free(second);
-    return status;
+    return answer ? 0 : -1;
+}
+
+/* So that disks stay where they are when others leave the manifest before the next launch. The VM
+ * runs all the same when that can't be written; whoever plugs something next tells of it. */
+static void record_layout(const struct launch *launch)
+{
+    char path[VM_DIRECTORY_MAX];
+    const struct vm_options options = {
+        .qmp_path = vm_directory_path(launch->name, VM_DIRECTORY_QMP, path, sizeof(path))};
+    struct vm *vm = vm_new(&options, NULL);
+
+    if (vm != NULL)
+        (void)layout_record(vm, launch->store, launch->name, LAYOUT_MS, NULL);
+    vm_free(vm);
 }
 
 /* ---- all together ---- */
@@ -368,8 +360,10 @@ int launch_start(const struct launch *launch, pid_t *ret_process, struct error *
         status = start_qemu(&launching, error);
     if (status == 0)
         status = await_qemu(&launching, ret_process, error);
-    if (status == 0)
+    if (status == 0) {
         supervise_release(&launching.supervision);
+        record_layout(launch);
+    }
     leave(&launching, status < 0);
     return status;
 }

@@ -316,6 +316,7 @@ static void set_place(json_t **device, const struct disk *disk)
     field_set(device, "bus", json_string(bus));
 }
 
+/* No tray is open at first, whatever `tray` says: each reset of its bus closes it. */
 static void add_device(struct argv *argv, const struct disk *disk)
 {
     const struct volume *volume = disk->volume;

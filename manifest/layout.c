@@ -26,6 +26,13 @@ static int without_memory(struct error *error)
     return error_set(error, ERROR_SYSTEM, "", "out of memory");
 }
 
+static int pass_on(const struct error *problem, struct error *error)
+{
+    if (error != NULL)
+        *error = *problem;
+    return -1;
+}
+
 static int open_directory(const struct store *store, bool make)
 {
     if (store->directory < 0) {
@@ -139,10 +146,8 @@ int layout_learn(struct layout *layout, const struct inventory *inventory,
             continue;
         field_set(&layout->devices, disk->id, place_of(disk, qmp, deadline_ms, &failure));
     }
-    if (failure.code != ERROR_NONE) {
-        *error = failure;
-        return -1;
-    }
+    if (failure.code != ERROR_NONE)
+        return pass_on(&failure, error);
     return layout->devices != NULL ? 0 : without_memory(error);
 }
 
@@ -199,7 +204,7 @@ static struct inventory *fetch(struct vm *vm, double timeout_ms, struct error *e
         return NULL;
     (void)blocking_run(pumps, count, is_fetched, &fetched, CLOCK_NEVER_MS); /* it ends in time */
     if (fetched.inventory == NULL)
-        *error = fetched.error;
+        (void)pass_on(&fetched.error, error);
     return fetched.inventory;
 }
 

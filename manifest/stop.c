@@ -224,6 +224,13 @@ static int await_keeper(pid_t keeper, struct error *error)
                      "QEMU has ended, and its supervisor, process %ld, has not", (long)keeper);
 }
 
+static bool is_adopted(const char *name)
+{
+    AUTO_FD int directory = vm_directory_open(name, false, NULL);
+
+    return directory >= 0 && run_directory_is_adopted(directory);
+}
+
 int stop_vm(const char *name, unsigned grace_seconds, enum stop_way *ret_way,
             struct error *error)
 {
@@ -237,13 +244,14 @@ int stop_vm(const char *name, unsigned grace_seconds, enum stop_way *ret_way,
     if (vm_directory_check_name(name, error) < 0)
         return -1;
     launched = run_directory_is_launched(name, &keeper);
+    if (!launched && !is_adopted(name))
+        return error_set(error, ERROR_BLOCKED, "see vmplug get vm", "no VM '%s' runs here", name);
     stopping.vm = connect_vm(name, &problem);
     if (stopping.vm == NULL && launched && !run_directory_is_launched(name, NULL))
         return 0; /* it has just ended */
-    if (stopping.vm == NULL) {
-        *error = problem;
-        return -1;
-    }
+    if (stopping.vm == NULL)
+        return error_set(error, problem.code, "vmplug forget takes its name away, if it has ended",
+                         "%s", problem.why);
     find_process(&stopping);
     status = end(&stopping, grace_seconds * 1000.0, ret_way, error);
     if (stopping.process_fd >= 0)

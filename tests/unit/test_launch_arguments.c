@@ -171,8 +171,6 @@ static void test_cpus(void **state)
 
 static void test_memory(void **state)
 {
-    AUTO_FREE char *line = NULL;
-
     (void)state;
     claim_line("memory: {guest: 256Mi, maxGuest: 257Mi}", "", "-m size=262144k \\\n");
     claim_line("memory: {guest: 1000M, maxGuest: 1010M}", "",
@@ -198,6 +196,9 @@ static void test_boards(void **state)
     claim_refused(MEMORY ", machine: {type: q35}", "architecture: arm64",
                   "machine q35, architecture arm64 is none that vmplug launches");
     claim_refused(MEMORY ", machine: {type: microvm}", "", "machine microvm is none");
+    if (access("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", R_OK) == 0)
+        claim_line(MEMORY ", firmware: {bootloader: {efi: {}}}", "",
+                   ",pflash1=vmplug-efi-variables,smm=on ");
     if (access("/usr/share/AAVMF/AAVMF_CODE.fd", R_OK) < 0)
         return;
     assert_int_equal(setenv("VMPLUG_QEMU", "/opt/qemu-system-x86_64", 1), 0);

@@ -97,6 +97,28 @@ static void test_odd_files(void **state)
     layout_free(&layout);
 }
 
+/* Disks of the manifest's, and no others. */
+static void test_is_learnt(void **state)
+{
+    struct inventory_disk disks[] = {
+        {.id = "vmplug-vol-a", .bus = "scsi0.0", .on_scsi = true, .lun = 4},
+        {.id = "vmplug-fix-b", .bus = "scsi0.0", .on_scsi = true, .scsi_id = 2, .lun = 1},
+        {.id = "vmplug-tmp-c", .bus = "scsi0.0", .on_scsi = true, .lun = 5},
+        {.id = "somebody's", .bus = "scsi0.0", .on_scsi = true, .lun = 6},
+        {.id = "vmplug-fix-sata", .bus = ""},
+    };
+    struct inventory inventory = {.disks = {.disks = disks, .disk_count = COUNT_OF(disks)}};
+    AUTO_JSON json_t *expected =
+        json_pack("{s:{s:s, s:i, s:i}, s:{s:s, s:i, s:i}}", "vmplug-vol-a", "bus", "scsi0.0",
+                  "scsi-id", 0, "lun", 4, "vmplug-fix-b", "bus", "scsi0.0", "scsi-id", 2, "lun", 1);
+    struct layout layout;
+
+    (void)state;
+    assert_int_equal(layout_learn(&layout, &inventory, NULL, 0, &error), 0);
+    assert_true(json_equal(layout.devices, expected));
+    layout_free(&layout);
+}
+
 /* A directory that can't be made is told. */
 static void test_cannot_be_kept(void **state)
 {
@@ -113,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_is_kept, begin, end),
+        cmocka_unit_test_setup_teardown(test_is_learnt, begin, end),
         cmocka_unit_test_setup_teardown(test_odd_files, begin, end),
         cmocka_unit_test_setup_teardown(test_cannot_be_kept, begin, end),
     };

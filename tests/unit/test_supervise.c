@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A process, here a shell in the place of QEMU, and its keeper: who ends with whom, and what is left
- * then. */
+/* A process, here a shell in the place of QEMU, and its keeper: who ends with whom, and what is
+ * left then. */
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -218,6 +218,18 @@ static void test_lock_is_of_this_directory(void **state)
     assert_false(run_directory_is_launched(NAME, NULL));
 }
 
+/* Only links make it one. */
+static void test_adopted_is_not_launched(void **state)
+{
+    (void)state;
+    assert_false(run_directory_is_adopted(directory));
+    write_file("qmp");
+    assert_false(run_directory_is_adopted(directory));
+    run_directory_clean(directory);
+    assert_int_equal(symlinkat("/elsewhere", directory, "qmp"), 0);
+    assert_true(run_directory_is_adopted(directory));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_is_abandoned, begin, end),
         cmocka_unit_test_setup_teardown(test_its_starter_is_killed, begin, end),
         cmocka_unit_test_setup_teardown(test_is_released, begin, end),
+        cmocka_unit_test_setup_teardown(test_adopted_is_not_launched, begin, end),
         cmocka_unit_test_setup_teardown(test_lock_is_of_this_directory, begin, end),
     };
 
