@@ -158,6 +158,9 @@ static const struct {
     {"plan", "Of each VM an object: vm, operations (of each operation, what, reason, and where "
              "they apply volume, id, file and target) and blocked (of each path, reason, fix and "
              "restart_required); running, which is false, of one that does not run."},
+    {"launch, adopt, forget, stop",
+     "operation, id (the VM's name) and verdict; of launch pid, qmp and agent, or command with "
+     "--print; of stop by (agent, acpi, quit, kill, or none when it had ended)."},
     {"get vm, get vmi", "The object, in KubeVirt's fields; without a name a List of them."},
     {"version", "vmplug, qemu and agent."},
 };
