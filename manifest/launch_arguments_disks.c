@@ -24,6 +24,7 @@
 #define PORTS_MAX 120 /* eight a slot, from 0x10 on; 0x1f is the chipset's on q35 */
 #define PORTS_SLOT 0x10
 #define SATA_PORTS 6
+#define SERIAL_MAX 20 /* of virtio-blk, and of sata */
 
 enum bus { BUS_SCSI, BUS_VIRTIO, BUS_SATA };
 
@@ -77,16 +78,14 @@ static enum bus bus_of(const struct volume *volume, const struct launch_board *b
     return strcmp(bus, "sata") == 0 ? BUS_SATA : BUS_SCSI;
 }
 
-/* A name that is too long is cut as it is in the id, which no other has. */
 static int choose_serial(struct disk *disk, struct error *error)
 {
-    size_t most = disk->bus == BUS_SCSI ? WORDS_SERIAL_MAX : VOLUME_ID_MAX - 12;
+    size_t most = disk->bus == BUS_SCSI ? WORDS_SERIAL_MAX : SERIAL_MAX;
     const struct volume *volume = disk->volume;
     struct error problem = ERROR_INIT;
 
     if (volume->serial == NULL) {
-        (void)snprintf(disk->serial, sizeof(disk->serial), "%s",
-                       strlen(volume->name) <= most ? volume->name : volume_id_name(disk->id));
+        volume_id_serial(volume->name, most, disk->serial, sizeof(disk->serial));
         return 0;
     }
     if (words_check_serial(volume->serial, most, &problem) < 0)
@@ -316,7 +315,6 @@ static void set_place(json_t **device, const struct disk *disk)
     field_set(device, "bus", json_string(bus));
 }
 
-/* No tray is open at first, whatever `tray` says: each reset of its bus closes it. */
 static void add_device(struct argv *argv, const struct disk *disk)
 {
     const struct volume *volume = disk->volume;

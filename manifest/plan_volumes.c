@@ -198,15 +198,14 @@ static int plan_eject(struct plan *plan, const struct candidate *candidate, stru
 
 /* ---- what comes ---- */
 
-/* The manifest's, else the name, as far as the bus takes one of that length; else the id. */
 static void choose_serial(struct plan_step *step, const struct volume *volume)
 {
     size_t most = strcmp(step->bus, "virtio") == 0 ? VIRTIO_SERIAL_MAX : WORDS_SERIAL_MAX;
 
     if (volume->serial != NULL)
         text_copy(step->serial, sizeof(step->serial), volume->serial);
-    else if (strlen(volume->name) <= most)
-        text_copy(step->serial, sizeof(step->serial), volume->name);
+    else
+        volume_id_serial(volume->name, most, step->serial, sizeof(step->serial));
 }
 
 static int plan_disk(struct plan *plan, const struct candidate *candidate, size_t after,

@@ -195,9 +195,8 @@ static void read_target(const struct reading *reading, struct node target, struc
         document_refuse(document_get(target, "bus"), "choose sata or scsi",
                         "there is no CD-ROM drive for virtio");
     document_bool(document_get(target, "readonly"), &volume->read_only);
-    if (volume->device == VOLUME_CDROM && document_choice(document_get(target, "tray"), trays,
-                                                          &choice))
-        volume->tray_open = choice != 0;
+    if (volume->device == VOLUME_CDROM) /* must be one of them, and no more: a reset closes it */
+        document_choice(document_get(target, "tray"), trays, &choice);
     expect(reading, target,
            volume->device == VOLUME_CDROM ? WORDS("bus", "readonly", "tray")
                                           : WORDS("bus", "readonly"));

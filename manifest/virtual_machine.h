@@ -45,7 +45,6 @@ struct volume {
     const char *bus;    /* "scsi", "virtio", "sata"; NULL: not said */
     const char *serial; /* NULL: not said */
     bool read_only;     /* of a CD-ROM always */
-    bool tray_open;
     unsigned boot_order; /* 0: not said */
     const char *cache;   /* "none", "writethrough", "writeback"; NULL: not said */
     const char *io;      /* "native", "threads", "io_uring"; NULL: not said */

@@ -59,3 +59,13 @@ const char *volume_id_name(const char *id)
 
     return volume_id_has_life(id, &life) ? id + PREFIX_LENGTH : id;
 }
+
+const char *volume_id_serial(const char *name, size_t most, char *text, size_t size)
+{
+    char id[VOLUME_ID_MAX];
+
+    if (strlen(name) > most)
+        name = volume_id_name(volume_id(VOLUME_HOTPLUGGABLE, name, id));
+    (void)snprintf(text, size, "%s", name);
+    return text;
+}

@@ -7,6 +7,7 @@
 #define MANIFEST_VOLUME_ID_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum volume_life {
     VOLUME_HOTPLUGGABLE, /* vmplug-vol-…: in the manifest, comes and goes with it */
@@ -22,6 +23,11 @@ const char *volume_id(enum volume_life life, const char *name, char text[VOLUME_
 
 /* Is it one of these? */
 bool volume_id_has_life(const char *id, enum volume_life *ret_life);
+
+/* The serial number of a volume whose manifest gives none: its name, or, where that has more than
+ * `most` characters, which is no fewer than 20, what stands behind the prefix of its id: that has
+ * 20 at most, and no other volume has it. Returns text. */
+const char *volume_id_serial(const char *name, size_t most, char *text, size_t size);
 
 /* What stands behind the prefix: the volume's name, unless that was cut. */
 const char *volume_id_name(const char *id);

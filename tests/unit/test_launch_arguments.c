@@ -355,6 +355,19 @@ static void test_long_names(void **state)
     claim_line(domain, volumes, "\"serial\":\"a-volume-wi-");
 }
 
+/* Whatever is plugged later has the same one (plan_volumes.c). */
+static void test_serials(void **state)
+{
+    char first[37], second[37];
+
+    (void)state;
+    assert_string_equal(volume_id_serial("short", 20, first, sizeof(first)), "short");
+    assert_string_equal(volume_id_serial(LONG_NAME, 36, first, sizeof(first)), LONG_NAME);
+    assert_int_equal(strlen(volume_id_serial(LONG_NAME, 20, first, sizeof(first))), 20);
+    volume_id_serial(LONG_NAME "s", 20, second, sizeof(second));
+    assert_string_not_equal(first, second);
+}
+
 static void test_quoting(void **state)
 {
     struct argv argv = {0};
@@ -386,6 +399,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kernel, begin, end),
         cmocka_unit_test_setup_teardown(test_layout, begin, end),
         cmocka_unit_test_setup_teardown(test_long_names, begin, end),
+        cmocka_unit_test_setup_teardown(test_serials, begin, end),
         cmocka_unit_test_setup_teardown(test_quoting, begin, end),
     };
 
