@@ -47,6 +47,31 @@ struct plan_block *plan_add_block(struct plan *plan, enum plan_subject subject, 
     return grown;
 }
 
+/* What was begun of this kind is finished first: what is there afterwards is seen then. */
+static bool is_unsettled(const struct plan *plan, enum plan_subject subject)
+{
+    size_t i;
+
+    for (i = 0; i < plan->step_count; i++) {
+        if (plan->steps[i].subject == subject && plan->steps[i].request.goal == BATCH_LIST)
+            return true;
+    }
+    return false;
+}
+
+size_t plan_finishes_removal(const struct plan *plan, const char *id)
+{
+    size_t i;
+
+    for (i = 0; i < plan->step_count; i++) {
+        if (plan->steps[i].request.goal == BATCH_LIST &&
+            plan->steps[i].item.type == OPERATION_DISK_REMOVE &&
+            strcmp(plan->steps[i].id, id) == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
 static int without_memory(struct error *error)
 {
     return error_set(error, ERROR_SYSTEM, "", "out of memory");
@@ -163,7 +188,7 @@ static int plan_cpus(struct plan *plan, const struct plan_input *input, struct e
         return 0;
     if (has_other_topology(input, &each, &problem))
         return block(plan, PLAN_CPUS, CPU_PATH, &problem, error);
-    if (want == have)
+    if (want == have && !is_unsettled(plan, PLAN_CPUS))
         return 0;
     if (is_beyond(input, each, have, &problem) ||
         batch_plan_cpus(input->inventory, want, &items, &count, &problem) < 0)
@@ -174,7 +199,7 @@ static int plan_cpus(struct plan *plan, const struct plan_input *input, struct e
     step->request = (struct batch_request){
         .goal = BATCH_CPUS,
         .target = want,
-        .each.type = want > have ? OPERATION_CPU_ADD : OPERATION_CPU_REMOVE,
+        .each.type = want < have ? OPERATION_CPU_REMOVE : OPERATION_CPU_ADD,
     };
     (void)snprintf(step->what, sizeof(step->what), "vCPUs %u -> %u", have, want);
     (void)snprintf(step->reason, sizeof(step->reason),
@@ -221,7 +246,8 @@ static int plan_memory(struct plan *plan, const struct plan_input *input, bool u
     struct plan_step *step;
     size_t count = 0;
 
-    if (want == 0 || (memory->known && want == have) || up != (want > have))
+    if (want == 0 || up != (want >= have) ||
+        (memory->known && want == have && !is_unsettled(plan, PLAN_MEMORY)))
         return 0;
     if ((memory->known && is_out_of_range(input, &problem)) ||
         batch_plan_memory(input->inventory, want, &items, &count, &problem) < 0)
@@ -232,7 +258,7 @@ static int plan_memory(struct plan *plan, const struct plan_input *input, bool u
     step->request = (struct batch_request){
         .goal = BATCH_MEMORY,
         .target = want,
-        .each = {.type = items[0].type, .dimm.hugepages = vm->memory.hugepage_bytes != 0},
+        .each = {.type = count > 0 ? items[0].type : OPERATION_DIMM_ADD, .dimm.hugepages = vm->memory.hugepage_bytes != 0},
     };
     (void)snprintf(step->what, sizeof(step->what), "memory %s -> %s",
                    quantity_format(have, from), quantity_format(want, to));

@@ -77,6 +77,10 @@ struct plan_step *plan_add_step(struct plan *plan, enum plan_subject subject);
 struct plan_block *plan_add_block(struct plan *plan, enum plan_subject subject, const char *path,
                                   bool restart);
 
+/* Is there a step already that finishes taking back the device of this id? Returns 1 + the step's
+ * number, else 0. */
+size_t plan_finishes_removal(const struct plan *plan, const char *id);
+
 /* vCPUs a socket of this QEMU: cores x threads, 0 when that can't be told. */
 unsigned plan_vcpus_per_socket(const struct inventory *inventory, unsigned *ret_cores,
                                unsigned *ret_threads);

@@ -25,6 +25,7 @@ struct candidate {
     char file[PATH_MAX]; /* "" of a drive without a medium */
     struct error problem; /* its file is not known */
     const struct inventory_disk *device; /* NULL: not there */
+    size_t after; /* 1 + the step that finishes taking back an earlier device; 0: none */
 };
 
 static bool is_same_file(const char *a, const char *b)
@@ -148,7 +149,8 @@ static int let_go(struct plan *plan, const struct plan_input *input,
     enum volume_life life;
     struct plan_step *step;
 
-    if (!volume_id_has_life(device->id, &life) || life == VOLUME_TRANSIENT)
+    if (!volume_id_has_life(device->id, &life) || life == VOLUME_TRANSIENT ||
+        plan_finishes_removal(plan, device->id) != 0)
         return 0;
     if (life == VOLUME_FIXED || device->cdrom) {
         (void)error_set(&problem, ERROR_BLOCKED, "stop the VM and launch it again: then it is gone",
@@ -343,10 +345,10 @@ static int plan_coming(struct plan *plan, const struct plan_input *input,
     if (is_fixed(input, volume, &problem))
         return block(plan, path_of(volume), true, &problem, error);
     return device != NULL ? exchange(plan, candidate, error)
-                          : plan_disk(plan, candidate, 0, error);
+                          : plan_disk(plan, candidate, candidate->after, error);
 }
 
-static int look(struct candidate *candidate, const struct volume *volume,
+static int look(struct candidate *candidate, const struct plan *plan, const struct volume *volume,
                 const struct plan_input *input, struct error *error)
 {
     *candidate = (struct candidate){.volume = volume};
@@ -358,16 +360,20 @@ static int look(struct candidate *candidate, const struct volume *volume,
         return -1;
     }
     candidate->device = plan_find_device(input->inventory, volume, candidate->file);
+    if (candidate->device != NULL)
+        candidate->after = plan_finishes_removal(plan, candidate->device->id);
+    if (candidate->after != 0)
+        candidate->device = NULL;
     return 0;
 }
 
-static int look_at_all(struct candidate *candidates, const struct plan_input *input,
-                       struct error *error)
+static int look_at_all(struct candidate *candidates, const struct plan *plan,
+                       const struct plan_input *input, struct error *error)
 {
     size_t i;
 
     for (i = 0; i < input->vm->volume_count; i++) {
-        if (look(&candidates[i], &input->vm->volumes[i], input, error) < 0)
+        if (look(&candidates[i], plan, &input->vm->volumes[i], input, error) < 0)
             return -1;
     }
     return 0;
@@ -383,7 +389,7 @@ int plan_volumes(struct plan *plan, const struct plan_input *input, struct error
     candidates = calloc(count + 1, sizeof(*candidates));
     if (candidates == NULL)
         return without_memory(error);
-    if (look_at_all(candidates, input, error) < 0)
+    if (look_at_all(candidates, plan, input, error) < 0)
         return -1;
     for (i = 0; i < count; i++) {
         if (candidates[i].volume->device == VOLUME_CDROM &&
