@@ -344,9 +344,12 @@ static void look_at_object(struct auditor *auditor, enum audit_kind kind,
 {
     const char *key = kind == AUDIT_BACKEND ? "id" : "node-name";
     const json_t *removal = find_removal(auditor, key, object->name);
-    struct audit_finding *finding = object->used ? NULL : add(auditor, kind, object->name);
+    struct audit_finding *finding = NULL;
     enum operation_type type;
 
+    /* What is found already ends with it. */
+    if (!object->used && !is_awaited(auditor, field_string(removal, "id", ""), true))
+        finding = add(auditor, kind, object->name);
     if (finding == NULL)
         return;
     say(finding->detail, "no device uses it");

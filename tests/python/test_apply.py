@@ -18,7 +18,7 @@ F_SETPIPE_SZ = 1031
 PAGE = 4096
 MEBIBYTE = 1 << 20
 #: Between the messages at which it is ended; the whole of it is some three hundred.
-STRIDE = 23
+STRIDE = 3
 
 CLAIM = """\
 apiVersion: v1
