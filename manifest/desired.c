@@ -150,11 +150,24 @@ static int remember(json_t *merged, const json_t *next, struct error *error)
     return 0;
 }
 
-static int merge(struct desired *desired, enum kind kind, const char *name, const json_t *next,
+/* What somebody says: without what `get` has added to it. NULL without memory. */
+static json_t *said(const json_t *given)
+{
+    json_t *next = json_deep_copy(given);
+    json_t *annotations = json_object_get(json_object_get(next, METADATA), ANNOTATIONS);
+
+    (void)json_object_del(next, "status");
+    (void)json_object_del(annotations, ANNOTATION_LAST_APPLIED);
+    return next;
+}
+
+static int merge(struct desired *desired, enum kind kind, const char *name, const json_t *given,
                  json_t **ret, struct error *error)
 {
-    AUTO_JSON json_t *stored = NULL, *last = NULL;
+    AUTO_JSON json_t *stored = NULL, *last = NULL, *next = said(given);
 
+    if (next == NULL)
+        return without_memory(error);
     if (store_load(&desired->store, kind, name, &stored, error) < 0)
         return -1;
     if (stored != NULL) {

@@ -146,7 +146,7 @@ static bool is_beyond(const struct plan_input *input, unsigned each, unsigned pr
         ceilings_of(vm, input->cluster, (boot > 0 ? boot : present) / each, 0);
 
     if (vm->cpu.sockets > ceilings.sockets) {
-        (void)error_set(ret, ERROR_BLOCKED, "raise it, and " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED, "raise it; where QEMU has no more room either, " NEXT_LAUNCH,
                         "%u sockets are more than %s allows: %u", vm->cpu.sockets,
                         ceilings.sockets_by, ceilings.sockets);
         return true;
@@ -219,7 +219,7 @@ static bool is_out_of_range(const struct plan_input *input, struct error *ret)
 
     quantity_format(want, wanted);
     if (want > ceilings.guest_bytes) {
-        (void)error_set(ret, ERROR_BLOCKED, "raise it, and " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED, "raise it; where QEMU has no more room either, " NEXT_LAUNCH,
                         "%s is more than %s allows: %s", wanted, ceilings.guest_by,
                         quantity_format(ceilings.guest_bytes, limit));
         return true;

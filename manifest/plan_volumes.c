@@ -111,7 +111,10 @@ static bool is_fixed(const struct plan_input *input, const struct volume *volume
         (void)error_set(ret, ERROR_BLOCKED, "take it out of disabledFeatureGates, or " NEXT_LAUNCH,
                         "the feature gate %s is disabled", gate);
     else if (!volume->hotpluggable)
-        (void)error_set(ret, ERROR_BLOCKED, "say hotpluggable: true in it, or " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED,
+                        volume->source == VOLUME_CLAIM || volume->source == VOLUME_DATA_VOLUME
+                            ? "say hotpluggable: true in it, or " NEXT_LAUNCH
+                            : "make it a claim that is hotpluggable, or " NEXT_LAUNCH,
                         "the volume '%.63s' is not hotpluggable", volume->name);
     else if (volume->device == VOLUME_LUN)
         (void)error_set(ret, ERROR_BLOCKED, "make it a disk, or " NEXT_LAUNCH,

@@ -223,6 +223,26 @@ static void test_removal_that_has_ended(void **state)
     rig_close(&rig);
 }
 
+/* A disk's node has the disk's name: while it is there the removal is awaited, and ends with it. */
+static void test_removal_of_a_disk_that_left_its_node(void **state)
+{
+    struct sim *sim = sim_new();
+
+    (void)state;
+    sim_leave_node(sim, "vmplug-disk-0");
+    open_rig(sim, true);
+    inventory_free(rig_inventory(&rig, 0, 5000, NULL));
+    assert_true(record_put(vm_record(rig.vm),
+                           json_pack("{s:s, s:s, s:s, s:[{s:s}]}", "operation", "disk-remove",
+                                     "id", "vmplug-disk-0", "path", "vmplug-disk-0", "cleanups",
+                                     "node-name", "vmplug-disk-0")));
+    assert_findings("pending vmplug-disk-0 vmplug");
+    assert_int_equal(clean()->verdict, VERDICT_REMOVED);
+    assert_int_equal(rig.batch_result.asked, 1);
+    assert_findings("");
+    rig_close(&rig);
+}
+
 /* The failure of one does not stop the others. */
 static void test_clean_in_part(void **state)
 {
@@ -299,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_pending),
         cmocka_unit_test(test_removal_that_has_ended),
+        cmocka_unit_test(test_removal_of_a_disk_that_left_its_node),
         cmocka_unit_test(test_clean_in_part),
         cmocka_unit_test(test_clean_lost),
         cmocka_unit_test(test_without_agent),
