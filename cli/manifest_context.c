@@ -11,11 +11,14 @@
 #include "manifest/files.h"
 #include "manifest/launch.h"
 
-static int fail(struct invocation *invocation, const struct error *error)
+static int fail(struct invocation *invocation, struct error *error)
 {
     /* A manifest that is wrong is a mistake of the user's, as a wrong command line is. */
-    if (error->code == ERROR_INVALID)
+    if (error->code == ERROR_INVALID) {
+        if (error->fix[0] == '\0')
+            error_advise(error, "see man vmplug-manifest");
         return report_mistake(invocation, error);
+    }
     return report_failure(invocation, report_verdict(error, false), error);
 }
 

@@ -258,9 +258,6 @@ json_t *vmi_json(const struct plan_input *input, const struct plan *plan)
                                json_pack("{s:o}", "type",
                                          codec_string(inventory->machine.machine)));
 
-    if (inventory->guest.kernel[0] != '\0')
-        field_set(&status, "guestOSInfo",
-                  json_pack("{s:o}", "kernelRelease", codec_string(inventory->guest.kernel)));
     return json_pack("{s:s, s:s, s:{s:o}, s:o, s:o}", "apiVersion", VIRTUAL_MACHINE_API, "kind",
                      "VirtualMachineInstance", "metadata", "name",
                      codec_string(input->vm->name != NULL ? input->vm->name : ""), "spec",

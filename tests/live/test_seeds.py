@@ -238,7 +238,8 @@ class Seeds(unittest.TestCase):
             "cat /sys/devices/system/memory/memory*/state | grep -cx online")
         size = int(self.guest("cat /sys/devices/system/memory/block_size_bytes"), 16)
         self.assertEqual(int(blocks_online) * size, 1 << 30)
-        self.assertIn("maxGuest allows: 1Gi", self.refusal("vm-cirros", "memory/guest", "2Gi", "1Gi"))
+        self.assertIn("maxGuest allows: 1Gi",
+                      self.refusal("vm-cirros", "memory/guest", "2Gi", "1Gi"))
         # What the notes call requests is the guest's size where memory.guest is not said.
         self.assertIn("domain.resources.requests.memory", document(NOTES))
         self.vmplug("patch", "vm", "vm-cirros", "--type=json",

@@ -237,7 +237,7 @@ static void test_removal_of_a_disk_that_left_its_node(void **state)
                                      "id", "vmplug-disk-0", "path", "vmplug-disk-0", "cleanups",
                                      "node-name", "vmplug-disk-0")));
     assert_findings("pending vmplug-disk-0 vmplug");
-    assert_int_equal(clean()->verdict, VERDICT_REMOVED);
+    assert_int_equal(clean()->verdict, VERDICT_DONE);
     assert_int_equal(rig.batch_result.asked, 1);
     assert_findings("");
     rig_close(&rig);
