@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* get vm, get vmi. */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +133,8 @@ static bool answers(struct invocation *invocation, const struct desired_vm *vm)
     return there;
 }
 
-/* The VM as it is stored, and whether it runs; NULL when it can't be read. */
+/* The VM as it is stored, or no more than its name, and whether it runs; NULL when it can't be
+ * read. */
 static json_t *summarize(struct invocation *invocation, const char *name)
 {
     struct manifest_context *context = invocation->user;
@@ -141,7 +143,8 @@ static json_t *summarize(struct invocation *invocation, const char *name)
     json_t *object;
     bool there;
 
-    if (desired_take_stored(desired, name, NULL) < 0)
+    if (desired_take_stored(desired, name, NULL) < 0 &&
+        desired_take_bare(desired, name, NULL) < 0)
         return NULL;
     vm = desired->vms[desired->vm_count - 1];
     there = answers(invocation, vm);
@@ -152,20 +155,44 @@ static json_t *summarize(struct invocation *invocation, const char *name)
     return object;
 }
 
+static int is_vm(const struct dirent *entry)
+{
+    return vm_directory_check_name(entry->d_name, NULL) == 0;
+}
+
+/* Those that have a manifest, and those that run: name -> whatever. */
+static int list_names(struct manifest_context *context, json_t *names, struct error *error)
+{
+    char directory[VM_DIRECTORY_MAX];
+    struct dirent **entries = NULL;
+    const json_t *stored;
+    int count, i;
+
+    if (objects_list(&context->desired.objects, KIND_VIRTUAL_MACHINE, &stored, error) < 0)
+        return -1;
+    (void)json_object_update(names, (json_t *)stored);
+    count = scandir(vm_directory_all(directory, sizeof(directory)), &entries, is_vm, alphasort);
+    for (i = 0; i < count; i++) {
+        (void)json_object_set_new(names, entries[i]->d_name, json_null());
+        free(entries[i]);
+    }
+    free(entries);
+    return 0;
+}
+
 static int list_vms(struct invocation *invocation, bool running_only)
 {
     struct manifest_context *context = invocation->user;
-    AUTO_JSON json_t *items = json_array(), *list = NULL;
+    AUTO_JSON json_t *items = json_array(), *list = NULL, *names = json_object();
     AUTO_FREE const json_t **rows = NULL;
     struct error error = ERROR_INIT;
-    const json_t *stored;
     const char *name;
     json_t *item;
     size_t i;
 
-    if (objects_list(&context->desired.objects, KIND_VIRTUAL_MACHINE, &stored, &error) < 0)
+    if (list_names(context, names, &error) < 0)
         return report_failure(invocation, VERDICT_ERROR, &error);
-    json_object_foreach((json_t *)stored, name, item) {
+    json_object_foreach(names, name, item) {
         AUTO_JSON json_t *object = summarize(invocation, name);
 
         if (object != NULL &&
@@ -196,24 +223,25 @@ static int not_running(struct invocation *invocation, const char *name)
     return report_failure(invocation, VERDICT_BLOCKED, &error);
 }
 
-/* instance: the VMI, else the VM. One that was adopted and has no manifest has an instance all the
- * same. */
+/* instance: the VMI, else the VM. One that was adopted and has no manifest has both all the same. */
 static int get_one(struct invocation *invocation, const char *name, bool instance)
 {
     struct manifest_context *context = invocation->user;
     struct error error = ERROR_INIT;
     struct manifest_sockets sockets;
     const struct desired_vm *vm;
+    bool stored = desired_take_stored(&context->desired, name, &error) == 0;
 
-    if (desired_take_stored(&context->desired, name, &error) < 0 &&
-        !(error.code == ERROR_BLOCKED && instance &&
-          desired_take_bare(&context->desired, name, &error) == 0))
+    if (!stored && (error.code != ERROR_BLOCKED ||
+                    desired_take_bare(&context->desired, name, &error) < 0))
         return report_failure(invocation, report_verdict(&error, false), &error);
     vm = context->desired.vms[context->desired.vm_count - 1];
     if (manifest_context_find(invocation, vm, true, &sockets))
         return manifest_context_run(invocation, vm, true, instance ? show_vmi : show_running_vm);
     if (instance)
         return not_running(invocation, name);
+    if (!stored)
+        return report_failure(invocation, VERDICT_BLOCKED, &error);
     AUTO_JSON json_t *object = vmi_json_vm(vm->vm.object, NULL, NULL, NULL);
     return show_vm(invocation, object);
 }

@@ -16,6 +16,7 @@
 
 #define CPU_PATH "spec.template.spec.domain.cpu"
 #define NEXT_LAUNCH "stop the VM and launch it again: then it has it"
+#define RAISE_IT "raise it; where QEMU has no more room either, " NEXT_LAUNCH
 
 /* ---- steps and blocks ---- */
 
@@ -146,7 +147,7 @@ static bool is_beyond(const struct plan_input *input, unsigned each, unsigned pr
         ceilings_of(vm, input->cluster, (boot > 0 ? boot : present) / each, 0);
 
     if (vm->cpu.sockets > ceilings.sockets) {
-        (void)error_set(ret, ERROR_BLOCKED, "raise it; where QEMU has no more room either, " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED, RAISE_IT,
                         "%u sockets are more than %s allows: %u", vm->cpu.sockets,
                         ceilings.sockets_by, ceilings.sockets);
         return true;
@@ -219,7 +220,7 @@ static bool is_out_of_range(const struct plan_input *input, struct error *ret)
 
     quantity_format(want, wanted);
     if (want > ceilings.guest_bytes) {
-        (void)error_set(ret, ERROR_BLOCKED, "raise it; where QEMU has no more room either, " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED, RAISE_IT,
                         "%s is more than %s allows: %s", wanted, ceilings.guest_by,
                         quantity_format(ceilings.guest_bytes, limit));
         return true;
@@ -258,7 +259,8 @@ static int plan_memory(struct plan *plan, const struct plan_input *input, bool u
     step->request = (struct batch_request){
         .goal = BATCH_MEMORY,
         .target = want,
-        .each = {.type = count > 0 ? items[0].type : OPERATION_DIMM_ADD, .dimm.hugepages = vm->memory.hugepage_bytes != 0},
+        .each = {.type = count > 0 ? items[0].type : OPERATION_DIMM_ADD,
+                 .dimm.hugepages = vm->memory.hugepage_bytes != 0},
     };
     (void)snprintf(step->what, sizeof(step->what), "memory %s -> %s",
                    quantity_format(have, from), quantity_format(want, to));

@@ -26,8 +26,7 @@ int vm_directory_check_name(const char *name, struct error *error)
     return 0;
 }
 
-/* The directory of all of them. */
-static const char *parent(char *text, size_t size)
+const char *vm_directory_all(char *text, size_t size)
 {
     char runtime[VM_DIRECTORY_MAX];
 
@@ -40,7 +39,7 @@ const char *vm_directory_path(const char *name, const char *file, char *text, si
 {
     char all[VM_DIRECTORY_MAX];
 
-    (void)snprintf(text, size, "%s/%s%s%s", parent(all, sizeof(all)), name,
+    (void)snprintf(text, size, "%s/%s%s%s", vm_directory_all(all, sizeof(all)), name,
                    file != NULL ? "/" : "", file != NULL ? file : "");
     return text;
 }

@@ -26,6 +26,10 @@
  * digits, and hyphens that are neither first nor last. Returns 0, or -1 with ERROR_INVALID. */
 int vm_directory_check_name(const char *name, struct error *error);
 
+/* The directory of all of them, in which each VM that runs has one by its name. Writes at most size
+ * bytes, returns text. */
+const char *vm_directory_all(char *text, size_t size);
+
 /* The path of a file of the VM's, or of its directory when file is NULL. Nothing is looked at. The
  * name has been checked. Writes at most size bytes, returns text. */
 const char *vm_directory_path(const char *name, const char *file, char *text, size_t size);
