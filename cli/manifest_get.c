@@ -223,7 +223,7 @@ static int not_running(struct invocation *invocation, const char *name)
     return report_failure(invocation, VERDICT_BLOCKED, &error);
 }
 
-/* instance: the VMI, else the VM. One that was adopted and has no manifest has both all the same. */
+/* instance: the VMI, else the VM. One that was adopted and has no manifest has both. */
 static int get_one(struct invocation *invocation, const char *name, bool instance)
 {
     struct manifest_context *context = invocation->user;
