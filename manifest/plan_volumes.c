@@ -339,8 +339,7 @@ static int plan_coming(struct plan *plan, const struct plan_input *input,
     struct error problem = ERROR_INIT;
 
     if (candidate->problem.code != ERROR_NONE)
-        return block(plan, path_of(volume), volume->source != VOLUME_REFUSED, &candidate->problem,
-                     error);
+        return block(plan, path_of(volume), false, &candidate->problem, error);
     if (volume->device == VOLUME_CDROM)
         return plan_cdrom(plan, input, candidate, false, error);
     if (device != NULL && is_same_file(device->file, candidate->file))
