@@ -97,6 +97,7 @@ int invocation_refuse_words(const struct command_group *const *groups, const cha
                             size_t count, const struct command_group *group, struct error *error)
 {
     struct suggestion suggestion = {.typed = words[0]};
+    const char *translated = suggest_translate(words[0]);
 
     if (group != NULL)
         return refuse_second_word(group, count > 1 ? words[1] : NULL, error);
@@ -108,7 +109,9 @@ int invocation_refuse_words(const struct command_group *const *groups, const cha
     }
     (void)error_set(error, ERROR_INVALID, "see vmplug help", "%s: there is no such subcommand",
                     words[0]);
-    if (suggestion.word != NULL)
+    if (translated != NULL)
+        error_advise(error, "use vmplug %s", translated);
+    else if (suggestion.word != NULL)
         error_advise(error, "did you mean vmplug %s?", suggestion.word);
     return -1;
 }
@@ -128,7 +131,8 @@ static int check_operands(const struct invocation *invocation, struct error *err
                             : invocation->operands[command->operands_max]);
     else
         return 0;
-    error_advise(error, "write vmplug %s%s%s", command->name,
+    error_advise(error, "write vmplug %s%s%s%s", command->name,
+                 (command->options & OPTION_BIT(OPTION_FILE)) != 0 ? " --file FILE" : "",
                  command->operands[0] != '\0' ? " " : "", command->operands);
     return -1;
 }

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "base/cleanup.h"
+
 #define WORD_MAX 63
+#define STEM_MIN 4 /* --filename is --file to kubectl */
 
 static unsigned least(unsigned a, unsigned b, unsigned c)
 {
@@ -41,15 +44,49 @@ unsigned suggest_distance(const char *a, const char *b)
 
 void suggest_consider(struct suggestion *suggestion, const char *word)
 {
-    size_t length = strlen(suggestion->typed);
+    size_t length = strlen(suggestion->typed), word_length = strlen(word);
     unsigned distance = suggest_distance(suggestion->typed, word);
 
-    if (length > 1 && strncmp(word, suggestion->typed, length) == 0)
+    if ((length > 1 && strncmp(word, suggestion->typed, length) == 0) ||
+        (word_length >= STEM_MIN && strncmp(word, suggestion->typed, word_length) == 0))
         distance = 1;
-    if (distance > (length + 2) / 3 || distance >= strlen(word))
+    if (distance > (length + 1) / 3 || distance >= word_length)
         return;
     if (suggestion->word == NULL || distance < suggestion->distance) {
         suggestion->word = word;
         suggestion->distance = distance;
     }
+}
+
+const char *suggest_translate(const char *word)
+{
+    static const struct {
+        const char *theirs, *ours;
+    } words[] = {
+        {"attach-disk", "disk add"},
+        {"create", "apply"},
+        {"define", "apply"},
+        {"delete", "stop, and then vmplug forget"},
+        {"describe", "get vmi"},
+        {"destroy", "stop"},
+        {"detach-disk", "disk remove"},
+        {"diff", "plan"},
+        {"dominfo", "status"},
+        {"edit", "patch vm"},
+        {"list", "get vm"},
+        {"ls", "get vm"},
+        {"replace", "apply"},
+        {"setmem", "memory set"},
+        {"setvcpus", "cpu set"},
+        {"shutdown", "stop"},
+        {"start", "launch"},
+        {"undefine", "forget"},
+    };
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(words); i++) {
+        if (strcmp(words[i].theirs, word) == 0)
+            return words[i].ours;
+    }
+    return NULL;
 }

@@ -13,10 +13,13 @@ struct suggestion {
 };
 
 /* Considers a word: it counts as near when few letters must be changed, or the typed word is its
- * beginning. */
+ * beginning, or begins with it. */
 void suggest_consider(struct suggestion *suggestion, const char *word);
 
 /* How many letters must be inserted, deleted, replaced or swapped with their neighbour. */
 unsigned suggest_distance(const char *a, const char *b);
+
+/* What vmplug calls what is this word of kubectl, virtctl or virsh; NULL when it is none. */
+const char *suggest_translate(const char *word);
 
 #endif

@@ -287,6 +287,15 @@ static const char *suggested(const char *typed)
     return suggestion.word != NULL ? suggestion.word : "(none)";
 }
 
+static void test_translations(void **state)
+{
+    (void)state;
+    assert_string_equal(suggest_translate("start"), "launch");
+    assert_string_equal(suggest_translate("setvcpus"), "cpu set");
+    assert_null(suggest_translate("launch"));
+    assert_null(suggest_translate(""));
+}
+
 static void test_suggestions(void **state)
 {
     (void)state;
@@ -294,6 +303,9 @@ static void test_suggestions(void **state)
     assert_string_equal(suggested("cpus"), "cpu");
     assert_string_equal(suggested("mem"), "memory");
     assert_string_equal(suggested("dsik"), "disk");
+    assert_string_equal(suggested("diskette"), "disk");
+    assert_string_equal(suggested("cpushares"), "(none)");
+    assert_string_equal(suggested("list"), "(none)");
     assert_string_equal(suggested("xyzzy"), "(none)");
     assert_string_equal(suggested("x"), "(none)");
     assert_string_equal(suggested(""), "(none)");
@@ -317,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_distance),
         cmocka_unit_test(test_suggestions),
+        cmocka_unit_test(test_translations),
     };
 
     return cmocka_run_group_tests_name("cli/options, cli/suggest", tests, NULL, NULL);

@@ -425,6 +425,7 @@ static void test_refusals(void **state)
                    "did you mean vmplug status?");
     assert_refusal("statu", NULL, "statu: there is no such subcommand",
                    "did you mean vmplug status?");
+    assert_refusal("edit", "vm", "edit: there is no such subcommand", "use vmplug patch vm");
     assert_refusal("cpus", "add", "cpus: there is no such subcommand", "did you mean vmplug cpu?");
     assert_refusal("frobnicate", NULL, "frobnicate: there is no such subcommand",
                    "see vmplug help");
