@@ -31,31 +31,39 @@ static int check_qemu(const char *path, struct error *error)
 
 static int link_socket(int directory, const char *target, const char *name, struct error *error)
 {
-    char path[PATH_MAX];
-
     if (unlinkat(directory, name, 0) < 0 && errno != ENOENT)
         return error_set_errno(error, ERROR_SYSTEM, errno, "", "cannot replace the link %s", name);
     if (target == NULL)
         return 0;
-    if (realpath(target, path) == NULL || symlinkat(path, directory, name) < 0)
-        return error_set_errno(error, ERROR_SYSTEM, errno, "look at its path",
-                               "cannot link to %s", target);
+    if (symlinkat(target, directory, name) < 0)
+        return error_set_errno(error, ERROR_SYSTEM, errno, "", "cannot link to %s", target);
     return 0;
+}
+
+/* From the root on, so that a link to it leads there. */
+static int find(const char *socket, char path[PATH_MAX], struct error *error)
+{
+    if (realpath(socket, path) != NULL)
+        return 0;
+    return error_set_errno(error, ERROR_CONNECT, errno, "look at its path", "cannot find %s",
+                           socket);
 }
 
 int adopt_qemu(const char *name, const char *qmp, const char *agent, struct error *error)
 {
     AUTO_FD int directory = -1;
     AUTO_FD int lock = -1;
+    char qmp_path[PATH_MAX], agent_path[PATH_MAX];
 
-    if (vm_directory_check_name(name, error) < 0 || check_qemu(qmp, error) < 0)
+    if (vm_directory_check_name(name, error) < 0 || check_qemu(qmp, error) < 0 ||
+        find(qmp, qmp_path, error) < 0 || (agent != NULL && find(agent, agent_path, error) < 0))
         return -1;
     directory = vm_directory_open(name, true, error);
     if (directory < 0 || run_directory_lock(directory, name, &lock, error) < 0)
         return -1;
     run_directory_clean(directory);
-    if (link_socket(directory, agent, VM_DIRECTORY_AGENT, error) == 0 &&
-        link_socket(directory, qmp, VM_DIRECTORY_QMP, error) == 0)
+    if (link_socket(directory, agent != NULL ? agent_path : NULL, VM_DIRECTORY_AGENT, error) == 0 &&
+        link_socket(directory, qmp_path, VM_DIRECTORY_QMP, error) == 0)
         return 0;
     run_directory_remove(directory, name);
     return -1;

@@ -31,8 +31,8 @@ int run_directory_lock(int directory, const char *name, int *ret_lock, struct er
         return error_set_errno(error, ERROR_SYSTEM, errno, "make room or access there",
                                "cannot make the lock of the VM '%s'", name);
     if (fcntl(lock, F_OFD_SETLK, &whole) < 0 || !is_linked(lock)) {
-        (void)error_set(error, ERROR_BUSY, "", "the VM '%s' runs already", name);
-        error_advise(error, "see vmplug -n %s status; vmplug stop %s ends it", name, name);
+        (void)error_set(error, ERROR_BLOCKED, "", "the VM '%s' runs", name);
+        error_advise(error, "vmplug stop %s ends it; vmplug apply changes it while it runs", name);
         return -1;
     }
     *ret_lock = steal_fd(&lock);

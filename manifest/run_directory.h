@@ -22,8 +22,9 @@
 #define RUN_DIRECTORY_CONSOLE_LOG "console.log"
 #define RUN_DIRECTORY_DISKS "disks" /* emptyDisks: files that end with the VM */
 
-/* Takes the lock, whose descriptor is *ret_lock and the caller's. Returns 0, or -1 with ERROR_BUSY:
- * the VM runs, or somebody is about to launch, adopt or forget it; or with ERROR_SYSTEM. */
+/* Takes the lock, whose descriptor is *ret_lock and the caller's. Returns 0, or -1 with
+ * ERROR_BLOCKED: the VM runs, or somebody is about to launch, adopt or forget it; or with
+ * ERROR_SYSTEM. */
 int run_directory_lock(int directory, const char *name, int *ret_lock, struct error *error);
 
 /* Does a VM of this name run that vmplug has launched? *ret_supervisor, which may be NULL, is its

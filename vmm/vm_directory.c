@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "vmm/record.h"
 
+#define ELSEWHERE "make room or access there, or set XDG_RUNTIME_DIR"
 #define LETTERS "abcdefghijklmnopqrstuvwxyz0123456789"
 
 int vm_directory_check_name(const char *name, struct error *error)
@@ -51,10 +52,10 @@ static int step_into(int from, const char *name, bool make, struct error *error)
     struct stat status;
 
     if (make && mkdirat(from, name, 0700) < 0 && errno != EEXIST)
-        return error_set_errno(error, ERROR_BLOCKED, errno, "", "cannot make %s", name);
+        return error_set_errno(error, ERROR_BLOCKED, errno, ELSEWHERE, "cannot make %s", name);
     fd = openat(from, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return error_set_errno(error, ERROR_BLOCKED, errno, "", "cannot open %s", name);
+        return error_set_errno(error, ERROR_BLOCKED, errno, ELSEWHERE, "cannot open %s", name);
     if (fstat(fd, &status) < 0 || status.st_uid != geteuid() ||
         (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
         errno = EACCES;
@@ -79,14 +80,17 @@ int vm_directory_find_socket(const char *name, const char *file, char *text, siz
 {
     AUTO_FD int directory = vm_directory_open(name, false, error);
     struct stat status;
+    bool there;
 
     if (directory < 0 && errno != ENOENT)
         return -1;
-    if (directory < 0)
+    there = directory >= 0 && fstatat(directory, file, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    /* The directory of one that has ended stays, with its logs. */
+    if (directory < 0 || (!there && strcmp(file, VM_DIRECTORY_QMP) == 0))
         return error_set(error, ERROR_BLOCKED,
                          "see vmplug get vm; vmplug launch starts one, vmplug adopt names one",
                          "no VM '%s' runs here", name);
-    if (fstatat(directory, file, &status, AT_SYMLINK_NOFOLLOW) < 0)
+    if (!there)
         return error_set(error, ERROR_BLOCKED, "see vmplug get vm",
                          "the VM '%s' has no socket '%s'", name, file);
     (void)vm_directory_path(name, file, text, size);

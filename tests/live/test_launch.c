@@ -309,7 +309,7 @@ static void test_has_room(void **state)
     (void)state;
     launch_and_wait(false);
     assert_int_equal(launch(), -1);
-    assert_int_equal(error.code, ERROR_BUSY);
+    assert_int_equal(error.code, ERROR_BLOCKED);
     status = claim_status(&vm);
     assert_true(json_is_true(json_object_get(json_object_get(status, "agent"), "connected")));
     assert_int_equal(number(status, "cpus", "max"), 4);
@@ -430,7 +430,7 @@ static void test_stops_by_force(void **state)
     if (launch() < 0)
         fail_msg("%s", error.why);
     assert_int_equal(adopt_forget(&store, NAME, &error), -1);
-    assert_int_equal(error.code, ERROR_BUSY);
+    assert_int_equal(error.code, ERROR_BLOCKED);
     assert_int_equal(stop_vm(NAME, 1, &way, &error), 0);
     assert_string_equal(stop_way_name(way), "quit");
     claim_clean();

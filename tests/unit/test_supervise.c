@@ -196,7 +196,7 @@ static void test_is_released(void **state)
     close(lock);
     assert_true(run_directory_is_launched(NAME, NULL));
     assert_int_equal(run_directory_lock(directory, NAME, &lock, &error), -1);
-    assert_int_equal(error.code, ERROR_BUSY);
+    assert_int_equal(error.code, ERROR_BLOCKED);
     assert_true(is_there("pid"));
     assert_int_equal(write(fifo, "\n", 1), 1);
     lock = -1;
@@ -212,7 +212,7 @@ static void test_lock_is_of_this_directory(void **state)
 
     (void)state;
     assert_int_equal(run_directory_lock(directory, NAME, &second, &error), -1);
-    assert_int_equal(error.code, ERROR_BUSY);
+    assert_int_equal(error.code, ERROR_BLOCKED);
     run_directory_remove(directory, NAME);
     assert_int_equal(access(fake_path("vmplug/vm/" NAME), F_OK), -1);
     assert_false(run_directory_is_launched(NAME, NULL));

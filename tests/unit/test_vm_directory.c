@@ -73,6 +73,13 @@ static void test_makes_and_finds(void **state)
     assert_string_equal(path, fake_path("vmplug/vm/vm1/qmp"));
     assert_int_equal(vm_directory_find_socket("vm1", "agent", path, sizeof(path), &error), -1);
     assert_string_equal(error.why, "the VM 'vm1' has no socket 'agent'");
+    make_vm("vm2", "qemu.log"); /* of one that has ended */
+    assert_int_equal(vm_directory_find_socket("vm2", "qmp", path, sizeof(path), &error), -1);
+    assert_string_equal(error.why, "no VM 'vm2' runs here");
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", fake_path("nowhere"), 1), 0);
+    assert_int_equal(vm_directory_open("vm1", true, &error), -1);
+    assert_non_null(strstr(error.fix, "XDG_RUNTIME_DIR"));
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", fake_dir(), 1), 0);
 }
 
 /* Whoever may write there could name a socket of his own. */

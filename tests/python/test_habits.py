@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What somebody tries who comes from kubectl, virtctl and virsh: nothing is claimed that is not so,
+and what is refused says what to do."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any, Dict, List, Tuple
+
+import support
+
+VMPLUG = os.environ.get("VMPLUG", "vmplug")
+
+VM = """\
+apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: {{name: {name}}}
+spec: {{template: {{spec: {{domain: {{cpu: {{sockets: {sockets}}}}}}}}}}}
+"""
+
+VOLUME = """\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: data}
+spec: {claimRef: {name: data}, hostPath: {path: /srv/data.img}}
+"""
+
+
+class Habits(support.FakeCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.environment = {**os.environ, "XDG_STATE_HOME": str(self.directory / "state-home"),
+                            "XDG_RUNTIME_DIR": str(self.directory)}
+        for name in ("VMPLUG_QMP", "VMPLUG_AGENT", "VMPLUG_VM"):
+            self.environment.pop(name, None)
+
+    def run_vmplug(self, *arguments: str, text: str = "", code: int = 0) -> Tuple[str, str]:
+        """What it prints on stdout and on stderr."""
+        run = subprocess.run([VMPLUG, *arguments], input=text, text=True, env=self.environment,
+                             capture_output=True, timeout=60, check=False)
+        self.assertEqual(run.returncode, code, (arguments, run.stdout, run.stderr))
+        return run.stdout, run.stderr
+
+    def objects(self, *arguments: str, text: str = "", code: int = 0) -> List[Dict[str, Any]]:
+        out, _ = self.run_vmplug(*arguments, "--json", text=text, code=code)
+        return [json.loads(line) for line in out.splitlines()]
+
+    def adopt(self, name: str = "vm1") -> None:
+        self.run_vmplug("adopt", name, "--qmp", str(self.qmp), "--agent", str(self.agent))
+
+    def test_adopt_that_fails_leaves_the_name(self) -> None:
+        self.start()
+        self.adopt()
+        _, told = self.run_vmplug("adopt", "vm1", "--qmp", str(self.qmp), "--agent", "/nowhere",
+                                  code=3)
+        self.assertIn("cannot find /nowhere", told)
+        self.run_vmplug("status", "--vm", "vm1")
+
+
+if __name__ == "__main__":
+    support.main()
