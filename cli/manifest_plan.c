@@ -81,7 +81,8 @@ static int print_plan(struct invocation *invocation)
     return plan->step_count > 0 ? EXIT_CHANGES : 0;
 }
 
-static void tell_not_running(struct invocation *invocation, const struct desired_vm *vm)
+static void tell_absent(struct invocation *invocation, const struct desired_vm *vm,
+                        const char *comes)
 {
     struct output *out = &invocation->out;
     AUTO_JSON json_t *object =
@@ -90,7 +91,12 @@ static void tell_not_running(struct invocation *invocation, const struct desired
 
     if (out->json)
         output_json(out, object, 0);
-    output_print(out, "%s does not run: nothing changes before its next launch\n", name_of(vm));
+    output_print(out, "%s does not run: %s\n", name_of(vm), comes);
+}
+
+static void tell_not_running(struct invocation *invocation, const struct desired_vm *vm)
+{
+    tell_absent(invocation, vm, "nothing changes before its next launch");
 }
 
 /* Each VM that was named in turn. */
@@ -113,6 +119,16 @@ static int for_each_vm(struct invocation *invocation, int (*run)(struct invocati
     return exit_code;
 }
 
+/* What VMs rest on changes none by itself. */
+static void tell_no_vm(struct invocation *invocation)
+{
+    AUTO_JSON json_t *object = json_pack("{s:[], s:[]}", "operations", "blocked");
+
+    if (invocation->out.json)
+        output_json(&invocation->out, object, 0);
+    output_print(&invocation->out, "nothing to do: there is no VirtualMachine among them\n");
+}
+
 int manifest_plan(struct invocation *invocation)
 {
     struct manifest_context context;
@@ -120,6 +136,8 @@ int manifest_plan(struct invocation *invocation)
 
     if (exit_code == 0)
         exit_code = manifest_context_take(invocation, false);
+    if (exit_code == 0 && context.desired.vm_count == 0)
+        tell_no_vm(invocation);
     if (exit_code == 0)
         exit_code = for_each_vm(invocation, print_plan, tell_not_running);
     manifest_context_close(&context);
@@ -187,9 +205,16 @@ static int carry_out(struct invocation *invocation)
     return exit_code;
 }
 
+static void tell_for_launch(struct invocation *invocation, const struct desired_vm *vm)
+{
+    tell_absent(invocation, vm,
+                invocation->options.dry_run ? "its next launch would go by what would be stored"
+                                            : "it is stored, and its next launch goes by it");
+}
+
 int manifest_carry_out(struct invocation *invocation)
 {
-    return for_each_vm(invocation, carry_out, tell_not_running);
+    return for_each_vm(invocation, carry_out, tell_for_launch);
 }
 
 /* What has no VM of its own is stored, and that is all. */
@@ -197,6 +222,9 @@ static void tell_stored(struct invocation *invocation)
 {
     const struct manifest_context *context = invocation->user;
     const struct objects *objects = &context->desired.objects;
+    const char *what = invocation->options.dry_run ? "would be stored" : "stored";
+    AUTO_JSON json_t *nothing = json_pack("{s:b, s:s, s:i, s:i, s:f}", "summary", true, "verdict",
+                                          "done", "asked", 0, "done", 0, "elapsed_ms", 0.0);
     const char *name;
     json_t *object;
     size_t kind;
@@ -204,10 +232,12 @@ static void tell_stored(struct invocation *invocation)
     for (kind = 0; kind < KINDS_; kind++) {
         json_object_foreach(objects->given[kind], name, object) {
             if (kind != KIND_VIRTUAL_MACHINE)
-                output_print(&invocation->out, "%s %s: stored\n", kind_name((enum kind)kind),
-                             name);
+                output_print(&invocation->out, "%s %s: %s\n", kind_name((enum kind)kind), name,
+                             what);
         }
     }
+    if (invocation->out.json && context->desired.vm_count == 0)
+        output_json(&invocation->out, nothing, 0);
 }
 
 int manifest_apply(struct invocation *invocation)

@@ -157,7 +157,8 @@ static const struct {
     {"qmp, agent", "What was returned, as it is."},
     {"plan", "Of each VM an object: vm, operations (of each operation, what, reason, and where "
              "they apply volume, id, file and target) and blocked (of each path, reason, fix and "
-             "restart_required); running, which is false, of one that does not run."},
+             "restart_required); running, which is false, of one that does not run, and then apply "
+             "and patch print it, too."},
     {"launch, adopt, forget, stop",
      "operation, id (the VM's name) and verdict; of launch pid, qmp and agent, or command with "
      "--print; of stop by (agent, acpi, quit, kill, or none when it had ended)."},

@@ -58,6 +58,24 @@ class Habits(support.FakeCase):
         self.assertIn("cannot find /nowhere", told)
         self.run_vmplug("status", "--vm", "vm1")
 
+    def test_what_is_stored_is_said_and_no_more(self) -> None:
+        both = VOLUME + "---\n" + VM.format(name="vm1", sockets=2)
+        for kind in ("plan", "apply"):
+            out, _ = self.run_vmplug(kind, "-f", "-", *(["--dry-run"] if kind == "apply" else []),
+                                     text=both)
+            self.assertNotRegex(out, "is stored|: stored")
+        self.assertEqual(self.objects("get", "vm")[0]["items"], [])
+        out, _ = self.run_vmplug("apply", "-f", "-", text=both)
+        self.assertIn("PersistentVolume data: stored\nvm1 does not run: it is stored", out)
+        self.assertEqual(len(self.objects("get", "vm")[0]["items"]), 1)
+
+    def test_volumes_alone_print_an_object(self) -> None:
+        done, = self.objects("apply", "-f", "-", text=VOLUME)
+        self.assertEqual((done["summary"], done["verdict"], done["asked"]), (True, "done", 0))
+        self.assertEqual(self.objects("plan", "-f", "-", text=VOLUME),
+                         [{"operations": [], "blocked": []}])
+        self.assertIn("nothing to do", self.run_vmplug("plan", "-f", "-", text=VOLUME)[0])
+
 
 if __name__ == "__main__":
     support.main()
