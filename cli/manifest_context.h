@@ -18,6 +18,7 @@ struct manifest_context {
     struct claims claims;
     struct plan_input input;
     char empty_directory[VM_DIRECTORY_MAX];
+    json_t *list; /* get vmi of several: where they go, borrowed */
 };
 
 /* Opens the store; with make, makes it. Returns 0, or the exit code of a failure that has been

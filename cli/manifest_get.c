@@ -82,23 +82,32 @@ static int show_running_vm(struct invocation *invocation)
     return show_vm(invocation, object);
 }
 
-static void print_vmi_row(struct output *out, const json_t *vmi)
+static void add_vmi_row(struct table *table, const json_t *vmi)
 {
     const json_t *status = status_of(vmi);
-    const json_t *topology = json_object_get(status, "currentCPUTopology");
-    struct table table = {.columns = 4};
-    unsigned sockets = 0;
+    unsigned sockets;
 
-    (void)field_unsigned(topology, "sockets", &sockets);
+    table_add(table, "%s", field_string(json_object_get(vmi, "metadata"), "name", ""));
+    table_add(table, "%s", field_string(status, "phase", ""));
+    if (field_unsigned(json_object_get(status, "currentCPUTopology"), "sockets", &sockets))
+        table_add(table, "%u", sockets);
+    else
+        table_add(table, "-");
+    table_add(table, "%s",
+              field_string(json_object_get(status, "memory"), "guestCurrent", "-"));
+}
+
+static void print_vmi_rows(struct output *out, const json_t *const *objects, size_t count)
+{
+    struct table table = {.columns = 4};
+    size_t i;
+
     table_add(&table, "NAME");
     table_add(&table, "PHASE");
     table_add(&table, "SOCKETS");
     table_add(&table, "MEMORY");
-    table_add(&table, "%s", field_string(json_object_get(vmi, "metadata"), "name", ""));
-    table_add(&table, "%s", field_string(status, "phase", ""));
-    table_add(&table, "%u", sockets);
-    table_add(&table, "%s",
-              field_string(json_object_get(status, "memory"), "guestCurrent", ""));
+    for (i = 0; i < count; i++)
+        add_vmi_row(&table, objects[i]);
     table_print(&table, out, 0);
 }
 
@@ -106,53 +115,71 @@ static int show_vmi(struct invocation *invocation)
 {
     const struct manifest_context *context = invocation->user;
     AUTO_JSON json_t *vmi = vmi_json(&context->input, &context->plan);
+    const json_t *const objects[] = {vmi};
 
-    if (wants_object(invocation))
+    if (context->list != NULL)
+        (void)json_array_append(context->list, vmi);
+    else if (wants_object(invocation))
         print_object(invocation, vmi);
     else
-        print_vmi_row(&invocation->out, vmi);
+        print_vmi_rows(&invocation->out, objects, 1);
     return 0;
 }
 
 /* ---- all ---- */
 
-/* Is somebody there? A monitor that is held by another client is one, too. */
-static bool answers(struct invocation *invocation, const struct desired_vm *vm)
+enum presence {
+    PRESENCE_NONE,
+    PRESENCE_HELD, /* somebody else has the monitor */
+    PRESENCE_FREE,
+};
+
+static enum presence look_for(struct invocation *invocation, const struct desired_vm *vm)
 {
     struct session_options options = {.timeout_ms = LOOK_MS};
     struct manifest_sockets sockets;
     struct error error = ERROR_INIT;
-    bool there;
+    enum presence presence = PRESENCE_NONE;
 
     if (!manifest_context_find(invocation, vm, true, &sockets))
-        return false;
+        return PRESENCE_NONE;
     options.qmp_path = sockets.qmp;
-    there = session_open(&invocation->session, &options, &error) == 0 ||
-            error.code == ERROR_BUSY;
+    if (session_open(&invocation->session, &options, &error) == 0)
+        presence = PRESENCE_FREE;
+    else if (error.code == ERROR_BUSY)
+        presence = PRESENCE_HELD;
     session_close(&invocation->session);
-    return there;
+    return presence;
 }
 
-/* The VM as it is stored, or no more than its name, and whether it runs; NULL when it can't be
- * read. */
-static json_t *summarize(struct invocation *invocation, const char *name)
+/* The VM as it is stored, or no more than its name, and whether it runs. */
+static void list_vm(const struct manifest_context *context, const struct desired_vm *vm,
+                    enum presence presence)
 {
-    struct manifest_context *context = invocation->user;
-    struct desired *desired = &context->desired;
-    const struct desired_vm *vm;
-    json_t *object;
-    bool there;
+    json_t *object = json_deep_copy(vm->vm.object);
+    bool there = presence != PRESENCE_NONE;
 
-    if (desired_take_stored(desired, name, NULL) < 0 &&
-        desired_take_bare(desired, name, NULL) < 0)
-        return NULL;
-    vm = desired->vms[desired->vm_count - 1];
-    there = answers(invocation, vm);
-    object = json_deep_copy(vm->vm.object);
     field_set(&object, "status",
               json_pack("{s:b, s:s}", "ready", there, "printableStatus",
                         vmi_printable_status(there ? "running" : NULL)));
-    return object;
+    (void)json_array_append_new(context->list, object);
+}
+
+/* Of one whose monitor is held no more than that is known. */
+static int list_vmi(struct invocation *invocation, const struct desired_vm *vm,
+                    enum presence presence)
+{
+    const struct manifest_context *context = invocation->user;
+
+    if (presence == PRESENCE_FREE)
+        return manifest_context_run(invocation, vm, true, show_vmi);
+    if (presence == PRESENCE_HELD)
+        (void)json_array_append_new(
+            context->list,
+            json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion", kind_api(KIND_VIRTUAL_MACHINE),
+                      "kind", "VirtualMachineInstance", "metadata", "name", vm->vm.name, "status",
+                      "phase", "Unknown"));
+    return 0;
 }
 
 static int is_vm(const struct dirent *entry)
@@ -180,36 +207,52 @@ static int list_names(struct manifest_context *context, json_t *names, struct er
     return 0;
 }
 
-static int list_vms(struct invocation *invocation, bool running_only)
+static int print_list(struct invocation *invocation, json_t *items, bool instances)
 {
-    struct manifest_context *context = invocation->user;
-    AUTO_JSON json_t *items = json_array(), *list = NULL, *names = json_object();
-    AUTO_FREE const json_t **rows = NULL;
-    struct error error = ERROR_INIT;
-    const char *name;
-    json_t *item;
-    size_t i;
+    AUTO_JSON json_t *list =
+        json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", items);
+    size_t count = json_array_size(items), i;
+    AUTO_FREE const json_t **rows = calloc(count + 1, sizeof(*rows));
 
-    if (list_names(context, names, &error) < 0)
-        return report_failure(invocation, VERDICT_ERROR, &error);
-    json_object_foreach(names, name, item) {
-        AUTO_JSON json_t *object = summarize(invocation, name);
-
-        if (object != NULL &&
-            (!running_only || json_is_true(json_object_get(status_of(object), "ready"))))
-            (void)json_array_append(items, object);
-    }
-    list = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", items);
-    rows = calloc(json_array_size(items) + 1, sizeof(*rows));
     if (list == NULL || rows == NULL)
         return 1;
-    json_array_foreach(items, i, item)
-        rows[i] = item;
+    for (i = 0; i < count; i++)
+        rows[i] = json_array_get(items, i);
     if (wants_object(invocation))
         print_object(invocation, list);
     else
-        print_vm_rows(&invocation->out, rows, json_array_size(items));
+        (instances ? print_vmi_rows : print_vm_rows)(&invocation->out, rows, count);
     return 0;
+}
+
+static int list_all(struct invocation *invocation, bool instances)
+{
+    struct manifest_context *context = invocation->user;
+    struct desired *desired = &context->desired;
+    AUTO_JSON json_t *items = json_array(), *names = json_object();
+    struct error error = ERROR_INIT;
+    const struct desired_vm *vm;
+    int exit_code = 0, one;
+    const char *name;
+    json_t *unused;
+
+    if (list_names(context, names, &error) < 0)
+        return report_failure(invocation, VERDICT_ERROR, &error);
+    context->list = items;
+    json_object_foreach(names, name, unused) {
+        one = 0;
+        if (desired_take_stored(desired, name, NULL) < 0 &&
+            desired_take_bare(desired, name, NULL) < 0)
+            continue; /* it can't be read */
+        vm = desired->vms[desired->vm_count - 1];
+        if (instances)
+            one = list_vmi(invocation, vm, look_for(invocation, vm));
+        else
+            list_vm(context, vm, look_for(invocation, vm));
+        exit_code = manifest_context_worse(exit_code, one);
+    }
+    one = print_list(invocation, items, instances);
+    return exit_code != 0 ? exit_code : one;
 }
 
 /* ---- the commands ---- */
@@ -255,7 +298,7 @@ static int get(struct invocation *invocation, bool instance)
 
     if (exit_code == 0)
         exit_code = name != NULL ? get_one(invocation, name, instance)
-                                 : list_vms(invocation, instance);
+                                 : list_all(invocation, instance);
     manifest_context_close(&context);
     return exit_code;
 }

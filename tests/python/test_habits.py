@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from typing import Any, Dict, List, Tuple
 
@@ -75,6 +76,28 @@ class Habits(support.FakeCase):
         self.assertEqual(self.objects("plan", "-f", "-", text=VOLUME),
                          [{"operations": [], "blocked": []}])
         self.assertIn("nothing to do", self.run_vmplug("plan", "-f", "-", text=VOLUME)[0])
+
+    def test_instances_are_listed_as_such(self) -> None:
+        self.start()
+        self.adopt()
+        self.adopt("same")
+        self.run_vmplug("apply", "-f", "-", text=VM.format(name="idle", sockets=2))
+        listed, = self.objects("get", "vmi")
+        one, = self.objects("get", "vmi", "vm1")
+        self.assertEqual([vmi["metadata"]["name"] for vmi in listed["items"]], ["same", "vm1"])
+        self.assertEqual(listed["items"][1], one)
+        out, _ = self.run_vmplug("get", "vmi")
+        self.assertRegex(out, r"(?s)^NAME  PHASE    SOCKETS  MEMORY\nsame  Running  2 .*\nvm1 ")
+
+    def test_instance_whose_monitor_is_held(self) -> None:
+        self.start()
+        self.adopt()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.connect(str(self.qmp))
+            other.recv(1)
+            listed, = self.objects("get", "vmi")
+            self.assertEqual([vmi["status"] for vmi in listed["items"]], [{"phase": "Unknown"}])
+            self.assertRegex(self.run_vmplug("get", "vmi")[0], r"vm1   Unknown  -        -")
 
 
 if __name__ == "__main__":
