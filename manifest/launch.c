@@ -293,6 +293,22 @@ static void record_layout(const struct launch *launch)
 
 /* ---- all together ---- */
 
+/* QEMU would say so, too, among other things. */
+static int check_file(const char *path, const char *annotation, struct error *error)
+{
+    if (path == NULL || access(path, R_OK) == 0)
+        return 0;
+    return error_set_errno(error, ERROR_BLOCKED, errno, "give the path of a file that is there",
+                           "metadata.annotations.%s: cannot read %s", annotation, path);
+}
+
+static int check_kernel(const struct virtual_machine *vm, struct error *error)
+{
+    if (check_file(vm->kernel, ANNOTATION_KERNEL, error) < 0)
+        return -1;
+    return check_file(vm->initrd, ANNOTATION_INITRD, error);
+}
+
 static int enter(struct launching *launching, struct error *error)
 {
     const char *name = launching->launch->name;
@@ -350,6 +366,8 @@ int launch_start(const struct launch *launch, pid_t *ret_process, struct error *
 
     if (status == 0)
         status = make_arguments(launch, &launching.argv, error);
+    if (status == 0)
+        status = check_kernel(launch->vm, error);
     if (status == 0) {
         run_directory_clean(launching.directory); /* of one that ended together with its keeper */
         status = make_disks(&launching, error);

@@ -144,7 +144,8 @@ static void read_firmware(const struct reading *reading, struct node domain)
     struct node efi = document_get(bootloader, "efi");
     struct node machine = document_get(domain, "machine");
 
-    document_string(document_get(machine, "type"), &vm->machine);
+    if (document_string(document_get(machine, "type"), &vm->machine) && vm->machine[0] == '\0')
+        vm->machine = NULL; /* as examples of KubeVirt's have it */
     document_string(document_get(firmware, "uuid"), &vm->uuid);
     vm->efi = document_is_there(efi) && document_is_object(efi);
     vm->secure_boot = vm->efi; /* KubeVirt's default */

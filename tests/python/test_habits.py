@@ -99,6 +99,15 @@ class Habits(support.FakeCase):
             self.assertEqual([vmi["status"] for vmi in listed["items"]], [{"phase": "Unknown"}])
             self.assertRegex(self.run_vmplug("get", "vmi")[0], r"vm1   Unknown  -        -")
 
+    def test_launch_without_its_kernel(self) -> None:
+        kernel = str(self.directory / "vmlinuz")
+        text = (VM.format(name="vm1", sockets=1)
+                .replace("{name: vm1}", f"{{name: vm1, annotations: {{vmplug/kernel: {kernel}}}}}")
+                .replace("{domain: {", '{domain: {memory: {guest: 64Mi}, machine: {type: ""}, '))
+        told, = self.objects("launch", "-f", "-", text=text, code=7)
+        self.assertEqual(told["error"]["desc"], "metadata.annotations.vmplug/kernel: cannot read "
+                         f"{kernel}: No such file or directory")
+
 
 if __name__ == "__main__":
     support.main()
