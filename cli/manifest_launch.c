@@ -6,6 +6,7 @@
 #include "cli/manifest_context.h"
 #include "cli/manifest_parts.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 #include "manifest/adopt.h"
 #include "manifest/launch.h"
 #include "manifest/stop.h"
@@ -170,10 +171,16 @@ int manifest_stop(struct invocation *invocation)
         [STOP_BY_KILL] = "QEMU did not heed, and was killed",
     };
     const char *name = invocation->operands[0];
+    struct signals signals;
+    const struct stop_interrupt interrupt = {.pump = &signals.pump, .count = &signals.count};
     struct error error = ERROR_INIT;
     enum stop_way way;
+    int status = signals_open(&signals, &error);
 
-    if (stop_vm(name, grace_of(invocation, name), &way, &error) < 0)
+    if (status == 0)
+        status = stop_vm(name, grace_of(invocation, name), &interrupt, &way, &error);
+    signals_close(&signals);
+    if (status < 0)
         return fail(invocation, name, &error);
     output_print(&invocation->out, "%s is stopped: %s\n", name, means[way]);
     return succeed(invocation, name, json_pack("{s:s}", "by", stop_way_name(way)));

@@ -27,6 +27,7 @@ struct stopping {
     struct vm *vm;
     int process_fd; /* -1: it is not known which process it is; then the monitor's end tells */
     bool ended;
+    const struct stop_interrupt *interrupt;
 };
 
 const char *stop_way_name(enum stop_way way)
@@ -71,24 +72,32 @@ static const struct pump_ops process_ops = {
     .process = take_end,
 };
 
-static bool has_ended(void *user)
+static bool is_interrupted(const struct stopping *stopping)
+{
+    return stopping->interrupt != NULL && *stopping->interrupt->count > 0;
+}
+
+static bool is_over(void *user)
 {
     struct stopping *stopping = user;
 
     if (stopping->process_fd < 0)
         stopping->ended = qmp_client_failure(vm_qmp(stopping->vm)) != NULL;
-    return stopping->ended;
+    return stopping->ended || is_interrupted(stopping);
 }
 
-/* Waits for its end, for so long. */
+/* Waits for its end, for so long, or until somebody does not want to any more. */
 static bool await_end(struct stopping *stopping, double for_ms)
 {
-    struct pump *pumps[VM_PUMPS_MAX + 1];
+    struct pump *pumps[VM_PUMPS_MAX + 2];
     size_t count = vm_pumps(stopping->vm, pumps);
 
     if (stopping->process_fd >= 0)
         pumps[count++] = &stopping->pump;
-    return blocking_run(pumps, count, has_ended, stopping, clock_now_ms() + for_ms);
+    if (stopping->interrupt != NULL)
+        pumps[count++] = stopping->interrupt->pump;
+    (void)blocking_run(pumps, count, is_over, stopping, clock_now_ms() + for_ms);
+    return stopping->ended;
 }
 
 /* ---- which process it is ---- */
@@ -155,7 +164,7 @@ static enum stop_way ask_guest(struct stopping *stopping, double grace_ms)
     double until_ms = clock_now_ms() + grace_ms;
 
     if (ask_agent(stopping, clock_earlier_ms(AGENT_SILENCE_MS, grace_ms / 2)) &&
-        await_end(stopping, grace_ms / 2))
+        (await_end(stopping, grace_ms / 2) || is_interrupted(stopping)))
         return STOP_BY_AGENT;
     send_off(stopping, PEER_QMP, "system_powerdown", NULL);
     (void)await_end(stopping, until_ms - clock_now_ms());
@@ -169,11 +178,17 @@ static int end(struct stopping *stopping, double grace_ms, enum stop_way *ret_wa
         *ret_way = ask_guest(stopping, grace_ms);
         if (stopping->ended)
             return 0;
+        if (is_interrupted(stopping))
+            return error_set(error, ERROR_CANCELLED, "with --grace 0 it ends at once",
+                             "interrupted; the guest was asked to shut down, and still may");
     }
     *ret_way = STOP_BY_QUIT;
     send_off(stopping, PEER_QMP, "quit", NULL);
     if (await_end(stopping, QUIT_MS))
         return 0;
+    if (is_interrupted(stopping))
+        return error_set(error, ERROR_CANCELLED, "stop it again, and it is killed",
+                         "interrupted; QEMU was told to quit");
     *ret_way = STOP_BY_KILL;
     if (stopping->process_fd >= 0 && supervise_kill(stopping->process_fd) == 0 &&
         await_end(stopping, KILL_MS))
@@ -231,10 +246,11 @@ static bool is_adopted(const char *name)
     return directory >= 0 && run_directory_is_adopted(directory);
 }
 
-int stop_vm(const char *name, unsigned grace_seconds, enum stop_way *ret_way,
-            struct error *error)
+int stop_vm(const char *name, unsigned grace_seconds, const struct stop_interrupt *interrupt,
+            enum stop_way *ret_way, struct error *error)
 {
-    struct stopping stopping = {.pump.ops = &process_ops, .process_fd = -1};
+    struct stopping stopping = {
+        .pump.ops = &process_ops, .process_fd = -1, .interrupt = interrupt};
     struct error problem = ERROR_INIT;
     pid_t keeper = 0;
     bool launched;

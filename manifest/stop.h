@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "qmp/pump.h"
 
 #define STOP_GRACE_SECONDS 30 /* Kubernetes' terminationGracePeriodSeconds */
 
@@ -25,13 +26,19 @@ const char *stop_way_name(enum stop_way way);
  * again; waits for that. The agent is asked to shut down where it answers; where it does not, or
  * when half of the grace period has passed, the power button is pressed; after it, QEMU is told to
  * quit, and five seconds later killed. Killed is only a process that is known for a QEMU. With a
- * grace of 0 the guest is not asked at all. An adopted VM's links stay (adopt_forget()). Returns
- * 0, or -1 with
+ * grace of 0 the guest is not asked at all. An adopted VM's links stay (adopt_forget()). interrupt:
+ * what ends the wait before that, or NULL. Returns 0, or -1 with
  * ERROR_INVALID  the name is none
  * ERROR_BLOCKED  no VM of this name runs
  * ERROR_CONNECT  an adopted one can't be reached, which may mean that it has ended
- * ERROR_TIMEOUT  it does not end; ERROR_SYSTEM. */
-int stop_vm(const char *name, unsigned grace_seconds, enum stop_way *ret_way,
-            struct error *error);
+ * ERROR_TIMEOUT  it does not end
+ * ERROR_CANCELLED interrupted: what was asked for may still come
+ * ERROR_SYSTEM. */
+struct stop_interrupt {
+    struct pump *pump;
+    const unsigned *count; /* that it counts up */
+};
+int stop_vm(const char *name, unsigned grace_seconds, const struct stop_interrupt *interrupt,
+            enum stop_way *ret_way, struct error *error);
 
 #endif

@@ -197,7 +197,7 @@ static int end(void **state)
 
     (void)state;
     if (run_directory_is_launched(NAME, NULL))
-        (void)stop_vm(NAME, 0, &way, &error);
+        (void)stop_vm(NAME, 0, NULL, &way, &error);
     virtual_machine_free(&machine);
     objects_free(&objects);
     store_close(&store);
@@ -364,7 +364,7 @@ static void stop_in_way(enum stop_way expected)
 {
     enum stop_way way = STOP_BY_ITSELF;
 
-    if (stop_vm(NAME, STOP_GRACE_SECONDS, &way, &error) < 0)
+    if (stop_vm(NAME, STOP_GRACE_SECONDS, NULL, &way, &error) < 0)
         fail_msg("%s", error.why);
     if (way != expected)
         fail_msg("stopped by %s", stop_way_name(way));
@@ -378,7 +378,7 @@ static void test_stops(void **state)
 
     (void)state;
     stop_in_way(STOP_BY_AGENT);
-    assert_int_equal(stop_vm(NAME, 1, &way, &error), -1);
+    assert_int_equal(stop_vm(NAME, 1, NULL, &way, &error), -1);
     assert_int_equal(error.code, ERROR_BLOCKED);
     assert_string_equal(error.why, "no VM '" NAME "' runs here");
 }
@@ -431,13 +431,13 @@ static void test_stops_by_force(void **state)
         fail_msg("%s", error.why);
     assert_int_equal(adopt_forget(&store, NAME, &error), -1);
     assert_int_equal(error.code, ERROR_BLOCKED);
-    assert_int_equal(stop_vm(NAME, 1, &way, &error), 0);
+    assert_int_equal(stop_vm(NAME, 1, NULL, &way, &error), 0);
     assert_string_equal(stop_way_name(way), "quit");
     claim_clean();
     if (launch() < 0)
         fail_msg("%s", error.why);
     assert_int_equal(kill(vm.pid, SIGSTOP), 0);
-    assert_int_equal(stop_vm(NAME, 0, &way, &error), 0);
+    assert_int_equal(stop_vm(NAME, 0, NULL, &way, &error), 0);
     assert_string_equal(stop_way_name(way), "kill");
     claim_clean();
 }
@@ -460,7 +460,7 @@ static void test_adopt(void **state)
     assert_string_equal(error.why, "there is no VM 'taken'");
     json_decref(harness_qmp(&bare, "query-status", NULL)); /* it runs on */
     assert_int_equal(adopt_qemu("taken", bare.qmp, NULL, &error), 0);
-    if (stop_vm("taken", 0, &way, &error) < 0)
+    if (stop_vm("taken", 0, NULL, &way, &error) < 0)
         fail_msg("%s", error.why);
     assert_int_equal(way, STOP_BY_QUIT);
     assert_int_equal(adopt_forget(&store, "taken", &error), 0);

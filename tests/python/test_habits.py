@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
+import threading
 from typing import Any, Dict, List, Tuple
 
 import support
@@ -107,6 +109,45 @@ class Habits(support.FakeCase):
         told, = self.objects("launch", "-f", "-", text=text, code=7)
         self.assertEqual(told["error"]["desc"], "metadata.annotations.vmplug/kernel: cannot read "
                          f"{kernel}: No such file or directory")
+
+    def serve_monitor(self) -> threading.Event:
+        """A QEMU whose guest does not heed the power button. Set: it was pressed."""
+        pressed = threading.Event()
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(str(self.qmp))
+        listener.listen()
+
+        def serve() -> None:
+            for _ in ("adopt", "stop"):
+                connection, _ = listener.accept()
+                with connection, connection.makefile("rw") as lines:
+                    lines.write('{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0},'
+                                ' "package": ""}, "capabilities": []}}\n')
+                    lines.flush()
+                    for line in lines:
+                        request = json.loads(line)
+                        lines.write(json.dumps({"return": {}, "id": request["id"]}) + "\n")
+                        lines.flush()
+                        if request["execute"] == "system_powerdown":
+                            pressed.set()
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        self.addCleanup(server.join, support.SOON)
+        return pressed
+
+    def test_stop_that_is_interrupted(self) -> None:
+        pressed = self.serve_monitor()
+        self.run_vmplug("adopt", "vm1", "--qmp", str(self.qmp))
+        with subprocess.Popen([VMPLUG, "stop", "vm1", "--json"], env=self.environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as stopping:
+            self.assertTrue(pressed.wait(support.SOON))
+            stopping.send_signal(signal.SIGINT)
+            out, told = stopping.communicate(timeout=support.SOON)
+        self.assertEqual(stopping.returncode, 130)
+        self.assertEqual(json.loads(out)["verdict"], "interrupted")
+        self.assertIn("was asked to shut down, and still may", told)
 
 
 if __name__ == "__main__":
