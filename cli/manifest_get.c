@@ -128,52 +128,51 @@ static int show_vmi(struct invocation *invocation)
 
 /* ---- all ---- */
 
-enum presence {
-    PRESENCE_NONE,
-    PRESENCE_HELD, /* somebody else has the monitor */
-    PRESENCE_FREE,
+struct presence {
+    bool there;
+    json_t *answer; /* to query-status; NULL: the monitor is held by somebody else, or silent */
 };
 
-static enum presence look_for(struct invocation *invocation, const struct desired_vm *vm)
+static struct presence look_for(struct invocation *invocation, const struct desired_vm *vm)
 {
     struct session_options options = {.timeout_ms = LOOK_MS};
+    struct session *session = &invocation->session;
     struct manifest_sockets sockets;
     struct error error = ERROR_INIT;
-    enum presence presence = PRESENCE_NONE;
+    struct presence presence = {.there = false};
 
     if (!manifest_context_find(invocation, vm, true, &sockets))
-        return PRESENCE_NONE;
+        return presence;
     options.qmp_path = sockets.qmp;
-    if (session_open(&invocation->session, &options, &error) == 0)
-        presence = PRESENCE_FREE;
-    else if (error.code == ERROR_BUSY)
-        presence = PRESENCE_HELD;
-    session_close(&invocation->session);
+    presence.there = session_open(session, &options, &error) == 0 || error.code == ERROR_BUSY;
+    if (error.code == ERROR_NONE)
+        presence.answer = blocking_qmp(vm_qmp(session->vm), "query-status", NULL, LOOK_MS, NULL);
+    session_close(session);
     return presence;
 }
 
 /* The VM as it is stored, or no more than its name, and whether it runs. */
 static void list_vm(const struct manifest_context *context, const struct desired_vm *vm,
-                    enum presence presence)
+                    const struct presence *presence)
 {
     json_t *object = json_deep_copy(vm->vm.object);
-    bool there = presence != PRESENCE_NONE;
+    const char *state = field_string(presence->answer, "status", NULL);
+    bool known = state != NULL || !presence->there;
 
     field_set(&object, "status",
-              json_pack("{s:b, s:s}", "ready", there, "printableStatus",
-                        vmi_printable_status(there ? "running" : NULL)));
+              json_pack("{s:b, s:s}", "ready", state != NULL && strcmp(state, "running") == 0,
+                        "printableStatus", known ? vmi_printable_status(state) : "Unknown"));
     (void)json_array_append_new(context->list, object);
 }
 
-/* Of one whose monitor is held no more than that is known. */
 static int list_vmi(struct invocation *invocation, const struct desired_vm *vm,
-                    enum presence presence)
+                    const struct presence *presence)
 {
     const struct manifest_context *context = invocation->user;
 
-    if (presence == PRESENCE_FREE)
+    if (presence->answer != NULL)
         return manifest_context_run(invocation, vm, true, show_vmi);
-    if (presence == PRESENCE_HELD)
+    if (presence->there)
         (void)json_array_append_new(
             context->list,
             json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion", kind_api(KIND_VIRTUAL_MACHINE),
@@ -232,6 +231,7 @@ static int list_all(struct invocation *invocation, bool instances)
     AUTO_JSON json_t *items = json_array(), *names = json_object();
     struct error error = ERROR_INIT;
     const struct desired_vm *vm;
+    struct presence presence;
     int exit_code = 0, one;
     const char *name;
     json_t *unused;
@@ -245,10 +245,12 @@ static int list_all(struct invocation *invocation, bool instances)
             desired_take_bare(desired, name, NULL) < 0)
             continue; /* it can't be read */
         vm = desired->vms[desired->vm_count - 1];
+        presence = look_for(invocation, vm);
         if (instances)
-            one = list_vmi(invocation, vm, look_for(invocation, vm));
+            one = list_vmi(invocation, vm, &presence);
         else
-            list_vm(context, vm, look_for(invocation, vm));
+            list_vm(context, vm, &presence);
+        json_decref(presence.answer);
         exit_code = manifest_context_worse(exit_code, one);
     }
     one = print_list(invocation, items, instances);

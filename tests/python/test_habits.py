@@ -100,6 +100,12 @@ class Habits(support.FakeCase):
             listed, = self.objects("get", "vmi")
             self.assertEqual([vmi["status"] for vmi in listed["items"]], [{"phase": "Unknown"}])
             self.assertRegex(self.run_vmplug("get", "vmi")[0], r"vm1   Unknown  -        -")
+            self.assertIn("vm1   Unknown  False", self.run_vmplug("get", "vm")[0])
+
+    def test_vm_that_is_paused(self) -> None:
+        self.start("--fault", 'qmp query-status answer {"status": "paused", "running": false}')
+        self.adopt()
+        self.assertIn("vm1   Paused  False", self.run_vmplug("get", "vm")[0])
 
     def test_launch_without_its_kernel(self) -> None:
         kernel = str(self.directory / "vmlinuz")
