@@ -40,7 +40,7 @@ static double run_same_steps(void *user)
     bench_start_qemu(&vm);
     floor_open(&floor, vm.qmp);
     start_ms = bench_now_ms();
-    steps_repeat(&steps, &floor);
+    steps_repeat(&steps, &floor, NULL);
     start_ms = bench_now_ms() - start_ms;
     floor_close(&floor);
     harness_stop(&vm);

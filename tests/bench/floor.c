@@ -87,3 +87,17 @@ void floor_open(struct floor *floor, const char *path)
     floor_ask(floor, "{\"execute\":\"qmp_capabilities\"}");
     (void)floor_await(floor, "\"return\"", 1);
 }
+
+void floor_open_agent(struct floor *floor, const char *path)
+{
+    floor_dial(floor, path);
+    floor_ask(floor, "\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":1234567}}");
+    floor->synchronising = true;
+}
+
+void floor_synchronise(struct floor *floor)
+{
+    if (floor->synchronising)
+        (void)floor_await(floor, "1234567", 1);
+    floor->synchronising = false;
+}

@@ -7,10 +7,12 @@
 #ifndef TESTS_BENCH_FLOOR_H
 #define TESTS_BENCH_FLOOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct floor {
     int fd;
+    bool synchronising; /* with an agent */
     char *input; /* FLOOR_INPUT_MAX bytes */
     size_t start, held;
 };
@@ -22,6 +24,12 @@ void floor_close(struct floor *floor);
 
 /* Dials a monitor, and negotiates. */
 void floor_open(struct floor *floor, const char *path);
+
+/* Dials an agent and asks it to synchronise. Its answer is awaited by floor_synchronise(). */
+void floor_open_agent(struct floor *floor, const char *path);
+
+/* Where it has been already, nothing happens. */
+void floor_synchronise(struct floor *floor);
 
 void floor_say(const struct floor *floor, const char *text, size_t size);
 
