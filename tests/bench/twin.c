@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -19,17 +21,19 @@
 #define LIBVIRTD "/usr/sbin/libvirtd"
 #define VIRTLOGD "/usr/sbin/virtlogd"
 #define VIRSH "/usr/bin/virsh"
-#define LOG_SOCKET "/run/libvirt/virtlogd-sock" /* where libvirtd looks for it */
+#define RUN "/run/libvirt"
+#define LOG_SOCKET RUN "/virtlogd-sock" /* where libvirtd looks for it */
 #define PATIENCE_MS 20000
 #define DIMMS_MAX 64
 
 static char directory[160], socket_path[192], connection[256], domain[192], dimm[192];
+static char name[32]; /* of the domain, which has files by it in /var/lib/libvirt */
 static pid_t daemons[2]; /* virtlogd, libvirtd */
 static enum { UNTRIED, ABSENT, RUNNING } state;
 static bool has_domain;
 
 static const char domain_xml[] =
-    "<domain type='qemu'><name>vmplug-twin</name>"
+    "<domain type='qemu'><name>%s</name>"
     "<maxMemory slots='64' unit='MiB'>65536</maxMemory><memory unit='MiB'>256</memory>"
     "<vcpu placement='static' current='1'>65</vcpu>"
     "<os><type arch='x86_64' machine='q35'>hvm</type></os>"
@@ -82,9 +86,18 @@ static bool await_file(const char *path)
     return true;
 }
 
+/* libvirtd has one place for what it knows of its VMs, and one libvirtd at a time: we and what we
+ * start see an empty one there. Where that may not be, there is one benchmark at a time. */
+static void hide_others(void)
+{
+    (void)mkdir(RUN, 0755);
+    if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+        (void)mount("tmpfs", RUN, "tmpfs", 0, "mode=755");
+}
+
 static bool start(void)
 {
-    char config[192], text[512], pid_file[192];
+    char config[192], text[2048], pid_file[192];
 
     if (geteuid() != 0 || access(LIBVIRTD, X_OK) < 0 || access(VIRSH, X_OK) < 0 ||
         access(VIRTLOGD, X_OK) < 0)
@@ -96,16 +109,20 @@ static bool start(void)
     (void)snprintf(dimm, sizeof(dimm), "%s/dimm.xml", directory);
     (void)snprintf(config, sizeof(config), "%s/libvirtd.conf", directory);
     (void)snprintf(pid_file, sizeof(pid_file), "%s/pid", directory);
+    (void)mkdir(directory, 0700);
+    (void)snprintf(name, sizeof(name), "vmplug-twin-%d", (int)getpid());
+    (void)snprintf(text, sizeof(text), domain_xml, name);
+    write_file(domain, text);
     (void)snprintf(text, sizeof(text),
                    "listen_tls = 0\nunix_sock_dir = \"%s\"\nauth_unix_rw = \"none\"\n"
                    "log_outputs = \"4:file:%s/log\"\n",
                    directory, directory);
-    (void)mkdir(directory, 0700);
-    write_file(domain, domain_xml);
     write_file(dimm, dimm_xml);
     write_file(config, text);
+    hide_others();
+    (void)snprintf(text, sizeof(text), "%s/virtlogd.pid", directory);
     if (access(LOG_SOCKET, F_OK) < 0)
-        daemons[0] = spawn(HARNESS_ARGUMENTS(VIRTLOGD, "-p", "/run/vmplug-bench-virtlogd.pid"));
+        daemons[0] = spawn(HARNESS_ARGUMENTS(VIRTLOGD, "-p", text));
     daemons[1] = spawn(HARNESS_ARGUMENTS(LIBVIRTD, "-f", config, "-p", pid_file));
     return await_file(LOG_SOCKET) && await_file(socket_path);
 }
@@ -124,13 +141,22 @@ static double virsh(const char *commands)
     return bench_time_run(HARNESS_ARGUMENTS(VIRSH, "-c", connection, commands));
 }
 
+static void destroy(void)
+{
+    char command[64];
+
+    (void)snprintf(command, sizeof(command), "destroy %s", name);
+    if (has_domain)
+        (void)virsh(command);
+    has_domain = false;
+}
+
 /* A fresh one. */
 static void create(void)
 {
     char command[256];
 
-    if (has_domain)
-        (void)virsh("destroy vmplug-twin");
+    destroy();
     has_domain = true;
     (void)snprintf(command, sizeof(command), "create %s --paused", domain);
     (void)virsh(command);
@@ -138,11 +164,14 @@ static void create(void)
 
 double twin_state(void)
 {
+    char command[64];
+
     if (!is_there())
         return -1;
     if (!has_domain)
         create();
-    return virsh("domstate vmplug-twin");
+    (void)snprintf(command, sizeof(command), "domstate %s", name);
+    return virsh(command);
 }
 
 double twin_series(int action, unsigned count)
@@ -155,9 +184,9 @@ double twin_series(int action, unsigned count)
         return -1;
     for (i = 0; i < count && action == VMPLUG_MEMORY_ADD; i++)
         used += (size_t)snprintf(commands + used, sizeof(commands) - used,
-                                 "attach-device vmplug-twin %s --live; ", dimm);
+                                 "attach-device %s %s --live; ", name, dimm);
     if (action == VMPLUG_CPU_ADD)
-        (void)snprintf(commands, sizeof(commands), "setvcpus vmplug-twin %u --live", count + 1);
+        (void)snprintf(commands, sizeof(commands), "setvcpus %s %u --live", name, count + 1);
     create();
     return virsh(commands);
 }
@@ -167,8 +196,8 @@ void twin_end(void)
 {
     size_t i;
 
-    if (state == RUNNING && has_domain)
-        (void)virsh("destroy vmplug-twin");
+    if (state == RUNNING)
+        destroy();
     state = ABSENT;
     for (i = COUNT_OF(daemons); i-- > 0;) {
         if (daemons[i] <= 0)
