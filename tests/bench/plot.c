@@ -83,6 +83,12 @@ static void draw_axes(const struct frame *frame, const char *x_label, const char
     text(frame, LEFT - 4, (TOP + HEIGHT - BOTTOM) / 2, "end", y_label);
 }
 
+static void draw_point(const struct frame *frame, const struct bench_curve *curve, size_t i)
+{
+    fprintf(frame->file, "%.1f,%.1f ", across(frame, curve->x[i]), up(frame, curve->y[i]));
+}
+
+/* The last point in any case. */
 static void draw_curve(const struct frame *frame, const struct bench_curve *curve, size_t index)
 {
     static const char *const colours[] = {"#888", "#c22", "#26c", "#282", "#a60", "#608"};
@@ -90,8 +96,9 @@ static void draw_curve(const struct frame *frame, const struct bench_curve *curv
     size_t step = 1 + curve->count / POINTS_MAX, i;
 
     fprintf(frame->file, "<polyline fill=\"none\" stroke=\"%s\" points=\"", colour);
-    for (i = 0; i < curve->count; i += step)
-        fprintf(frame->file, "%.1f,%.1f ", across(frame, curve->x[i]), up(frame, curve->y[i]));
+    for (i = 0; i + 1 < curve->count; i += step)
+        draw_point(frame, curve, i);
+    draw_point(frame, curve, curve->count - 1);
     fprintf(frame->file, "\"/>\n<text x=\"%.0f\" y=\"%.0f\" fill=\"%s\">%s</text>\n", LEFT + 10,
             TOP + 14 + 14 * (double)index, colour, curve->name);
 }
