@@ -74,8 +74,11 @@ static void add_qemu(struct argv *argv, const struct virtual_machine *vm,
                      const struct launch_board *board)
 {
     const char *said = vm->qemu != NULL ? vm->qemu : getenv("VMPLUG_QEMU");
-    size_t length = said != NULL ? strlen(said) : 0, tail, i;
+    size_t length, tail, i;
 
+    if (said == NULL)
+        said = "";
+    length = strlen(said);
     for (i = 0; vm->qemu == NULL && i < COUNT_OF(boards); i++) {
         tail = strlen(boards[i].qemu);
         if (length >= tail && strcmp(said + length - tail, boards[i].qemu) == 0) {
