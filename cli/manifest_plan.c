@@ -69,8 +69,10 @@ static int print_plan(struct invocation *invocation)
     if (out->json)
         output_json(out, object, 0);
     output_print(out, "%s: ", name_of(context->vm));
-    if (plan->step_count == 0)
+    if (plan->step_count == 0 && plan->block_count == 0)
         output_print(out, "nothing to do\n");
+    else if (plan->step_count == 0)
+        output_print(out, "nothing can be done while it runs\n");
     else
         output_print(out, "%zu change%s to make\n", plan->step_count,
                      plan->step_count == 1 ? "" : "s");
@@ -181,6 +183,25 @@ static void record_layout(struct invocation *invocation)
         report_line("the places of disks for the next launch", &error);
 }
 
+/* Each is an object of its own, as what is done is. */
+static void print_block_objects(struct invocation *invocation, const struct plan *plan)
+{
+    const struct plan_block *block;
+    char operation[COMMAND_NAME_MAX];
+    json_t *object;
+    size_t i;
+
+    (void)report_name_operation(invocation->command, operation);
+    for (i = 0; i < plan->block_count; i++) {
+        block = &plan->blocks[i];
+        object = result_json_failure(operation, NULL, VERDICT_BLOCKED, &block->error);
+        field_set(&object, "path", json_string(block->path));
+        field_set(&object, "restart_required", json_boolean(block->restart));
+        output_json(&invocation->out, object, 0);
+        json_decref(object);
+    }
+}
+
 static int carry_out(struct invocation *invocation)
 {
     struct manifest_context *context = invocation->user;
@@ -198,7 +219,10 @@ static int carry_out(struct invocation *invocation)
         .what = &work,
     };
 
-    print_blocks(&invocation->out, plan);
+    if (invocation->out.json)
+        print_block_objects(invocation, plan);
+    else
+        print_blocks(&invocation->out, plan);
     exit_code = perform_work(invocation, &performed);
     if (plan->step_count > 0 && !invocation->options.dry_run)
         record_layout(invocation);

@@ -159,6 +159,8 @@ static const struct {
              "they apply volume, id, file and target) and blocked (of each path, reason, fix and "
              "restart_required); running, which is false, of one that does not run, and then apply "
              "and patch print it, too."},
+    {"apply, patch", "Of what is blocked operation, verdict, path, error and restart_required; "
+                     "then what is done, as above, and a summary."},
     {"launch, adopt, forget, stop",
      "operation, id (the VM's name) and verdict; of launch pid, qmp and agent, or command with "
      "--print; of stop by (agent, acpi, quit, kill, or none when it had ended)."},

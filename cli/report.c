@@ -53,14 +53,14 @@ int report_exit_code(enum verdict verdict, const struct error *error)
     }
 }
 
-/* "cpu add" is the operation "cpu-add". */
-static void name_operation(const struct command *command, char name[COMMAND_NAME_MAX])
+const char *report_name_operation(const struct command *command, char name[COMMAND_NAME_MAX])
 {
     char *space;
 
     (void)snprintf(name, COMMAND_NAME_MAX, "%s", command != NULL ? command->name : "vmplug");
     while ((space = strchr(name, ' ')) != NULL)
         *space = '-';
+    return name;
 }
 
 static void print_object(struct invocation *invocation, const char *id, enum verdict verdict,
@@ -70,8 +70,8 @@ static void print_object(struct invocation *invocation, const char *id, enum ver
     char operation[COMMAND_NAME_MAX];
 
     if (invocation->out.json) {
-        name_operation(invocation->command, operation);
-        object = result_json_failure(operation, id, verdict, error);
+        object = result_json_failure(report_name_operation(invocation->command, operation), id,
+                                     verdict, error);
         output_json(&invocation->out, object, 0);
     }
     output_flush(&invocation->out);

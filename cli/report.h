@@ -21,6 +21,9 @@ int report_failure(struct invocation *invocation, enum verdict verdict, const st
 int report_device_failure(struct invocation *invocation, const char *id, enum verdict verdict,
                           const struct error *error);
 
+/* The operation that a command is: of "cpu add", "cpu-add". Returns name. */
+const char *report_name_operation(const struct command *command, char name[COMMAND_NAME_MAX]);
+
 /* A mistake on the command line, which error->why begins with. The command may not be known yet. */
 int report_mistake(struct invocation *invocation, const struct error *error);
 

@@ -72,6 +72,22 @@ class Habits(support.FakeCase):
         self.assertIn("PersistentVolume data: stored\nvm1 does not run: it is stored", out)
         self.assertEqual(len(self.objects("get", "vm")[0]["items"]), 1)
 
+    def test_each_thing_that_is_blocked_has_an_object(self) -> None:
+        self.start()
+        self.adopt()
+        text = (VM.format(name="vm1", sockets=3)
+                .replace("{sockets: 3}", "{sockets: 3}, memory: {guest: 9Gi}")
+                .replace("{domain: {", "{volumes: [{name: x, containerDisk: {image: y}}], "
+                         "domain: {devices: {disks: [{name: x, disk: {}}]}, "))
+        memory, volume, added, summary = self.objects("apply", "-f", "-", text=text, code=7)
+        self.assertEqual((memory["verdict"], memory["path"], memory["restart_required"]),
+                         ("blocked", "spec.template.spec.domain.memory.guest", True))
+        self.assertEqual((volume["verdict"], volume["path"], volume["restart_required"]),
+                         ("blocked", "spec.template.spec.volumes[0]", False))
+        self.assertEqual((added["verdict"], summary["verdict"]), ("online", "blocked"))
+        out, _ = self.run_vmplug("plan", "-n", "vm1", code=7)
+        self.assertIn("vm1: nothing can be done while it runs", out)
+
     def test_volumes_alone_print_an_object(self) -> None:
         done, = self.objects("apply", "-f", "-", text=VOLUME)
         self.assertEqual((done["summary"], done["verdict"], done["asked"]), (True, "done", 0))
