@@ -2,6 +2,7 @@
 /* What is said of a VM in a manifest, and carried out. */
 #include "base/cleanup.h"
 #include "cli/manifest_run.h"
+#include "vmm/vm_directory.h"
 
 #define MANIFESTS                                                                       \
     "A manifest is KubeVirt's own: a VirtualMachine, and beside it what it rests on, a KubeVirt " \
@@ -24,10 +25,16 @@ static int check_files(const struct invocation *invocation, struct error *error)
 
 static int check_volume(const struct invocation *invocation, struct error *error)
 {
-    if (invocation->options.volume_name != NULL)
+    const char *name = invocation->options.volume_name;
+
+    if (name == NULL)
+        return error_set(error, ERROR_INVALID, "give --volume-name=NAME",
+                         "%s: no volume is named", invocation->command->name);
+    if (vm_directory_check_name(name, NULL) == 0)
         return 0;
-    return error_set(error, ERROR_INVALID, "give --volume-name=NAME",
-                     "%s: no volume is named", invocation->command->name);
+    return error_set(error, ERROR_INVALID,
+                     "use at most 63 of a-z, 0-9 and -, with no - at either end",
+                     "%s: '%.80s' is no name for a volume", invocation->command->name, name);
 }
 
 static int check_patch(const struct invocation *invocation, struct error *error)

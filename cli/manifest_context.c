@@ -41,8 +41,9 @@ void manifest_context_close(struct manifest_context *context)
 
 /* ---- manifests ---- */
 
-static void tell_notes(const struct notes *notes)
+void manifest_context_tell_notes(const struct manifest_context *context)
 {
+    const struct notes *notes = &context->desired.notes;
     size_t i;
 
     for (i = 0; i < notes->count; i++)
@@ -63,6 +64,22 @@ static int read_files(const struct options *options, struct document_list *list,
     return 0;
 }
 
+/* One QEMU can't be several VMs. */
+static int check_sockets(const struct options *options, const struct document_list *list,
+                         struct error *error)
+{
+    const char *name;
+    enum kind kind;
+    size_t i, vms = 0;
+
+    for (i = 0; i < list->count; i++)
+        vms += kind_of(&list->items[i], &kind, &name, NULL) == 0 && kind == KIND_VIRTUAL_MACHINE;
+    if (vms <= 1 || !options_given(options, OPTION_QMP))
+        return 0;
+    return error_set(error, ERROR_INVALID, "apply them one by one",
+                     "--qmp is one VM's, and there are %zu in the manifests", vms);
+}
+
 int manifest_context_take(struct invocation *invocation, bool save)
 {
     struct manifest_context *context = invocation->user;
@@ -76,10 +93,13 @@ int manifest_context_take(struct invocation *invocation, bool save)
     } else {
         status = read_files(options, &list, &error);
         if (status == 0)
+            status = check_sockets(options, &list, &error);
+        if (status == 0)
             status = desired_take(&context->desired, &list, options->vm_name, save, &error);
         document_list_free(&list);
-        tell_notes(&context->desired.notes);
+        manifest_context_tell_notes(context);
     }
+    context->several = context->desired.vm_count > 1;
     return status < 0 ? fail(invocation, &error) : 0;
 }
 
@@ -102,6 +122,7 @@ static bool find_by_name(const char *name, bool second, struct manifest_sockets 
 bool manifest_context_find(const struct invocation *invocation, const struct desired_vm *vm,
                            bool second, struct manifest_sockets *sockets)
 {
+    const struct manifest_context *context = invocation->user;
     const struct options *options = &invocation->options;
     bool given = options_given(options, OPTION_QMP);
 
@@ -109,7 +130,8 @@ bool manifest_context_find(const struct invocation *invocation, const struct des
     if (!given && vm->vm.qmp_path != NULL) {
         sockets->qmp = vm->vm.qmp_path;
         sockets->agent = vm->vm.agent_path;
-    } else if (given || vm->vm.name == NULL || !find_by_name(vm->vm.name, second, sockets)) {
+    } else if ((given || vm->vm.name == NULL || !find_by_name(vm->vm.name, second, sockets)) &&
+               !context->several) {
         sockets->qmp = options->qmp_path;
         sockets->agent = options->agent_path;
     }

@@ -19,6 +19,7 @@ struct manifest_context {
     struct plan_input input;
     char empty_directory[VM_DIRECTORY_MAX];
     json_t *list; /* get vmi of several: where they go, borrowed */
+    bool several; /* VMs: the sockets that the environment names are none of theirs in particular */
 };
 
 /* Opens the store; with make, makes it. Returns 0, or the exit code of a failure that has been
@@ -30,6 +31,9 @@ void manifest_context_close(struct manifest_context *context);
 /* Takes the manifests of --file, and of --vm alone what is stored of it; tells of fields that are
  * not acted on. Returns 0, or an exit code. */
 int manifest_context_take(struct invocation *invocation, bool save);
+
+/* Tells, on stderr, what was noted of what was taken. */
+void manifest_context_tell_notes(const struct manifest_context *context);
 
 /* Is the VM to be found running? Its sockets are those of the command line, of its annotations, of
  * its directory, or of the environment. second: the second monitor, where there is one. */

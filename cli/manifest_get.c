@@ -236,6 +236,7 @@ static int list_all(struct invocation *invocation, bool instances)
     const char *name;
     json_t *unused;
 
+    context->several = true;
     if (list_names(context, names, &error) < 0)
         return report_failure(invocation, VERDICT_ERROR, &error);
     context->list = items;

@@ -20,6 +20,7 @@
 
 #define EXIT_CHANGES 11
 #define EXIT_BLOCKED 7
+#define EXIT_INTERRUPTED 130
 #define LAYOUT_MS 5000
 
 static const char *name_of(const struct desired_vm *vm)
@@ -110,7 +111,7 @@ static int for_each_vm(struct invocation *invocation, int (*run)(struct invocati
     int exit_code = 0, one;
     size_t i;
 
-    for (i = 0; i < context->desired.vm_count; i++) {
+    for (i = 0; i < context->desired.vm_count && exit_code != EXIT_INTERRUPTED; i++) {
         one = 0;
         if (manifest_context_find(invocation, context->desired.vms[i], false, &sockets))
             one = manifest_context_run(invocation, context->desired.vms[i], false, run);
@@ -319,6 +320,7 @@ int manifest_change(struct invocation *invocation, desired_change_fn *change, co
         exit_code = error.code == ERROR_INVALID
                         ? report_mistake(invocation, &error)
                         : report_failure(invocation, report_verdict(&error, false), &error);
+    manifest_context_tell_notes(&context);
     if (exit_code == 0)
         exit_code = manifest_carry_out(invocation);
     manifest_context_close(&context);

@@ -12,18 +12,19 @@
 #include "manifest/volume_id.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
+#include "vmm/words.h"
 
 /* ---- the manifest ---- */
 
-/* The list behind these keys, made where it is missing; borrowed, NULL without memory or where
- * something else is. */
+/* The list behind these keys, made where it is missing, or null, which is the same; borrowed, NULL
+ * without memory or where something else is. */
 static json_t *list_at(json_t *object, const char *const *keys)
 {
     json_t *inner;
 
     for (; *keys != NULL; keys++) {
         inner = json_object_get(object, *keys);
-        if (inner == NULL &&
+        if ((inner == NULL || json_is_null(inner)) &&
             json_object_set_new(object, *keys, keys[1] == NULL ? json_array() : json_object()) == 0)
             inner = json_object_get(object, *keys);
         object = inner;
@@ -68,7 +69,10 @@ static json_t *with_volume(const json_t *object, const void *user, struct error 
                         "the manifest has a volume '%.63s' already", options->volume_name);
         return NULL;
     }
-    if (disks == NULL || volumes == NULL || json_array_append_new(disks, new_disk(options)) < 0 ||
+    /* A CD-ROM drive that is there takes the volume as its medium. */
+    if (disks == NULL || volumes == NULL ||
+        (find(disks, options->volume_name) == json_array_size(disks) &&
+         json_array_append_new(disks, new_disk(options)) < 0) ||
         json_array_append_new(
             volumes, json_pack("{s:s, s:{s:s, s:b}}", "name", options->volume_name,
                                "persistentVolumeClaim", "claimName", options->volume_name,
@@ -84,13 +88,15 @@ static json_t *without_volume(const json_t *object, const void *user, struct err
     const char *name = user;
     AUTO_JSON json_t *changed = json_deep_copy(object);
     json_t *disks = list_at(changed, to_disks), *volumes = list_at(changed, to_volumes);
+    size_t disk = find(disks, name);
 
     if (json_array_remove(volumes, find(volumes, name)) < 0) {
         (void)error_set(error, ERROR_BLOCKED, "see vmplug get vmi for those there are",
                         "the VM has no volume '%.63s'", name);
         return NULL;
     }
-    (void)json_array_remove(disks, find(disks, name));
+    if (json_object_get(json_array_get(disks, disk), "cdrom") == NULL) /* a drive stays, empty */
+        (void)json_array_remove(disks, disk);
     return STEAL(changed);
 }
 
@@ -110,7 +116,7 @@ static int plug(struct invocation *invocation)
     struct batch_request request = {
         .goal = BATCH_COUNT, .count = 1, .each = perform_request(invocation, OPERATION_DISK_ADD)};
     struct error error = ERROR_INIT;
-    char file[PATH_MAX], id[VOLUME_ID_MAX];
+    char file[PATH_MAX], id[VOLUME_ID_MAX], serial[WORDS_SERIAL_MAX + 1];
 
     if (context->desired.cluster.closed[GATE_VOLUMES] != NULL) {
         (void)error_set(&error, ERROR_BLOCKED, "take it out of disabledFeatureGates",
@@ -118,12 +124,20 @@ static int plug(struct invocation *invocation)
                         context->desired.cluster.closed[GATE_VOLUMES]);
         return blocked(invocation, &error);
     }
+    if (plan_find_device(&context->input, &volume, NULL) != NULL) {
+        (void)error_set(&error, ERROR_BLOCKED, "choose another --volume-name",
+                        "the VM has a volume '%.63s' already", name);
+        return blocked(invocation, &error);
+    }
     if (claims_find_file(&context->claims, &volume, file, sizeof(file), &error) < 0)
         return blocked(invocation, &error);
     request.each.id = volume_id(VOLUME_TRANSIENT, name, id);
     request.each.disk.file = file;
     request.each.disk.bus = options->bus;
-    request.each.disk.serial = options->serial != NULL ? options->serial : name;
+    request.each.disk.serial = options->serial;
+    if (options->serial == NULL)
+        request.each.disk.serial = volume_id_serial(
+            name, virtual_machine_serial_max(options->bus), serial, sizeof(serial));
     return perform(invocation, &request);
 }
 
@@ -131,7 +145,7 @@ static int unplug(struct invocation *invocation)
 {
     const struct manifest_context *context = invocation->user;
     const struct volume volume = {.name = invocation->options.volume_name};
-    const struct inventory_disk *device = plan_find_device(context->inventory, &volume, NULL);
+    const struct inventory_disk *device = plan_find_device(&context->input, &volume, NULL);
     struct batch_request request = {
         .goal = BATCH_COUNT,
         .count = 1,
@@ -148,6 +162,16 @@ static int unplug(struct invocation *invocation)
     return perform(invocation, &request);
 }
 
+/* What stood for a volume that is in the manifest no more, and had not come by it. */
+static int unplug_rest(struct invocation *invocation)
+{
+    const struct manifest_context *context = invocation->user;
+    const struct volume volume = {.name = invocation->options.volume_name};
+    const struct inventory_disk *device = plan_find_device(&context->input, &volume, NULL);
+
+    return device != NULL && !device->cdrom ? unplug(invocation) : 0;
+}
+
 /* The VM that the first operand names, whether it has a manifest or not. */
 static int run_on_vm(struct invocation *invocation, int (*run)(struct invocation *invocation))
 {
@@ -162,6 +186,8 @@ static int run_on_vm(struct invocation *invocation, int (*run)(struct invocation
         return blocked(invocation, &error);
     vm = context->desired.vms[context->desired.vm_count - 1];
     if (!manifest_context_find(invocation, vm, false, &sockets)) {
+        if (run == unplug_rest)
+            return 0;
         (void)error_set(&error, ERROR_BLOCKED, "launch it first, or use --persist",
                         "the VM '%s' does not run", name);
         return blocked(invocation, &error);
@@ -204,7 +230,12 @@ static bool is_in_manifest(struct invocation *invocation)
 
 int manifest_removevolume(struct invocation *invocation)
 {
-    if (is_in_manifest(invocation))
-        return manifest_change(invocation, without_volume, invocation->options.volume_name);
-    return with_context(invocation, unplug);
+    int exit_code;
+
+    if (!is_in_manifest(invocation))
+        return with_context(invocation, unplug);
+    exit_code = manifest_change(invocation, without_volume, invocation->options.volume_name);
+    if (exit_code != 0 || invocation->options.dry_run)
+        return exit_code;
+    return with_context(invocation, unplug_rest);
 }

@@ -17,6 +17,7 @@ struct apply {
     bool *succeeded; /* by step */
     bool under_way; /* the batch has not ended */
     bool interrupted;
+    bool over; /* nothing further makes sense */
     bool any;            /* a device's verdict is in result.verdict */
     enum verdict failure; /* of the first that failed; VERDICT_DONE: none */
     struct error failure_error;
@@ -63,7 +64,10 @@ static void on_step_done(void *user, const struct batch_result *step)
     bool success = verdict_is_success(step->verdict);
 
     apply->under_way = false;
-    apply->result.asked += step->asked;
+    /* One that came to its end before it had looked does not know. */
+    apply->result.asked += !success && step->asked == 0
+                               ? apply->plan->steps[apply->next].devices
+                               : step->asked;
     apply->result.done += step->done;
     apply->succeeded[apply->next++] = success;
     if (success && step->asked > 0)
@@ -72,8 +76,7 @@ static void on_step_done(void *user, const struct batch_result *step)
         apply->failure = step->verdict;
         apply->failure_error = step->error;
     }
-    if (step->verdict == VERDICT_INTERRUPTED || step->verdict == VERDICT_LOST)
-        apply->next = apply->plan->step_count;
+    apply->over = step->verdict == VERDICT_INTERRUPTED || step->verdict == VERDICT_LOST;
     vm_timer_set(apply->vm, &apply->timer, 0);
 }
 
@@ -82,16 +85,19 @@ static void on_step_done(void *user, const struct batch_result *step)
 static void finish(struct apply *apply)
 {
     struct batch_result *result = &apply->result;
+    bool cut_short = apply->interrupted && apply->next < apply->plan->step_count;
 
     result->summary = true;
     result->asked += apply->plan->block_count;
+    while (apply->next < apply->plan->step_count)
+        result->asked += apply->plan->steps[apply->next++].devices;
     result->elapsed_ms = clock_now_ms() - apply->started_ms;
     if (apply->failure != VERDICT_DONE) {
         result->error = apply->failure_error;
         result->verdict = apply->failure;
         if (result->done > 0 && apply->failure != VERDICT_INTERRUPTED)
             result->verdict = VERDICT_PARTIAL;
-    } else if (apply->interrupted && apply->next < apply->plan->step_count) {
+    } else if (cut_short) {
         result->verdict = VERDICT_INTERRUPTED;
         (void)error_set(&result->error, ERROR_CANCELLED, "apply it again for the rest",
                         "interrupted");
@@ -113,14 +119,19 @@ static void take_pattern(const struct apply *apply, struct operation_request *ea
     each->timeout_ms = apply->pattern.timeout_ms;
 }
 
+/* In a dry run nothing has made room for what comes after it: that is taken as it is. */
 static void skip_senseless(struct apply *apply)
 {
     const struct plan *plan = apply->plan;
+    const struct plan_step *step;
 
-    while (apply->next < plan->step_count && plan->steps[apply->next].after != 0 &&
-           !apply->succeeded[plan->steps[apply->next].after - 1]) {
-        apply->result.asked++;
-        apply->succeeded[apply->next++] = false;
+    for (; apply->next < plan->step_count; apply->next++) {
+        step = &plan->steps[apply->next];
+        if (step->after == 0 || (apply->succeeded[step->after - 1] && !apply->pattern.dry_run))
+            return;
+        apply->succeeded[apply->next] = apply->succeeded[step->after - 1];
+        apply->result.asked += step->devices;
+        apply->result.done += apply->succeeded[apply->next] ? step->devices : 0;
     }
 }
 
@@ -133,7 +144,7 @@ static void go_on(void *user)
 
     batch_free(STEAL(apply->batch));
     skip_senseless(apply);
-    if (apply->interrupted || apply->next >= apply->plan->step_count) {
+    if (apply->interrupted || apply->over || apply->next >= apply->plan->step_count) {
         finish(apply);
         return;
     }
@@ -142,7 +153,7 @@ static void go_on(void *user)
     apply->batch = batch_start(apply->vm, &request, &observer, &apply->failure_error);
     apply->under_way = apply->batch != NULL;
     if (apply->batch == NULL) {
-        apply->failure = VERDICT_ERROR;
+        apply->failure = VERDICT_ERROR; /* of memory, most likely: nothing else would do better */
         finish(apply);
     }
 }

@@ -54,7 +54,10 @@ int atomic_file_write(int directory, const char *name, const void *bytes, size_t
         (void)unlinkat(directory, temporary, 0);
         return fail(name, errnum, error);
     }
-    return fsync(directory) == 0 ? 0 : fail(name, errno, error);
+    if (fsync(directory) < 0)
+        return error_set_errno(error, ERROR_SYSTEM, errno, "do it again",
+                               "%s is stored, and may not outlive a power failure", name);
+    return 0;
 }
 
 int atomic_file_remove(int directory, const char *name, struct error *error)

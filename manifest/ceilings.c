@@ -15,9 +15,9 @@ static void limit_sockets(struct ceilings *ceilings, const struct virtual_machin
         ceilings->sockets = cluster->max_sockets;
         ceilings->sockets_by = "maxCpuSockets";
     } else {
-        ceilings->sockets = boot_sockets * cluster->ratio;
         ceilings->sockets_by = "maxHotplugRatio";
-        if (ceilings->sockets > VIRTUAL_MACHINE_SOCKETS_MAX / each)
+        if (__builtin_mul_overflow(boot_sockets, cluster->ratio, &ceilings->sockets) ||
+            ceilings->sockets > VIRTUAL_MACHINE_SOCKETS_MAX / each)
             ceilings->sockets = VIRTUAL_MACHINE_SOCKETS_MAX / each;
     }
     if (ceilings->sockets < boot_sockets)

@@ -10,6 +10,48 @@
 #include "qmp/field.h"
 
 #define IMAGE "disk.img"
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- an object by itself ---- */
+
+static void check_path(struct node source)
+{
+    struct node path = document_get(source, "path");
+    const char *text;
+
+    if (document_is_there(source) && document_require(path) && document_string(path, &text) &&
+        text[0] != '/')
+        document_refuse(path, "write the whole path, from / on", "it must be an absolute path");
+}
+
+int claims_check(const struct document *document, enum kind kind, struct notes *notes,
+                 struct error *error)
+{
+    struct error problem = ERROR_INIT;
+    struct node root = document_root(document, &problem), spec = document_get(root, "spec");
+    const char *unused;
+
+    notes_expect(notes, root, WORDS("apiVersion", "kind", "metadata", "spec", "status"));
+    if (kind == KIND_CLAIM) {
+        document_string(document_get(spec, "volumeName"), &unused);
+        notes_expect(notes, spec, WORDS("volumeName"));
+    } else if (kind == KIND_VOLUME) {
+        document_string(document_get(document_get(spec, "claimRef"), "name"), &unused);
+        check_path(document_get(spec, "hostPath"));
+        check_path(document_get(spec, "local"));
+        notes_expect(notes, spec, WORDS("claimRef", "hostPath", "local"));
+    } else {
+        (void)document_is_object(spec);
+        notes_expect(notes, spec, WORDS(NULL));
+    }
+    if (problem.code == ERROR_NONE)
+        return 0;
+    if (error != NULL)
+        *error = problem;
+    return -1;
+}
+
+/* ---- from one to the other ---- */
 
 static const json_t *spec_of(const json_t *object)
 {

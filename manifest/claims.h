@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "manifest/notes.h"
 #include "manifest/objects.h"
 #include "manifest/virtual_machine.h"
 
@@ -12,6 +13,12 @@ struct claims {
     struct objects *objects;
     const char *empty_directory; /* where emptyDisks are while the VM runs; NULL: nowhere */
 };
+
+/* Checks a PersistentVolumeClaim, a PersistentVolume or a DataVolume, as far as it is gone by
+ * below; what else its spec says is noted. Returns 0, or -1 with ERROR_INVALID, whose why begins
+ * with the place. */
+int claims_check(const struct document *document, enum kind kind, struct notes *notes,
+                 struct error *error);
 
 /* Writes the path of the volume's file, at most size bytes. A claim is bound by its
  * spec.volumeName, or by a PersistentVolume whose spec.claimRef names it; that volume's hostPath or

@@ -24,13 +24,6 @@ static const struct {
     {"ExpandDisks", {[GATE_EXPAND_DISKS] = true}},
 };
 
-static void note(struct node member, void *user)
-{
-    char where[DOCUMENT_WHERE_MAX];
-
-    notes_add(user, "%s is kept, and not acted on", document_where(member, where));
-}
-
 static void close_gate(struct cluster *cluster, const char *name)
 {
     size_t i, gate;
@@ -43,16 +36,23 @@ static void close_gate(struct cluster *cluster, const char *name)
     }
 }
 
+/* All are open unless one is disabled: those that are named as open must be well-formed, and that
+ * is all. */
 static void read_gates(struct cluster *cluster, struct node developer)
 {
+    struct node enabled = document_get(developer, "featureGates");
     struct node disabled = document_get(developer, "disabledFeatureGates"), item;
     const char *name;
 
-    if (!document_is_list(disabled))
-        return;
-    DOCUMENT_EACH(item, disabled) {
-        if (document_string(item, &name))
-            close_gate(cluster, name);
+    if (document_is_list(enabled)) {
+        DOCUMENT_EACH(item, enabled)
+            document_string(item, &name);
+    }
+    if (document_is_list(disabled)) {
+        DOCUMENT_EACH(item, disabled) {
+            if (document_string(item, &name))
+                close_gate(cluster, name);
+        }
     }
 }
 
@@ -70,19 +70,20 @@ int cluster_read(struct cluster *cluster, const struct document *document, struc
 
     document_unsigned(document_get(live, "maxCpuSockets"), 1, VIRTUAL_MACHINE_SOCKETS_MAX,
                       &cluster->max_sockets);
-    document_bytes(document_get(live, "maxGuest"), &cluster->max_guest_bytes);
+    if (document_bytes(document_get(live, "maxGuest"), &cluster->max_guest_bytes) &&
+        cluster->max_guest_bytes == 0)
+        document_refuse(document_get(live, "maxGuest"), "write it as 4Gi", "must be more than 0");
     document_unsigned(document_get(live, "maxHotplugRatio"), 1, RATIO_MAX, &cluster->ratio);
     if (document_choice(document_get(configuration, "vmRolloutStrategy"), strategies, &choice))
         cluster->staged = choice == 1;
     read_gates(cluster, developer);
+    notes_expect(notes, root, WORDS("apiVersion", "kind", "metadata", "spec", "status"));
     /* What says how a cluster migrates VMs means nothing where nothing migrates. */
-    document_each_unknown(spec, WORDS("configuration", "workloadUpdateStrategy"), note, notes);
-    document_each_unknown(configuration,
-                          WORDS("liveUpdateConfiguration", "developerConfiguration",
-                                "vmRolloutStrategy"),
-                          note, notes);
-    document_each_unknown(live, WORDS("maxCpuSockets", "maxGuest", "maxHotplugRatio"), note, notes);
-    document_each_unknown(developer, WORDS("featureGates", "disabledFeatureGates"), note, notes);
+    notes_expect(notes, spec, WORDS("configuration", "workloadUpdateStrategy"));
+    notes_expect(notes, configuration,
+                 WORDS("liveUpdateConfiguration", "developerConfiguration", "vmRolloutStrategy"));
+    notes_expect(notes, live, WORDS("maxCpuSockets", "maxGuest", "maxHotplugRatio"));
+    notes_expect(notes, developer, WORDS("featureGates", "disabledFeatureGates"));
     if (problem.code == ERROR_NONE)
         return 0;
     if (error != NULL)

@@ -60,15 +60,19 @@ int desired_open(struct desired *desired, bool make, struct error *error)
     return read_cluster(desired, error);
 }
 
+static void drop_last_vm(struct desired *desired)
+{
+    struct desired_vm *vm = desired->vms[--desired->vm_count];
+
+    virtual_machine_free(&vm->vm);
+    document_free(&vm->document);
+    free(vm);
+}
+
 void desired_close(struct desired *desired)
 {
-    size_t i;
-
-    for (i = 0; i < desired->vm_count; i++) {
-        virtual_machine_free(&desired->vms[i]->vm);
-        document_free(&desired->vms[i]->document);
-        free(desired->vms[i]);
-    }
+    while (desired->vm_count > 0)
+        drop_last_vm(desired);
     free(desired->vms);
     notes_free(&desired->notes);
     objects_free(&desired->objects);
@@ -94,19 +98,40 @@ static struct desired_vm *add_vm(struct desired *desired)
     return vm;
 }
 
-static int read_vm(struct desired *desired, const char *source, json_t *object, bool stored,
-                   struct error *error)
+static int check_kind(const struct document *document, struct error *error)
+{
+    const char *name;
+    enum kind kind;
+
+    if (kind_of(document, &kind, &name, error) < 0)
+        return -1;
+    if (kind == KIND_VIRTUAL_MACHINE)
+        return 0;
+    return error_set(error, ERROR_INVALID, "make a new object of it, by apply",
+                     "%s: kind: a VirtualMachine stays one", document->source);
+}
+
+static int read_vm_with_notes(struct desired *desired, const char *source, json_t *object,
+                              bool stored, struct notes *notes, struct error *error)
 {
     struct desired_vm *vm = add_vm(desired);
-    struct notes unheard = {0}; /* they were told when it was given */
-    int status;
 
     if (vm == NULL)
         return without_memory(error);
     vm->stored = stored;
-    if (document_init(&vm->document, source, object, error) < 0)
+    if (document_init(&vm->document, source, object, error) < 0 ||
+        check_kind(&vm->document, error) < 0)
         return -1;
-    status = virtual_machine_read(&vm->vm, &vm->document, true, &unheard, error);
+    return virtual_machine_read(&vm->vm, &vm->document, true, notes, error);
+}
+
+/* Of one whose notes were told when it was given. */
+static int read_vm(struct desired *desired, const char *source, json_t *object, bool stored,
+                   struct error *error)
+{
+    struct notes unheard = {0};
+    int status = read_vm_with_notes(desired, source, object, stored, &unheard, error);
+
     notes_free(&unheard);
     return status;
 }
@@ -198,7 +223,7 @@ static int check(const struct document *document, enum kind kind, struct notes *
     if (kind == KIND_KUBEVIRT)
         return cluster_read(&cluster, document, notes, error);
     if (kind != KIND_VIRTUAL_MACHINE)
-        return 0;
+        return claims_check(document, kind, notes, error);
     status = virtual_machine_read(&vm, document, false, notes, error);
     virtual_machine_free(&vm);
     return status;
@@ -321,6 +346,29 @@ int desired_take_bare(struct desired *desired, const char *name, struct error *e
     return read_vm(desired, name, object, false, error);
 }
 
+/* Fields that are not acted on, of those that came with the change. */
+static int read_changed(struct desired *desired, const char *name, json_t *before, json_t *after,
+                        struct error *error)
+{
+    size_t count = desired->vm_count, i, j;
+    struct notes old = {0}, new = {0};
+    int status;
+
+    (void)read_vm_with_notes(desired, name, before, true, &old, NULL);
+    while (desired->vm_count > count)
+        drop_last_vm(desired);
+    status = read_vm_with_notes(desired, name, after, true, &new, error);
+    for (i = 0; i < new.count; i++) {
+        for (j = 0; j < old.count && strcmp(old.lines[j], new.lines[i]) != 0; j++)
+            continue;
+        if (j == old.count)
+            notes_add(&desired->notes, "%s", new.lines[i]);
+    }
+    notes_free(&old);
+    notes_free(&new);
+    return status;
+}
+
 static int change_locked(struct desired *desired, const char *name, desired_change_fn *change,
                          const void *user, bool save, struct error *error)
 {
@@ -336,7 +384,7 @@ static int change_locked(struct desired *desired, const char *name, desired_chan
     if (new_name == NULL || strcmp(new_name, name) != 0)
         return error_set(error, ERROR_INVALID, "make a new VM of it, by apply",
                          "a VM keeps its name: metadata.name is '%s'", name);
-    if (read_vm(desired, name, changed, true, error) < 0)
+    if (read_changed(desired, name, object, changed, error) < 0)
         return -1;
     return save ? store_save(&desired->store, KIND_VIRTUAL_MACHINE, name, changed, error) : 0;
 }

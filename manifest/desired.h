@@ -47,7 +47,9 @@ int desired_take_stored(struct desired *desired, const char *name, struct error 
 int desired_take_bare(struct desired *desired, const char *name, struct error *error);
 
 /* Changes the stored VM of this name by a function that returns a new object, or NULL with an
- * error, and adds it, stored if `save`. Returns 0, or -1. Nobody else changes it meanwhile. */
+ * error, and adds it, stored if `save`; fields that came with the change and are not acted on are
+ * noted. Returns 0, or -1: with ERROR_INVALID when what comes out is not that VM. Nobody else
+ * changes it meanwhile. */
 typedef json_t *desired_change_fn(const json_t *object, const void *user, struct error *error);
 int desired_change(struct desired *desired, const char *name, desired_change_fn *change,
                    const void *user, bool save, struct error *error);

@@ -49,22 +49,27 @@ static void find(struct node root, enum kind *ret_kind)
                         kinds[number].api, text);
 }
 
-/* It becomes part of a file's name. A VM's is also one of a directory with sockets, and shorter. */
+/* A VM's is also one of a directory with sockets, and shorter. */
+int kind_check_name(enum kind kind, const char *name, struct error *error)
+{
+    size_t length = strlen(name);
+
+    if (kind == KIND_VIRTUAL_MACHINE)
+        return vm_directory_check_name(name, error);
+    if (length > 0 && length <= KIND_NAME_MAX && strspn(name, LETTERS "-.") == length &&
+        strchr("-.", name[0]) == NULL && strchr("-.", name[length - 1]) == NULL)
+        return 0;
+    return error_set(error, ERROR_INVALID,
+                     "use a-z, 0-9, - and ., beginning and ending with one of the first",
+                     "'%.80s' is no name for a %s", name, kinds[kind].name);
+}
+
 static void check_name(struct node node, enum kind kind, const char *name)
 {
     struct error problem = ERROR_INIT;
-    size_t length = strlen(name);
 
-    if (kind == KIND_VIRTUAL_MACHINE) {
-        if (vm_directory_check_name(name, &problem) < 0)
-            document_refuse(node, "use at most 63 of a-z, 0-9 and -, with no - at either end",
-                            "%s", problem.why);
-    } else if (length == 0 || length > KIND_NAME_MAX ||
-               strspn(name, LETTERS "-.") != length || strchr("-.", name[0]) != NULL ||
-               strchr("-.", name[length - 1]) != NULL) {
-        document_refuse(node, "use a-z, 0-9, - and ., beginning and ending with one of the first",
-                        "'%.80s' is no name for a %s", name, kinds[kind].name);
-    }
+    if (kind_check_name(kind, name, &problem) < 0)
+        document_refuse(node, problem.fix, "%s", problem.why);
 }
 
 int kind_of(const struct document *document, enum kind *ret_kind, const char **ret_name,

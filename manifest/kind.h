@@ -21,6 +21,9 @@ enum kind {
 const char *kind_name(enum kind kind);
 const char *kind_api(enum kind kind);
 
+/* Returns 0, or -1 with ERROR_INVALID: it is no name of such an object, nor of a file with it. */
+int kind_check_name(enum kind kind, const char *name, struct error *error);
+
 /* Which one a document is, by its kind and apiVersion. *ret_name is its metadata.name, borrowed, or
  * what it goes by where the kind has only one, or NULL. Returns 0, or -1 with ERROR_INVALID: it is
  * none of these, or its name is none. */

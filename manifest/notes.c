@@ -56,6 +56,18 @@ void notes_add(struct notes *notes, const char *format, ...)
     }
 }
 
+static void add_unknown(struct node member, void *user)
+{
+    char where[DOCUMENT_WHERE_MAX];
+
+    notes_add(user, "%s is kept, and not acted on", document_where(member, where));
+}
+
+void notes_expect(struct notes *notes, struct node object, const char *const *known)
+{
+    document_each_unknown(object, known, add_unknown, notes);
+}
+
 void notes_free(struct notes *notes)
 {
     size_t i;

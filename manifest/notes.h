@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "manifest/document.h"
+
 #define NOTES_MAX 100 /* further ones are counted only */
 
 struct notes {
@@ -17,6 +19,9 @@ struct notes {
  * dropped. */
 void notes_add(struct notes *notes, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Notes each member of an object whose key is not in known (behind the last is NULL). */
+void notes_expect(struct notes *notes, struct node object, const char *const *known);
 
 void notes_free(struct notes *notes);
 

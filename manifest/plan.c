@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/size.h"
+#include "base/text.h"
 #include "manifest/quantity.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
@@ -117,23 +117,40 @@ static void raise_to(unsigned *highest, const json_t *props, const char *key)
 {
     unsigned number;
 
-    if (field_unsigned(props, key, &number) && number + 1 > *highest)
+    if (field_unsigned(props, key, &number) && number < VIRTUAL_MACHINE_SOCKETS_MAX &&
+        number + 1 > *highest)
         *highest = number + 1;
+}
+
+/* Between a socket and its cores there may be dies, and in these clusters or modules: KubeVirt
+ * knows cores only. */
+static void count_cores(const struct inventory_cpus *cpus, unsigned *ret_cores,
+                        unsigned *ret_threads)
+{
+    static const char *const levels[] = {"die-id", "cluster-id", "module-id", "core-id"};
+    unsigned highest;
+    size_t level, i;
+
+    for (level = 0; level < COUNT_OF(levels); level++) {
+        highest = 1;
+        for (i = 0; i < cpus->slot_count; i++)
+            raise_to(&highest, cpus->slots[i].props, levels[level]);
+        *ret_cores *= highest;
+    }
+    for (i = 0; i < cpus->slot_count; i++)
+        raise_to(ret_threads, cpus->slots[i].props, "thread-id");
 }
 
 unsigned plan_vcpus_per_socket(const struct inventory *inventory, unsigned *ret_cores,
                                unsigned *ret_threads)
 {
     const struct inventory_cpus *cpus = &inventory->cpus;
-    size_t i;
 
     *ret_cores = *ret_threads = 1;
-    if (!cpus->hotpluggable || cpus->slot_count == 0)
+    if (!cpus->hotpluggable || cpus->slot_count == 0 ||
+        json_object_get(cpus->slots[0].props, "socket-id") == NULL)
         return 0;
-    for (i = 0; i < cpus->slot_count; i++) {
-        raise_to(ret_cores, cpus->slots[i].props, "core-id");
-        raise_to(ret_threads, cpus->slots[i].props, "thread-id");
-    }
+    count_cores(cpus, ret_cores, ret_threads);
     return *ret_cores * *ret_threads;
 }
 
@@ -191,7 +208,7 @@ static int plan_cpus(struct plan *plan, const struct plan_input *input, struct e
         return block(plan, PLAN_CPUS, CPU_PATH, &problem, error);
     if (want == have && !is_unsettled(plan, PLAN_CPUS))
         return 0;
-    if (is_beyond(input, each, have, &problem) ||
+    if ((want != have && is_beyond(input, each, have, &problem)) ||
         batch_plan_cpus(input->inventory, want, &items, &count, &problem) < 0)
         return block(plan, PLAN_CPUS, CPU_PATH ".sockets", &problem, error);
     step = plan_add_step(plan, PLAN_CPUS);
@@ -202,7 +219,11 @@ static int plan_cpus(struct plan *plan, const struct plan_input *input, struct e
         .target = want,
         .each.type = want < have ? OPERATION_CPU_REMOVE : OPERATION_CPU_ADD,
     };
-    (void)snprintf(step->what, sizeof(step->what), "vCPUs %u -> %u", have, want);
+    step->devices = count;
+    if (want == have)
+        (void)snprintf(step->what, sizeof(step->what), "vCPUs %u again", want);
+    else
+        (void)snprintf(step->what, sizeof(step->what), "vCPUs %u -> %u", have, want);
     (void)snprintf(step->reason, sizeof(step->reason),
                    CPU_PATH " is %u sockets x %u cores x %u threads", vm->cpu.sockets,
                    vm->cpu.cores, vm->cpu.threads);
@@ -248,9 +269,9 @@ static int plan_memory(struct plan *plan, const struct plan_input *input, bool u
     size_t count = 0;
 
     if (want == 0 || up != (want >= have) ||
-        (memory->known && want == have && !is_unsettled(plan, PLAN_MEMORY)))
+        (want == have && !is_unsettled(plan, PLAN_MEMORY)))
         return 0;
-    if ((memory->known && is_out_of_range(input, &problem)) ||
+    if ((memory->known && want != have && is_out_of_range(input, &problem)) ||
         batch_plan_memory(input->inventory, want, &items, &count, &problem) < 0)
         return block(plan, PLAN_MEMORY, vm->memory.path, &problem, error);
     step = plan_add_step(plan, PLAN_MEMORY);
@@ -262,8 +283,13 @@ static int plan_memory(struct plan *plan, const struct plan_input *input, bool u
         .each = {.type = count > 0 ? items[0].type : OPERATION_DIMM_ADD,
                  .dimm.hugepages = vm->memory.hugepage_bytes != 0},
     };
-    (void)snprintf(step->what, sizeof(step->what), "memory %s -> %s",
-                   quantity_format(have, from), quantity_format(want, to));
+    step->devices = count;
+    quantity_format(have, from);
+    quantity_format(want, to);
+    if (want == have)
+        (void)snprintf(step->what, sizeof(step->what), "memory %s again", to);
+    else
+        (void)snprintf(step->what, sizeof(step->what), "memory %s -> %s", from, to);
     (void)snprintf(step->reason, sizeof(step->reason), "%s is %s", vm->memory.path, to);
     return 0;
 }
@@ -282,6 +308,7 @@ static enum plan_subject subject_of(enum audit_kind kind, enum operation_type ty
 static int plan_leftovers(struct plan *plan, const struct audit *audit, struct error *error)
 {
     const struct audit_finding *finding;
+    enum volume_life life;
     struct plan_step *step;
     size_t i;
 
@@ -295,6 +322,9 @@ static int plan_leftovers(struct plan *plan, const struct audit *audit, struct e
         step->item = finding->item;
         step->request = (struct batch_request){
             .goal = BATCH_LIST, .count = 1, .each.type = finding->item.type};
+        step->devices = 1;
+        if (volume_id_has_life(finding->item.id, &life))
+            text_copy(step->volume, sizeof(step->volume), volume_id_name(finding->item.id));
         (void)snprintf(step->id, sizeof(step->id), "%s", finding->item.id);
         (void)snprintf(step->what, sizeof(step->what), "%s %.63s finished",
                        operation_type_name(finding->item.type), finding->item.id);

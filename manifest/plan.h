@@ -37,6 +37,7 @@ struct plan_step {
     char file[PATH_MAX];
     char what[160];   /* "memory 256 MiB -> 1 GiB" */
     char reason[256]; /* "spec.template.spec.domain.memory.guest is 1Gi" */
+    uint64_t devices; /* how many it is about, as far as can be told now */
     size_t after;     /* 1 + the step without whose success it makes no sense; 0: none */
 };
 
@@ -81,15 +82,17 @@ struct plan_block *plan_add_block(struct plan *plan, enum plan_subject subject, 
  * number, else 0. */
 size_t plan_finishes_removal(const struct plan *plan, const char *id);
 
-/* vCPUs a socket of this QEMU: cores x threads, 0 when that can't be told. */
+/* vCPUs a socket of this QEMU: cores x threads, 0 when that can't be told, or it knows no
+ * sockets. */
 unsigned plan_vcpus_per_socket(const struct inventory *inventory, unsigned *ret_cores,
                                unsigned *ret_threads);
 
-/* The device of QEMU's that is this volume: by its id, or by its file where file is not NULL. */
-const struct inventory_disk *plan_find_device(const struct inventory *inventory,
+/* The device of QEMU's that is this volume of the VM's: by its id, or by its file where file is not
+ * NULL; that one is no other volume's by its id. */
+const struct inventory_disk *plan_find_device(const struct plan_input *input,
                                               const struct volume *volume, const char *file);
 
-/* The volumes' part of plan_make(), in two turns: what goes, and what comes. */
+/* The volumes' part of plan_make(). */
 int plan_volumes(struct plan *plan, const struct plan_input *input, struct error *error);
 
 #endif

@@ -13,19 +13,18 @@
 #include "base/text.h"
 #include "manifest/plan.h"
 #include "manifest/quantity.h"
-#include "vmm/words.h"
 
 #define VOLUMES_PATH "spec.template.spec.volumes"
 #define NEXT_LAUNCH "stop the VM and launch it again: then it has it"
-#define VIRTIO_SERIAL_MAX 20
 
 /* One volume of the manifest, and what is there of it. */
 struct candidate {
     const struct volume *volume;
     char file[PATH_MAX]; /* "" of a drive without a medium */
     struct error problem; /* its file is not known */
-    const struct inventory_disk *device; /* NULL: not there */
-    size_t after; /* 1 + the step that finishes taking back an earlier device; 0: none */
+    const struct inventory_disk *device; /* NULL: not there, or not for long */
+    bool blocked; /* and that has been said */
+    size_t after; /* 1 + the step by which what is there goes; 0: none */
 };
 
 static bool is_same_file(const char *a, const char *b)
@@ -38,16 +37,16 @@ static bool is_same_file(const char *a, const char *b)
            first.st_ino == second.st_ino;
 }
 
-const struct inventory_disk *plan_find_device(const struct inventory *inventory,
-                                              const struct volume *volume, const char *file)
+static const struct inventory_disk *find_by_id(const struct inventory *inventory,
+                                               const char *volume)
 {
     const struct inventory_disks *disks = &inventory->disks;
     char hotpluggable[VOLUME_ID_MAX], fixed[VOLUME_ID_MAX], transient[VOLUME_ID_MAX];
     const char *const ids[] = {
-        volume_id(VOLUME_HOTPLUGGABLE, volume->name, hotpluggable),
-        volume_id(VOLUME_FIXED, volume->name, fixed),
-        volume_id(VOLUME_TRANSIENT, volume->name, transient),
-        volume->name,
+        volume_id(VOLUME_HOTPLUGGABLE, volume, hotpluggable),
+        volume_id(VOLUME_FIXED, volume, fixed),
+        volume_id(VOLUME_TRANSIENT, volume, transient),
+        volume,
     };
     size_t i, id;
 
@@ -57,12 +56,35 @@ const struct inventory_disk *plan_find_device(const struct inventory *inventory,
                 return &disks->disks[i];
         }
     }
-    for (i = 0; file != NULL && *file != '\0' && i < disks->disk_count; i++) {
-        if (disks->disks[i].has_medium && is_same_file(disks->disks[i].file, file) &&
-            disks->disks[i].cdrom == (volume->device == VOLUME_CDROM))
-            return &disks->disks[i];
-    }
     return NULL;
+}
+
+/* By its id it is a volume's of the manifest, and no other's by its file. */
+static bool has_owner(const struct plan_input *input, const struct inventory_disk *device)
+{
+    size_t i;
+
+    for (i = 0; i < input->vm->volume_count; i++) {
+        if (find_by_id(input->inventory, input->vm->volumes[i].name) == device)
+            return true;
+    }
+    return false;
+}
+
+const struct inventory_disk *plan_find_device(const struct plan_input *input,
+                                              const struct volume *volume, const char *file)
+{
+    const struct inventory_disks *disks = &input->inventory->disks;
+    const struct inventory_disk *device = find_by_id(input->inventory, volume->name);
+    size_t i;
+
+    for (i = 0; device == NULL && file != NULL && *file != '\0' && i < disks->disk_count; i++) {
+        if (disks->disks[i].has_medium && is_same_file(disks->disks[i].file, file) &&
+            disks->disks[i].cdrom == (volume->device == VOLUME_CDROM) &&
+            !has_owner(input, &disks->disks[i]))
+            device = &disks->disks[i];
+    }
+    return device;
 }
 
 static int without_memory(struct error *error)
@@ -94,6 +116,7 @@ static struct plan_step *add(struct plan *plan, enum operation_type type, const 
     if (step == NULL)
         return NULL;
     step->request = (struct batch_request){.goal = BATCH_COUNT, .count = 1, .each.type = type};
+    step->devices = 1;
     text_copy(step->volume, sizeof(step->volume), volume);
     text_copy(step->id, sizeof(step->id), id);
     return step;
@@ -205,16 +228,14 @@ static int plan_eject(struct plan *plan, const struct candidate *candidate, stru
 
 static void choose_serial(struct plan_step *step, const struct volume *volume)
 {
-    size_t most = strcmp(step->bus, "virtio") == 0 ? VIRTIO_SERIAL_MAX : WORDS_SERIAL_MAX;
-
     if (volume->serial != NULL)
         text_copy(step->serial, sizeof(step->serial), volume->serial);
     else
-        volume_id_serial(volume->name, most, step->serial, sizeof(step->serial));
+        volume_id_serial(volume->name, virtual_machine_serial_max(step->bus), step->serial,
+                         sizeof(step->serial));
 }
 
-static int plan_disk(struct plan *plan, const struct candidate *candidate, size_t after,
-                     struct error *error)
+static int plan_disk(struct plan *plan, const struct candidate *candidate, struct error *error)
 {
     const struct volume *volume = candidate->volume;
     char id[VOLUME_ID_MAX];
@@ -227,7 +248,7 @@ static int plan_disk(struct plan *plan, const struct candidate *candidate, size_
     text_copy(step->bus, sizeof(step->bus), volume->bus != NULL ? volume->bus : "scsi");
     choose_serial(step, volume);
     step->request.each.disk.read_only = volume->read_only;
-    step->after = after;
+    step->after = candidate->after;
     (void)snprintf(step->what, sizeof(step->what), "disk %.63s in", step->volume);
     (void)snprintf(step->reason, sizeof(step->reason), "%s is %.180s", path_of(volume),
                    volume->source_name != NULL ? volume->source_name : volume->name);
@@ -249,21 +270,7 @@ static int plan_medium(struct plan *plan, const struct candidate *candidate, str
     return 0;
 }
 
-/* Another source: the old device makes room for the new one. */
-static int exchange(struct plan *plan, const struct candidate *candidate, struct error *error)
-{
-    struct plan_step *step =
-        add(plan, OPERATION_DISK_REMOVE, candidate->volume->name, candidate->device->id);
-
-    if (step == NULL)
-        return without_memory(error);
-    (void)snprintf(step->what, sizeof(step->what), "disk %.63s out", step->volume);
-    (void)snprintf(step->reason, sizeof(step->reason), "%s has another source: it has %.150s",
-                   path_of(candidate->volume), candidate->device->file);
-    return plan_disk(plan, candidate, plan->step_count, error);
-}
-
-/* A raw file, or block device, that is larger than QEMU knows. */
+/* A raw file that is larger than QEMU knows. */
 static int plan_growth(struct plan *plan, const struct plan_input *input,
                        const struct candidate *candidate, struct error *error)
 {
@@ -295,59 +302,134 @@ static int plan_growth(struct plan *plan, const struct plan_input *input,
     return 0;
 }
 
-/* ---- each volume ---- */
+/* ---- each volume, in turns: what goes makes room for what comes ---- */
 
-static int without_drive(struct plan *plan, const struct candidate *candidate,
-                         struct error *error)
+static bool is_known(const struct candidate *candidate)
 {
-    struct error problem = ERROR_INIT;
-
-    (void)error_set(&problem, ERROR_BLOCKED, NEXT_LAUNCH,
-                    "the VM has no CD-ROM drive '%.63s', and none can come while it runs",
-                    candidate->volume->name);
-    return block(plan, candidate->volume->disk_path, true, &problem, error);
+    return candidate->problem.code == ERROR_NONE;
 }
 
-static int plan_cdrom(struct plan *plan, const struct plan_input *input,
-                      const struct candidate *candidate, bool leaving, struct error *error)
+static int hold_back(struct plan *plan, const struct plan_input *input,
+                     const struct candidate *candidate, bool *ret_held, struct error *error)
 {
-    const struct inventory_disk *device = candidate->device;
-    bool wanted = candidate->volume->source != VOLUME_NO_MEDIUM;
     const char *gate = input->cluster->closed[GATE_VOLUMES];
     struct error problem = ERROR_INIT;
-    bool changes;
 
-    if (device == NULL || !device->cdrom)
-        return leaving ? 0 : without_drive(plan, candidate, error);
-    changes = wanted ? !device->has_medium || !is_same_file(device->file, candidate->file)
-                     : device->has_medium;
-    if (!changes || leaving == wanted)
+    *ret_held = gate != NULL;
+    if (gate == NULL)
         return 0;
-    if (gate != NULL) {
-        (void)error_set(&problem, ERROR_BLOCKED, "take it out of disabledFeatureGates",
-                        "the feature gate %s is disabled", gate);
-        return block(plan, path_of(candidate->volume), true, &problem, error);
-    }
-    return wanted ? plan_medium(plan, candidate, error) : plan_eject(plan, candidate, error);
+    (void)error_set(&problem, ERROR_BLOCKED, "take it out of disabledFeatureGates",
+                    "the feature gate %s is disabled", gate);
+    return block(plan, path_of(candidate->volume), true, &problem, error);
 }
 
-static int plan_coming(struct plan *plan, const struct plan_input *input,
-                       const struct candidate *candidate, struct error *error)
+static bool is_drive(const struct candidate *candidate)
+{
+    return candidate->volume->device == VOLUME_CDROM && candidate->device != NULL &&
+           candidate->device->cdrom;
+}
+
+static int turn_eject(struct plan *plan, const struct plan_input *input,
+                      struct candidate *candidate, struct error *error)
+{
+    bool held;
+
+    if (!is_drive(candidate) || candidate->volume->source != VOLUME_NO_MEDIUM ||
+        !candidate->device->has_medium)
+        return 0;
+    if (hold_back(plan, input, candidate, &held, error) < 0)
+        return -1;
+    return held ? 0 : plan_eject(plan, candidate, error);
+}
+
+/* Another source: the old device makes room for the new one. */
+static int turn_exchange(struct plan *plan, const struct plan_input *input,
+                         struct candidate *candidate, struct error *error)
+{
+    const struct inventory_disk *device = candidate->device;
+    struct error problem = ERROR_INIT;
+    struct plan_step *step;
+
+    if (!is_known(candidate) || candidate->volume->device == VOLUME_CDROM || device == NULL ||
+        is_same_file(device->file, candidate->file))
+        return 0;
+    if (is_fixed(input, candidate->volume, &problem)) {
+        candidate->blocked = true;
+        return block(plan, path_of(candidate->volume), true, &problem, error);
+    }
+    step = add(plan, OPERATION_DISK_REMOVE, candidate->volume->name, device->id);
+    if (step == NULL)
+        return without_memory(error);
+    (void)snprintf(step->what, sizeof(step->what), "disk %.63s out", step->volume);
+    (void)snprintf(step->reason, sizeof(step->reason), "%s has another source: it has %.150s",
+                   path_of(candidate->volume), device->file);
+    candidate->after = plan->step_count;
+    candidate->device = NULL;
+    return 0;
+}
+
+/* It stays as it is: other than by its source it can't be told to change. */
+static int turn_stay(struct plan *plan, const struct plan_input *input,
+                     struct candidate *candidate, struct error *error)
 {
     const struct volume *volume = candidate->volume;
     const struct inventory_disk *device = candidate->device;
     struct error problem = ERROR_INIT;
 
-    if (candidate->problem.code != ERROR_NONE)
+    if (!is_known(candidate) || volume->device == VOLUME_CDROM || device == NULL ||
+        candidate->blocked)
+        return 0;
+    if (device->read_only != volume->read_only)
+        (void)error_set(&problem, ERROR_BLOCKED, NEXT_LAUNCH,
+                        "the disk '%.63s' can%s be written to while the VM runs", volume->name,
+                        device->read_only ? "not" : "");
+    else if (volume->serial != NULL && device->serial[0] != '\0' &&
+             strcmp(volume->serial, device->serial) != 0)
+        (void)error_set(&problem, ERROR_BLOCKED, NEXT_LAUNCH,
+                        "the disk '%.63s' has the serial '%.40s' while the VM runs", volume->name,
+                        device->serial);
+    if (problem.code != ERROR_NONE &&
+        block(plan, volume->disk_path, true, &problem, error) < 0)
+        return -1;
+    return plan_growth(plan, input, candidate, error);
+}
+
+static int turn_arrive(struct plan *plan, const struct plan_input *input,
+                       struct candidate *candidate, struct error *error)
+{
+    const struct volume *volume = candidate->volume;
+    struct error problem = ERROR_INIT;
+
+    if (!is_known(candidate))
         return block(plan, path_of(volume), false, &candidate->problem, error);
-    if (volume->device == VOLUME_CDROM)
-        return plan_cdrom(plan, input, candidate, false, error);
-    if (device != NULL && is_same_file(device->file, candidate->file))
-        return plan_growth(plan, input, candidate, error);
+    if (volume->device == VOLUME_CDROM || candidate->device != NULL)
+        return 0;
     if (is_fixed(input, volume, &problem))
         return block(plan, path_of(volume), true, &problem, error);
-    return device != NULL ? exchange(plan, candidate, error)
-                          : plan_disk(plan, candidate, candidate->after, error);
+    return plan_disk(plan, candidate, error);
+}
+
+static int turn_insert(struct plan *plan, const struct plan_input *input,
+                       struct candidate *candidate, struct error *error)
+{
+    const struct volume *volume = candidate->volume;
+    struct error problem = ERROR_INIT;
+    bool held;
+
+    if (volume->device != VOLUME_CDROM || !is_known(candidate))
+        return 0;
+    if (!is_drive(candidate)) {
+        (void)error_set(&problem, ERROR_BLOCKED, NEXT_LAUNCH,
+                        "the VM has no CD-ROM drive '%.63s', and none can come while it runs",
+                        volume->name);
+        return block(plan, volume->disk_path, true, &problem, error);
+    }
+    if (volume->source == VOLUME_NO_MEDIUM ||
+        (candidate->device->has_medium && is_same_file(candidate->device->file, candidate->file)))
+        return 0;
+    if (hold_back(plan, input, candidate, &held, error) < 0)
+        return -1;
+    return held ? 0 : plan_medium(plan, candidate, error);
 }
 
 static int look(struct candidate *candidate, const struct plan *plan, const struct volume *volume,
@@ -361,7 +443,7 @@ static int look(struct candidate *candidate, const struct plan *plan, const stru
         *error = candidate->problem;
         return -1;
     }
-    candidate->device = plan_find_device(input->inventory, volume, candidate->file);
+    candidate->device = plan_find_device(input, volume, candidate->file);
     if (candidate->device != NULL)
         candidate->after = plan_finishes_removal(plan, candidate->device->id);
     if (candidate->after != 0)
@@ -381,27 +463,43 @@ static int look_at_all(struct candidate *candidates, const struct plan *plan,
     return 0;
 }
 
+typedef int turn_fn(struct plan *plan, const struct plan_input *input,
+                    struct candidate *candidate, struct error *error);
+
+static int take_turn(turn_fn *turn, struct plan *plan, const struct plan_input *input,
+                     struct candidate *candidates, struct error *error)
+{
+    size_t i;
+
+    for (i = 0; i < input->vm->volume_count; i++) {
+        if (turn(plan, input, &candidates[i], error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int plan_volumes(struct plan *plan, const struct plan_input *input, struct error *error)
 {
+    static turn_fn *const turns[] = {turn_exchange, turn_stay, turn_arrive, turn_insert};
     size_t count = input->vm->volume_count, i;
     AUTO_FREE struct candidate *candidates = NULL;
+    struct error problem = ERROR_INIT;
 
-    if (!input->vm->volumes_given || !input->inventory->disks.known)
+    if (!input->vm->volumes_given)
         return 0;
+    if (!input->inventory->disks.known) {
+        (void)error_set(&problem, ERROR_BLOCKED, "", "this QEMU does not tell which disks it has");
+        return block(plan, VOLUMES_PATH, false, &problem, error);
+    }
     candidates = calloc(count + 1, sizeof(*candidates));
     if (candidates == NULL)
         return without_memory(error);
-    if (look_at_all(candidates, plan, input, error) < 0)
+    if (look_at_all(candidates, plan, input, error) < 0 ||
+        take_turn(turn_eject, plan, input, candidates, error) < 0 ||
+        plan_leaving(plan, input, candidates, count, error) < 0)
         return -1;
-    for (i = 0; i < count; i++) {
-        if (candidates[i].volume->device == VOLUME_CDROM &&
-            plan_cdrom(plan, input, &candidates[i], true, error) < 0)
-            return -1;
-    }
-    if (plan_leaving(plan, input, candidates, count, error) < 0)
-        return -1;
-    for (i = 0; i < count; i++) {
-        if (plan_coming(plan, input, &candidates[i], error) < 0)
+    for (i = 0; i < COUNT_OF(turns); i++) {
+        if (take_turn(turns[i], plan, input, candidates, error) < 0)
             return -1;
     }
     return 0;

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,21 +26,34 @@
 #define LOCK_RETRY_MS 10
 #define SUFFIX ".yaml"
 #define READ_BYTES 4096
+#define MEND "remove the file, and apply the manifest again"
 
-const char *store_default_path(char *text, size_t size)
+/* Its length; what does not fit has been cut. */
+static int find_path(char *text, size_t size)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
     if (state != NULL && state[0] == '/')
-        (void)snprintf(text, size, "%s/vmplug", state);
-    else if (geteuid() != 0 && home != NULL && home[0] == '/')
-        (void)snprintf(text, size, "%s/.local/state/vmplug", home);
-    else
-        (void)snprintf(text, size, "/var/lib/vmplug");
-    return text;
+        return snprintf(text, size, "%s/vmplug", state);
+    if (geteuid() != 0 && home != NULL && home[0] == '/')
+        return snprintf(text, size, "%s/.local/state/vmplug", home);
+    return snprintf(text, size, "/var/lib/vmplug");
 }
 
 /* ---- the directory ---- */
+
+/* One that is there already is as good. A new one outlives a power failure. */
+static int make_directory(int parent, const char *path)
+{
+    char outer[PATH_MAX];
+    AUTO_FD int fd = -1;
+
+    if (mkdirat(parent, path, 0700) < 0)
+        return errno == EEXIST ? 0 : -1;
+    (void)snprintf(outer, sizeof(outer), "%s/..", path);
+    fd = openat(parent, outer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 ? fsync(fd) : -1;
+}
 
 /* The directories above it, too. */
 static int make_directories(const char *path)
@@ -51,11 +65,11 @@ static int make_directories(const char *path)
         return -1;
     for (slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+        if (make_directory(AT_FDCWD, copy) < 0)
             return -1;
         *slash = '/';
     }
-    return mkdir(copy, 0700) < 0 && errno != EEXIST ? -1 : 0;
+    return make_directory(AT_FDCWD, copy);
 }
 
 static int check_owner(int fd, const char *path, struct error *error)
@@ -71,11 +85,15 @@ static int check_owner(int fd, const char *path, struct error *error)
 
 int store_open(struct store *store, const char *path, bool make, struct error *error)
 {
+    size_t size = sizeof(store->path);
+    int length;
+
     *store = (struct store){.directory = -1, .lock = -1};
-    if (path != NULL)
-        (void)snprintf(store->path, sizeof(store->path), "%s", path);
-    else
-        store_default_path(store->path, sizeof(store->path));
+    length = path != NULL ? snprintf(store->path, size, "%s", path) : find_path(store->path, size);
+    if (length < 0 || (size_t)length >= size)
+        return error_set(error, ERROR_INVALID, "set XDG_STATE_HOME to a shorter one",
+                         "the path of the directory for manifests is too long: %.80s…",
+                         store->path);
     if (make && make_directories(store->path) < 0)
         return error_set_errno(error, ERROR_SYSTEM, errno, "make room or access there",
                                "cannot make %s", store->path);
@@ -104,7 +122,12 @@ int store_lock(struct store *store, struct error *error)
         return error_set_errno(error, ERROR_SYSTEM, errno, "make room or access there",
                                "cannot make %s/" LOCK, store->path);
     while (flock(store->lock, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK || clock_now_ms() >= until_ms) {
+        if (errno != EWOULDBLOCK) {
+            (void)error_set_errno(error, ERROR_SYSTEM, errno, "", "cannot lock %s", store->path);
+            store_unlock(store);
+            return -1;
+        }
+        if (clock_now_ms() >= until_ms) {
             store_unlock(store);
             return error_set(error, ERROR_BUSY, "let the other vmplug end first",
                              "another vmplug changes what %s has", store->path);
@@ -121,25 +144,39 @@ void store_unlock(struct store *store)
     store->lock = -1;
 }
 
-/* The directory of a kind, by its name in lower case; -1 when it is not there. */
-static int open_kind(const struct store *store, enum kind kind, bool make)
+/* The kind's name in lower case. */
+#define FOLDER_MAX 32
+static const char *folder_of(enum kind kind, char text[FOLDER_MAX])
 {
-    char name[64];
     size_t i;
 
-    (void)snprintf(name, sizeof(name), "%s", kind_name(kind));
-    for (i = 0; name[i] != '\0'; i++)
-        name[i] = (char)tolower((unsigned char)name[i]);
-    if (make && mkdirat(store->directory, name, 0700) < 0 && errno != EEXIST)
+    (void)snprintf(text, FOLDER_MAX, "%s", kind_name(kind));
+    for (i = 0; text[i] != '\0'; i++)
+        text[i] = (char)tolower((unsigned char)text[i]);
+    return text;
+}
+
+/* The directory of a kind; -1 when it is not there. */
+static int open_kind(const struct store *store, enum kind kind, bool make)
+{
+    char name[FOLDER_MAX];
+
+    folder_of(kind, name);
+    if (make && make_directory(store->directory, name) < 0)
         return -1;
     return store->directory < 0
                ? -1
                : openat(store->directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-static void name_file(const char *name, char text[KIND_NAME_MAX + sizeof(SUFFIX)])
+#define FILE_MAX (KIND_NAME_MAX + sizeof(SUFFIX))
+
+static int name_file(enum kind kind, const char *name, char text[FILE_MAX], struct error *error)
 {
-    (void)snprintf(text, KIND_NAME_MAX + sizeof(SUFFIX), "%.*s" SUFFIX, KIND_NAME_MAX, name);
+    if (kind_check_name(kind, name, error) < 0)
+        return -1;
+    (void)snprintf(text, FILE_MAX, "%.*s" SUFFIX, KIND_NAME_MAX, name);
+    return 0;
 }
 
 /* ---- reading ---- */
@@ -159,22 +196,27 @@ static int read_file(int fd, struct buffer *text)
     return 0;
 }
 
-static int parse(const char *path, const struct buffer *text, enum kind kind, json_t **ret,
-                 struct error *error)
+/* file: what it is called for the name of the object in it. */
+static int parse(const char *path, const char *file, const char *bytes, size_t size,
+                 enum kind kind, json_t **ret, struct error *error)
 {
     struct document_list list = {0};
     const char *name;
     enum kind found;
-    int status = yaml_read(&list, path, buffer_bytes(text), buffer_size(text), error);
+    int status = yaml_read(&list, path, bytes, size, error);
 
     if (status == 0 && list.count != 1)
-        status = error_set(error, ERROR_INVALID, "apply the manifest again",
+        status = error_set(error, ERROR_INVALID, MEND,
                            "%s: it holds %zu objects instead of one", path, list.count);
     if (status == 0)
         status = kind_of(&list.items[0], &found, &name, error);
     if (status == 0 && found != kind)
-        status = error_set(error, ERROR_INVALID, "apply the manifest again",
-                           "%s: it holds a %s", path, kind_name(found));
+        status = error_set(error, ERROR_INVALID, MEND, "%s: it holds a %s", path,
+                           kind_name(found));
+    if (status == 0 && (name == NULL || strncmp(file, name, strlen(name)) != 0 ||
+                        strcmp(file + strlen(name), SUFFIX) != 0))
+        status = error_set(error, ERROR_INVALID, MEND, "%s: it holds '%.63s'", path,
+                           name != NULL ? name : "");
     if (status == 0)
         *ret = json_incref(list.items[0].root);
     document_list_free(&list);
@@ -185,18 +227,18 @@ static int load_at(const struct store *store, int directory, enum kind kind, con
                    json_t **ret, struct error *error)
 {
     AUTO_FD int fd = openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    char path[sizeof(store->path) + KIND_NAME_MAX + 64];
+    char path[sizeof(store->path) + KIND_NAME_MAX + 64], folder[FOLDER_MAX];
     struct buffer text = {0};
     int status;
 
     *ret = NULL;
     if (fd < 0 && errno == ENOENT)
         return 0;
-    (void)snprintf(path, sizeof(path), "%s/%s/%s", store->path, kind_name(kind), file);
+    (void)snprintf(path, sizeof(path), "%s/%s/%s", store->path, folder_of(kind, folder), file);
     if (fd < 0 || read_file(fd, &text) < 0)
         status = error_set_errno(error, ERROR_SYSTEM, errno, "", "cannot read %s", path);
     else
-        status = parse(path, &text, kind, ret, error);
+        status = parse(path, file, buffer_bytes(&text), buffer_size(&text), kind, ret, error);
     buffer_free(&text);
     return status;
 }
@@ -205,12 +247,13 @@ int store_load(struct store *store, enum kind kind, const char *name, json_t **r
                struct error *error)
 {
     AUTO_FD int directory = open_kind(store, kind, false);
-    char file[KIND_NAME_MAX + sizeof(SUFFIX)];
+    char file[FILE_MAX];
 
     *ret = NULL;
+    if (name_file(kind, name, file, error) < 0)
+        return -1;
     if (directory < 0)
         return 0;
-    name_file(name, file);
     return load_at(store, directory, kind, file, ret, error);
 }
 
@@ -264,30 +307,45 @@ json_t *store_list(struct store *store, enum kind kind, struct error *error)
 
 /* ---- writing ---- */
 
+/* What could not be read again, for its size or for what it is, is not stored. */
+static int check(const char *file, const char *text, enum kind kind, struct error *error)
+{
+    json_t *again = NULL;
+    int status = parse(file, file, text, strlen(text), kind, &again, error);
+
+    json_decref(again);
+    return status;
+}
+
 int store_save(struct store *store, enum kind kind, const char *name, const json_t *object,
                struct error *error)
 {
-    AUTO_FD int directory = open_kind(store, kind, true);
-    char file[KIND_NAME_MAX + sizeof(SUFFIX)];
+    AUTO_FD int directory = -1;
     AUTO_FREE char *text = NULL;
+    char file[FILE_MAX];
 
+    if (name_file(kind, name, file, error) < 0)
+        return -1;
+    directory = open_kind(store, kind, true);
     if (directory < 0)
         return error_set_errno(error, ERROR_SYSTEM, errno, "make room or access there",
                                "cannot make a directory in %s", store->path);
     text = yaml_write(object);
     if (text == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
-    name_file(name, file);
+    if (check(file, text, kind, error) < 0)
+        return -1;
     return atomic_file_write(directory, file, text, strlen(text), error);
 }
 
 int store_remove(struct store *store, enum kind kind, const char *name, struct error *error)
 {
     AUTO_FD int directory = open_kind(store, kind, false);
-    char file[KIND_NAME_MAX + sizeof(SUFFIX)];
+    char file[FILE_MAX];
 
+    if (name_file(kind, name, file, error) < 0)
+        return -1;
     if (directory < 0)
         return 0;
-    name_file(name, file);
     return atomic_file_remove(directory, file, error);
 }

@@ -18,12 +18,10 @@ struct store {
     char path[512];
 };
 
-/* $XDG_STATE_HOME/vmplug, else ~/.local/state/vmplug; of root /var/lib/vmplug. Writes at most size
- * bytes, returns text. */
-const char *store_default_path(char *text, size_t size);
-
-/* Opens it; with make, makes it where it is missing. path: NULL is the default. Returns 0, or -1
- * with ERROR_SYSTEM, or ERROR_BLOCKED when others may write there. store_close() in any case. */
+/* Opens it; with make, makes it where it is missing. path: from the root on; NULL is
+ * $XDG_STATE_HOME/vmplug, else ~/.local/state/vmplug, of root /var/lib/vmplug. Returns 0, or -1
+ * with ERROR_SYSTEM, ERROR_BLOCKED when others may write there, or ERROR_INVALID when the path is
+ * too long. store_close() in any case. */
 int store_open(struct store *store, const char *path, bool make, struct error *error);
 void store_close(struct store *store);
 
@@ -33,7 +31,7 @@ int store_lock(struct store *store, struct error *error);
 void store_unlock(struct store *store);
 
 /* The object, a new reference; *ret is NULL when there is none. Returns 0, or -1 with ERROR_INVALID
- * when the file is no such object, or ERROR_SYSTEM. */
+ * when that is no name, or the file is no such object of this name, or ERROR_SYSTEM. */
 int store_load(struct store *store, enum kind kind, const char *name, json_t **ret,
                struct error *error);
 
@@ -41,8 +39,9 @@ int store_load(struct store *store, enum kind kind, const char *name, json_t **r
  * error as of store_load(). */
 json_t *store_list(struct store *store, enum kind kind, struct error *error);
 
-/* With the lock. What was stored before stays when this fails. Return 0, or -1 with
- * ERROR_SYSTEM. */
+/* With the lock. What was stored before stays when this fails. Return 0, or -1 with ERROR_INVALID
+ * when that is no name, or the object could not be read again (it is too large, it is none of this
+ * kind and name), or ERROR_SYSTEM. */
 int store_save(struct store *store, enum kind kind, const char *name, const json_t *object,
                struct error *error);
 int store_remove(struct store *store, enum kind kind, const char *name, struct error *error);

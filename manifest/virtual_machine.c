@@ -7,10 +7,13 @@
 
 #include "base/cleanup.h"
 #include "qmp/codec.h"
+#include "vmm/vm_directory.h"
+#include "vmm/words.h"
 
 #define SPEC "spec.template.spec"
 #define GRACE_SECONDS_MAX 86400
 #define BOOT_ORDER_MAX 1000
+#define VIRTIO_SERIAL_MAX 20
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* What one reading has beside the VM. */
@@ -22,16 +25,9 @@ struct reading {
 
 /* ---- fields without effect ---- */
 
-static void note(struct node member, void *user)
-{
-    char where[DOCUMENT_WHERE_MAX];
-
-    notes_add(user, "%s is kept, and not acted on", document_where(member, where));
-}
-
 static void expect(const struct reading *reading, struct node object, const char *const *known)
 {
-    document_each_unknown(object, known, note, reading->notes);
+    notes_expect(reading->notes, object, known);
 }
 
 /* VEP 31 prints spec.devices, which is not where the API has it. */
@@ -109,6 +105,16 @@ static void read_cpu(const struct reading *reading, struct node cpu)
     expect(reading, cpu, WORDS("sockets", "cores", "threads", "maxSockets", "model"));
 }
 
+/* Of nothing at all there is none. */
+static bool read_size(struct node node, uint64_t *ret_bytes)
+{
+    if (!document_bytes(node, ret_bytes))
+        return false;
+    if (*ret_bytes == 0)
+        document_refuse(node, "write it as 512Mi or 2Gi", "must be more than 0");
+    return true;
+}
+
 static void read_memory(const struct reading *reading, struct node domain)
 {
     struct virtual_machine *vm = reading->vm;
@@ -119,18 +125,19 @@ static void read_memory(const struct reading *reading, struct node domain)
     struct node limits = document_get(resources, "limits");
     uint64_t unused;
 
-    if (document_bytes(document_get(memory, "guest"), &vm->memory.guest_bytes))
+    if (read_size(document_get(memory, "guest"), &vm->memory.guest_bytes))
         vm->memory.path = SPEC ".domain.memory.guest";
-    else if (document_bytes(document_get(requests, "memory"), &vm->memory.guest_bytes))
+    else if (read_size(document_get(requests, "memory"), &vm->memory.guest_bytes))
         vm->memory.path = SPEC ".domain.resources.requests.memory";
-    else if (document_bytes(document_get(limits, "memory"), &vm->memory.guest_bytes))
+    else if (read_size(document_get(limits, "memory"), &vm->memory.guest_bytes))
         vm->memory.path = SPEC ".domain.resources.limits.memory";
     /* What is not the guest's size must be well-formed all the same. */
     document_bytes(document_get(requests, "memory"), &unused);
     document_bytes(document_get(limits, "memory"), &unused);
-    document_bytes(document_get(memory, "maxGuest"), &vm->memory.max_guest_bytes);
-    document_bytes(document_get(hugepages, "pageSize"), &vm->memory.hugepage_bytes);
+    read_size(document_get(memory, "maxGuest"), &vm->memory.max_guest_bytes);
+    read_size(document_get(hugepages, "pageSize"), &vm->memory.hugepage_bytes);
     expect(reading, memory, WORDS("guest", "maxGuest", "hugepages"));
+    expect(reading, hugepages, WORDS("pageSize"));
     expect(reading, resources, WORDS("requests", "limits"));
     expect(reading, requests, WORDS("memory"));
     expect(reading, limits, WORDS("memory"));
@@ -172,6 +179,7 @@ static void read_spec(const struct reading *reading, struct node root)
     document_string(document_get(spec, "architecture"), &vm->architecture);
     vm->grace_given = document_unsigned(document_get(spec, "terminationGracePeriodSeconds"), 0,
                                         GRACE_SECONDS_MAX, &vm->grace_seconds);
+    expect(reading, root, WORDS("apiVersion", "kind", "metadata", "spec", "status"));
     expect(reading, outer,
            WORDS("running", "runStrategy", "template", "updateVolumesStrategy"));
     expect(reading, template, WORDS("spec", "metadata"));
@@ -187,6 +195,7 @@ static void read_target(const struct reading *reading, struct node target, struc
 {
     static const char *const buses[] = {"scsi", "virtio", "sata", NULL};
     static const char *const trays[] = {"closed", "open", NULL};
+    bool read_only = false;
     unsigned choice;
 
     if (document_choice(document_get(target, "bus"), buses, &choice))
@@ -195,7 +204,8 @@ static void read_target(const struct reading *reading, struct node target, struc
         strcmp(volume->bus, "virtio") == 0)
         document_refuse(document_get(target, "bus"), "choose sata or scsi",
                         "there is no CD-ROM drive for virtio");
-    document_bool(document_get(target, "readonly"), &volume->read_only);
+    if (document_bool(document_get(target, "readonly"), &read_only))
+        volume->read_only |= read_only;
     if (volume->device == VOLUME_CDROM) /* must be one of them, and no more: a reset closes it */
         document_choice(document_get(target, "tray"), trays, &choice);
     expect(reading, target,
@@ -226,15 +236,33 @@ static void read_device(const struct reading *reading, struct node disk, struct 
         read_target(reading, target, volume);
 }
 
+/* It becomes part of ids and of files' names. */
+static void read_name(struct node name, const char **ret)
+{
+    if (document_string(name, ret) && vm_directory_check_name(*ret, NULL) < 0)
+        document_refuse(name, "use at most 63 of a-z, 0-9 and -, with no - at either end",
+                        "'%.80s' is no name for a volume", *ret);
+}
+
+/* As long as any bus takes it; which one it is on is seen when it comes there. */
+static void read_serial(struct node serial, struct volume *volume)
+{
+    struct error problem = ERROR_INIT;
+
+    if (document_string(serial, &volume->serial) &&
+        words_check_serial(volume->serial, WORDS_SERIAL_MAX, &problem) < 0)
+        document_refuse(serial, problem.fix, "%s", problem.why);
+}
+
 static void read_disk(const struct reading *reading, struct node disk, struct volume *volume)
 {
     static const char *const caches[] = {"none", "writethrough", "writeback", NULL};
     static const char *const ios[] = {"native", "threads", "io_uring", NULL};
     unsigned choice;
 
-    document_string(document_get(disk, "name"), &volume->name);
+    read_name(document_get(disk, "name"), &volume->name);
     read_device(reading, disk, volume);
-    document_string(document_get(disk, "serial"), &volume->serial);
+    read_serial(document_get(disk, "serial"), volume);
     document_unsigned(document_get(disk, "bootOrder"), 1, BOOT_ORDER_MAX, &volume->boot_order);
     if (document_choice(document_get(disk, "cache"), caches, &choice))
         volume->cache = caches[choice];
@@ -275,10 +303,13 @@ static void read_named(struct node source, const char *key, struct volume *volum
 /* The one member beside the name says what kind it is. */
 static void read_source(const struct reading *reading, struct node member, struct volume *volume)
 {
+    bool read_only = false;
+
     if (strcmp(member.key, "persistentVolumeClaim") == 0) {
         volume->source = VOLUME_CLAIM;
         read_named(member, "claimName", volume);
-        document_bool(document_get(member, "readOnly"), &volume->read_only);
+        if (document_bool(document_get(member, "readOnly"), &read_only))
+            volume->read_only |= read_only;
         expect(reading, member, WORDS("claimName", "hotpluggable", "readOnly"));
     } else if (strcmp(member.key, "dataVolume") == 0) {
         volume->source = VOLUME_DATA_VOLUME;
@@ -291,7 +322,7 @@ static void read_source(const struct reading *reading, struct node member, struc
     } else if (strcmp(member.key, "emptyDisk") == 0) {
         volume->source = VOLUME_EMPTY_DISK;
         if (document_require(document_get(member, "capacity")))
-            document_bytes(document_get(member, "capacity"), &volume->capacity_bytes);
+            read_size(document_get(member, "capacity"), &volume->capacity_bytes);
         expect(reading, member, WORDS("capacity"));
     } else {
         volume->source = VOLUME_REFUSED;
@@ -358,9 +389,10 @@ static void check_joined(const struct reading *reading, struct node disks)
     }
 }
 
-static size_t count_of(struct node list)
+/* An object would be gone through, too, member by member. */
+static bool is_list_or_absent(struct node node)
 {
-    return document_is_list(list) ? json_array_size(list.value) : 0;
+    return !document_is_there(node) || document_is_list(node);
 }
 
 static int read_volumes(const struct reading *reading, struct node root, struct error *error)
@@ -375,7 +407,9 @@ static int read_volumes(const struct reading *reading, struct node root, struct 
     size_t index = 0;
 
     vm->volumes_given = document_is_there(disks) || document_is_there(volumes);
-    vm->volumes = calloc(count_of(disks) + 1, sizeof(*vm->volumes));
+    if (!is_list_or_absent(disks) || !is_list_or_absent(volumes))
+        return -1;
+    vm->volumes = calloc(json_array_size(disks.value) + 1, sizeof(*vm->volumes));
     if (vm->volumes == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
     DOCUMENT_EACH(item, disks) {
@@ -428,6 +462,11 @@ void virtual_machine_free(struct virtual_machine *vm)
 const struct volume *virtual_machine_find(const struct virtual_machine *vm, const char *name)
 {
     return find(vm, name);
+}
+
+size_t virtual_machine_serial_max(const char *bus)
+{
+    return bus != NULL && strcmp(bus, "virtio") == 0 ? VIRTIO_SERIAL_MAX : WORDS_SERIAL_MAX;
 }
 
 unsigned virtual_machine_vcpus(const struct virtual_machine *vm)

@@ -102,6 +102,9 @@ void virtual_machine_free(struct virtual_machine *vm);
 /* The volume of this name, or NULL. */
 const struct volume *virtual_machine_find(const struct virtual_machine *vm, const char *name);
 
+/* Characters of a disk's serial number that a guest sees on this bus; NULL: the default one. */
+size_t virtual_machine_serial_max(const char *bus);
+
 /* sockets x cores x threads */
 unsigned virtual_machine_vcpus(const struct virtual_machine *vm);
 

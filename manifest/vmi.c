@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/cleanup.h"
 #include "manifest/quantity.h"
 #include "qmp/codec.h"
@@ -52,18 +53,24 @@ static void add_change(json_t *conditions, const char *type, const struct plan *
 /* Of several causes each is named. */
 static void add_restart_required(json_t *conditions, const struct plan *plan)
 {
-    char message[1024] = "";
-    size_t i, used;
+    const struct plan_block *block;
+    struct buffer message = {0};
+    size_t i;
 
     for (i = 0; i < plan->block_count; i++) {
-        used = strlen(message);
-        if (plan->blocks[i].restart)
-            (void)snprintf(message + used, sizeof(message) - used, "%s%s: %s",
-                           used > 0 ? "; " : "", plan->blocks[i].path,
-                           plan->blocks[i].error.why);
+        block = &plan->blocks[i];
+        if (!block->restart)
+            continue;
+        if (buffer_size(&message) > 0)
+            (void)buffer_append(&message, "; ", 2);
+        (void)buffer_append(&message, block->path, strlen(block->path));
+        (void)buffer_append(&message, ": ", 2);
+        (void)buffer_append(&message, block->error.why, strlen(block->error.why));
     }
-    if (message[0] != '\0')
-        add_condition(conditions, "RestartRequired", true, "NotLiveUpdatable", message);
+    if (buffer_size(&message) > 0 && buffer_append(&message, "", 1) == 0)
+        add_condition(conditions, "RestartRequired", true, "NotLiveUpdatable",
+                      buffer_bytes(&message));
+    buffer_free(&message);
 }
 
 static bool is_running(const struct inventory *inventory)
@@ -222,7 +229,7 @@ static json_t *volumes_of(const struct plan_input *input, const struct plan *pla
         file[0] = '\0';
         if (vm->volumes[i].source != VOLUME_NO_MEDIUM)
             (void)claims_find_file(input->claims, &vm->volumes[i], file, sizeof(file), NULL);
-        known[i] = plan_find_device(input->inventory, &vm->volumes[i], file);
+        known[i] = plan_find_device(input, &vm->volumes[i], file);
         (void)json_array_append_new(statuses, volume_status(input, plan, vm->volumes[i].name,
                                                             &vm->volumes[i], known[i]));
     }

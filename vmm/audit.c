@@ -324,41 +324,57 @@ static void look_at_memory(struct auditor *auditor)
 
 /* ---- leftovers ---- */
 
-/* The recorded removal that would have taken it away in the end, or NULL. */
-static const json_t *find_removal(const struct auditor *auditor, const char *key, const char *name)
+/* The recorded request that would have taken it away in the end, or NULL. */
+static const json_t *find_request(const struct auditor *auditor, const char *key, const char *name)
 {
     const json_t *entry, *cleanup;
     size_t i, j;
 
     json_array_foreach(auditor->record, i, entry) {
         json_array_foreach(field_array(entry, "cleanups"), j, cleanup) {
-            if (is_removal(entry) && strcmp(field_string(cleanup, key, ""), name) == 0)
+            if (strcmp(field_string(cleanup, key, ""), name) == 0)
                 return entry;
         }
     }
     return NULL;
 }
 
+/* Is one of the findings this request? It is finished once, with all that it leaves. */
+static bool is_found(const struct audit *audit, const json_t *entry)
+{
+    const struct audit_finding *finding;
+    size_t i;
+
+    for (i = 0; entry != NULL && i < audit->count; i++) {
+        finding = &audit->findings[i];
+        if ((finding->kind == AUDIT_PENDING || finding->item.resume) &&
+            strcmp(finding->item.id, field_string(entry, "id", "")) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void look_at_object(struct auditor *auditor, enum audit_kind kind,
                            const struct inventory_object *object)
 {
     const char *key = kind == AUDIT_BACKEND ? "id" : "node-name";
-    const json_t *removal = find_removal(auditor, key, object->name);
-    struct audit_finding *finding = NULL;
+    const json_t *request = find_request(auditor, key, object->name);
+    struct audit_finding *finding;
     enum operation_type type;
 
-    /* What is found already ends with it. */
-    if (!object->used && !is_awaited(auditor, field_string(removal, "id", ""), true))
-        finding = add(auditor, kind, object->name);
+    if (object->used || is_found(auditor->audit, request))
+        return;
+    finding = add(auditor, kind, object->name);
     if (finding == NULL)
         return;
     say(finding->detail, "no device uses it");
     clean_by(finding, kind == AUDIT_BACKEND ? OPERATION_BACKEND_REMOVE : OPERATION_NODE_REMOVE,
              false, object->name);
-    if (removal != NULL && operation_type_find(field_string(removal, "operation", ""), &type)) {
+    if (request != NULL && is_removal(request) &&
+        operation_type_find(field_string(request, "operation", ""), &type)) {
         finding->ours = true;
         say(finding->detail, "what it belonged to has been removed");
-        clean_by(finding, type, true, field_string(removal, "id", ""));
+        clean_by(finding, type, true, field_string(request, "id", ""));
     }
     if (finding->ours)
         say(finding->action, "delete it: vmplug audit --clean");

@@ -70,6 +70,10 @@ const struct operation_result *rig_await(struct rig *rig);
 
 const struct batch_result *rig_batch(struct rig *rig, const struct batch_request *request);
 
+/* The same in two halves, for what is carried out like a batch. */
+struct batch_observer rig_observer(struct rig *rig);
+const struct batch_result *rig_await_batch(struct rig *rig);
+
 /* A deadline that is near, and yet leaves time enough to get as far as the guest, on this machine
  * and under whatever it runs in: measured once. */
 double rig_soon_ms(void);

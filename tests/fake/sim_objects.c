@@ -82,6 +82,17 @@ static void add_edge(json_t *graph, int parent, int child, const char *name)
                                     child, "name", name, "perm", "shared-perm"));
 }
 
+static bool is_medium(const struct sim *sim, const struct sim_disk *disk)
+{
+    unsigned i;
+
+    for (i = 0; i < sim->cdrom_count; i++) {
+        if (strcmp(sim->cdroms[i].node, disk->node) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A device's backend, its node, and the node of the file below, which QEMU names. */
 static json_t *query_block_graph(const struct sim *sim)
 {
@@ -96,7 +107,7 @@ static json_t *query_block_graph(const struct sim *sim)
         add_node(graph, 3 * i + 2, "block-driver", disk->node);
         add_node(graph, 3 * i + 3, "block-driver", name);
         add_edge(graph, 3 * i + 2, 3 * i + 3, "file");
-        if (disk->id[0] == '\0')
+        if (disk->id[0] == '\0' && !is_medium(sim, disk))
             continue;
         add_node(graph, 3 * i + 1, "block-backend", "");
         add_edge(graph, 3 * i + 1, 3 * i + 2, "root");
