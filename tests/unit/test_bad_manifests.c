@@ -26,11 +26,15 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "manifest/claims.h"
+#include "manifest/cluster.h"
 #include "manifest/files.h"
 #include "manifest/kind.h"
 #include "manifest/limits.h"
 #include "manifest/virtual_machine.h"
 #include "manifest/yaml_read.h"
+#include "qmp/codec.h"
+#include "tests/fake/fake.h"
 
 #define MEMORY_BYTES ((rlim_t)100000000)
 #define CPU_MS 1000
@@ -74,6 +78,10 @@ static int read_objects(const struct document_list *list, struct error *error)
         if (status == 0 && kind == KIND_VIRTUAL_MACHINE) {
             status = virtual_machine_read(&vm, &list->items[i], true, &notes, error);
             virtual_machine_free(&vm);
+        } else if (status == 0 && kind == KIND_KUBEVIRT) {
+            status = cluster_read(&(struct cluster)CLUSTER_INIT, &list->items[i], &notes, error);
+        } else if (status == 0) {
+            status = claims_check(&list->items[i], kind, &notes, error);
         }
     }
     notes_free(&notes);
@@ -381,6 +389,163 @@ static void test_sources(void **state)
     assert_non_null(strstr(reading.words, "can't be read"));
 }
 
+/* ---- typed: each value of a good one in turn is another one ---- */
+
+static const char *const good_ones[] = {
+    "{'apiVersion':'kubevirt.io/v1','kind':'VirtualMachine','metadata':{'name':'vm1','annotations':"
+    "{'vmplug/qmp-socket':'/q','vmplug/agent-socket':'/a','vmplug/kernel':'/k',"
+    "'vmplug/initrd':'/i',"
+    "'vmplug/cmdline':'c','vmplug/accel':'tcg','vmplug/qemu':'/e'}},'spec':{'runStrategy':'Always',"
+    "'template':{'spec':{'architecture':'amd64','terminationGracePeriodSeconds':5,'domain':{"
+    "'cpu':{'sockets':2,'cores':2,'threads':2,'maxSockets':8,'model':'host-model'},"
+    "'memory':{'guest':'1Gi','maxGuest':'4Gi','hugepages':{'pageSize':'2Mi'}},"
+    "'resources':{'requests':{'memory':'1Gi'},'limits':{'memory':'1Gi'}},"
+    "'machine':{'type':'q35'},'firmware':{'uuid':'u','bootloader':{'efi':{'secureBoot':false}}},"
+    "'devices':{'disks':["
+    "{'name':'a','disk':{'bus':'virtio','readonly':true},'serial':'S','bootOrder':1,'cache':'none',"
+    "'io':'native'},{'name':'b','lun':{'bus':'scsi','readonly':true}},"
+    "{'name':'c','cdrom':{'bus':'sata','tray':'open','readonly':true}},{'name':'d'}]}},"
+    "'volumes':[{'name':'a','persistentVolumeClaim':{'claimName':'a','hotpluggable':true,"
+    "'readOnly':true}},{'name':'b','dataVolume':{'name':'b','hotpluggable':true}},"
+    "{'name':'c','emptyDisk':{'capacity':'1Gi'}},"
+    "{'name':'d','hostDisk':{'path':'/d','type':'DiskOrCreate','capacity':'1Gi'}}]}}}}",
+    "{'apiVersion':'kubevirt.io/v1','kind':'VirtualMachine','spec':{'running':true}}",
+    "{'apiVersion':'kubevirt.io/v1','kind':'KubeVirt','metadata':{'name':'k'},'spec':{"
+    "'configuration':{'liveUpdateConfiguration':{'maxCpuSockets':8,'maxGuest':'4Gi',"
+    "'maxHotplugRatio':4},'vmRolloutStrategy':'Stage',"
+    "'developerConfiguration':{'featureGates':['A'],"
+    "'disabledFeatureGates':['B']}}}}",
+    "{'apiVersion':'v1','kind':'PersistentVolumeClaim','metadata':{'name':'c'},"
+    "'spec':{'volumeName':'v'}}",
+    "{'apiVersion':'v1','kind':'PersistentVolume','metadata':{'name':'v'},"
+    "'spec':{'claimRef':{'name':'c'},'hostPath':{'path':'/h'},'local':{'path':'/l'}}}",
+};
+
+/* What is no such value, whatever it may be good for elsewhere. */
+static const struct {
+    const char *keys; /* " key key ", or of a type */
+    json_type type;
+    const char *wrong;
+} wrong_values[] = {
+    {" guest maxGuest pageSize memory capacity ", JSON_STRING,
+     "['x','','-1','9Ei','1e99','1.5x','0x10','1 Gi',-1,1e30,true,{},[]]"},
+    {" apiVersion kind runStrategy vmRolloutStrategy bus tray cache io ", JSON_STRING,
+     "['unknown','',5,true,{},[]]"},
+    {" path ", JSON_STRING, "['relative','',5,true,{},[]]"},
+    {" serial ", JSON_STRING, "['','a b','é',5,true,{},[]]"},
+    {NULL, JSON_STRING, "[5,-1,1.5,true,{},[]]"},
+    {NULL, JSON_INTEGER, "['2','x','',-1,1.5,100000,1e30,9223372036854775807,true,{},[]]"},
+    {NULL, JSON_TRUE, "['true','yes',1,0,{},[]]"},
+    {NULL, JSON_FALSE, "['true','yes',1,0,{},[]]"},
+    {NULL, JSON_OBJECT, "[[],5,'x',true]"},
+    {NULL, JSON_ARRAY, "[{},{'a':{'name':'a'},'b':{'name':'b'},'c':{'name':'c'}},5,'x',true]"},
+};
+
+static json_t *find_wrong(const char *key, const json_t *value)
+{
+    char word[64];
+    size_t i;
+
+    (void)snprintf(word, sizeof(word), " %s ", key);
+    for (i = 0; i < COUNT_OF(wrong_values); i++) {
+        if (wrong_values[i].type == json_typeof(value) &&
+            (wrong_values[i].keys == NULL || strstr(wrong_values[i].keys, word) != NULL))
+            return fake_json(wrong_values[i].wrong);
+    }
+    fail();
+    return NULL;
+}
+
+static int read_typed(const json_t *root, struct error *error)
+{
+    AUTO_FREE char *text = json_dumps(root, JSON_ENCODE_ANY);
+    struct document_list list = {.count = 0};
+    int status = yaml_read(&list, "t", text, strlen(text), error);
+
+    if (status == 0)
+        status = read_objects(&list, error);
+    document_list_free(&list);
+    return status;
+}
+
+/* The value at the path is not what it should be, and just there. */
+static void check_refused(const json_t *root, const json_t *value, const char *path)
+{
+    AUTO_FREE char *text = json_dumps(value, JSON_ENCODE_ANY);
+    struct error error = ERROR_INIT;
+    char place[256];
+
+    (void)snprintf(place, sizeof(place), ": %s: ", path);
+    if (read_typed(root, &error) == 0)
+        fail_msg("%s: %s is accepted", path, text);
+    if (error.code != ERROR_INVALID || strncmp(error.why, "t:1:", 4) != 0 ||
+        strstr(error.why, place) == NULL)
+        fail_msg("%s: %s: %s", path, text, error.why);
+}
+
+static unsigned spoil(const json_t *root, json_t *outer, const char *path);
+
+/* A member or item, which is set back afterwards. */
+static unsigned spoil_one(const json_t *root, json_t *outer, const char *key, size_t index,
+                          const char *path)
+{
+    json_t *value = json_incref(key != NULL ? json_object_get(outer, key)
+                                            : json_array_get(outer, index));
+    AUTO_JSON json_t *wrongs = find_wrong(key != NULL ? key : "", value);
+    unsigned count = spoil(root, value, path);
+    json_t *wrong;
+    size_t i;
+
+    json_array_foreach(wrongs, i, wrong) {
+        (void)(key != NULL ? json_object_set(outer, key, wrong)
+                           : json_array_set(outer, index, wrong));
+        check_refused(root, wrong, path);
+        count++;
+    }
+    (void)(key != NULL ? json_object_set_new(outer, key, value)
+                       : json_array_set_new(outer, index, value));
+    return count;
+}
+
+static unsigned spoil(const json_t *root, json_t *outer, const char *path)
+{
+    AUTO_JSON json_t *keys = json_deep_copy(outer);
+    unsigned count = 0;
+    char inner[256];
+    const char *key;
+    json_t *value;
+    size_t i;
+
+    json_object_foreach(keys, key, value) {
+        (void)snprintf(inner, sizeof(inner),
+                       strpbrk(key, "/") != NULL ? "%s%s[%s]" : "%s%s%s", path,
+                       *path != '\0' && strpbrk(key, "/") == NULL ? "." : "", key);
+        count += spoil_one(root, outer, key, 0, inner);
+    }
+    json_array_foreach(keys, i, value) {
+        (void)snprintf(inner, sizeof(inner), "%s[%zu]", path, i);
+        count += spoil_one(root, outer, NULL, i, inner);
+    }
+    return count;
+}
+
+static void test_types(void **state)
+{
+    unsigned count = 0;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(good_ones); i++) {
+        AUTO_JSON json_t *good = fake_json(good_ones[i]);
+        struct error error = ERROR_INIT;
+
+        if (read_typed(good, &error) < 0)
+            fail_msg("%s", error.why);
+        count += spoil(good, good, "");
+    }
+    assert_true(count > 500);
+}
+
 static int set_up(void **state)
 {
     const char *source = getenv("VMPLUG_SOURCE");
@@ -399,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_aliases),
         cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_types),
     };
 
     return cmocka_run_group_tests_name("bad manifests", tests, set_up, NULL);

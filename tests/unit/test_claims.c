@@ -18,7 +18,8 @@
 
 #define VM_OF(source) \
     "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\n" \
-    "spec: {template: {spec: {domain: {devices: {disks: [{name: x}]}}, volumes: [{name: x, " source "}]}}}\n"
+    "spec: {template: {spec: {domain: {devices: {disks: [{name: x}]}},\n" \
+    "  volumes: [{name: x, " source "}]}}}\n"
 #define CLAIMED VM_OF("persistentVolumeClaim: {claimName: c}")
 #define PVC(spec) "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\n" \
                   "spec: {" spec "}\n"
