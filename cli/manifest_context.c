@@ -11,7 +11,7 @@
 #include "manifest/files.h"
 #include "manifest/launch.h"
 
-static int fail(struct invocation *invocation, struct error *error)
+int manifest_context_fail(struct invocation *invocation, struct error *error)
 {
     /* A manifest that is wrong is a mistake of the user's, as a wrong command line is. */
     if (error->code == ERROR_INVALID) {
@@ -30,7 +30,7 @@ int manifest_context_open(struct invocation *invocation, struct manifest_context
     *context = (struct manifest_context){.vm = NULL};
     invocation->user = context;
     if (desired_open(&context->desired, make, &error) < 0)
-        return fail(invocation, &error);
+        return manifest_context_fail(invocation, &error);
     return 0;
 }
 
@@ -100,7 +100,7 @@ int manifest_context_take(struct invocation *invocation, bool save)
         manifest_context_tell_notes(context);
     }
     context->several = context->desired.vm_count > 1;
-    return status < 0 ? fail(invocation, &error) : 0;
+    return status < 0 ? manifest_context_fail(invocation, &error) : 0;
 }
 
 /* ---- the VM ---- */
@@ -163,7 +163,7 @@ static int plan_and_run(struct invocation *invocation)
     if (context->audit == NULL)
         (void)error_set(&error, ERROR_SYSTEM, "", "out of memory");
     if (context->audit == NULL || plan_make(&context->plan, &context->input, &error) < 0)
-        exit_code = fail(invocation, &error);
+        exit_code = manifest_context_fail(invocation, &error);
     else
         exit_code = connected->run(invocation);
     plan_free(&context->plan);

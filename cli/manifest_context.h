@@ -22,6 +22,10 @@ struct manifest_context {
     bool several; /* VMs: the sockets that the environment names are none of theirs in particular */
 };
 
+/* Reports a failure, of which a manifest that is wrong is a mistake as a wrong command line is.
+ * Returns its exit code. */
+int manifest_context_fail(struct invocation *invocation, struct error *error);
+
 /* Opens the store; with make, makes it. Returns 0, or the exit code of a failure that has been
  * reported; context_close() in any case. */
 int manifest_context_open(struct invocation *invocation, struct manifest_context *context,

@@ -238,7 +238,7 @@ static int list_all(struct invocation *invocation, bool instances)
 
     context->several = true;
     if (list_names(context, names, &error) < 0)
-        return report_failure(invocation, VERDICT_ERROR, &error);
+        return manifest_context_fail(invocation, &error);
     context->list = items;
     json_object_foreach(names, name, unused) {
         one = 0;
@@ -280,7 +280,7 @@ static int get_one(struct invocation *invocation, const char *name, bool instanc
 
     if (!stored && (error.code != ERROR_BLOCKED ||
                     desired_take_bare(&context->desired, name, &error) < 0))
-        return report_failure(invocation, report_verdict(&error, false), &error);
+        return manifest_context_fail(invocation, &error);
     vm = context->desired.vms[context->desired.vm_count - 1];
     if (manifest_context_find(invocation, vm, true, &sockets))
         return manifest_context_run(invocation, vm, true, instance ? show_vmi : show_running_vm);

@@ -295,8 +295,13 @@ static json_t *patched(const json_t *object, const void *user, struct error *err
 
     if (yaml_read_value(&patch, "the patch", options->patch, strlen(options->patch), error) < 0)
         return NULL;
-    changed = options->merge_patch ? patch_merge(object, patch.root, error)
-                                   : patch_json(object, patch.root, error);
+    if (!options->merge_patch)
+        changed = patch_json(object, patch.root, error);
+    else if (json_is_object(patch.root))
+        changed = patch_merge(object, patch.root, error);
+    else
+        (void)error_set(error, ERROR_INVALID, "for a list of operations say --type json",
+                        "a merge patch is a part of the object, in { and }");
     document_free(&patch);
     return changed;
 }
@@ -317,9 +322,7 @@ int manifest_change(struct invocation *invocation, desired_change_fn *change, co
 
     if (exit_code == 0 && desired_change(&context.desired, invocation->operands[0], change, user,
                                          !dry_run, &error) < 0)
-        exit_code = error.code == ERROR_INVALID
-                        ? report_mistake(invocation, &error)
-                        : report_failure(invocation, report_verdict(&error, false), &error);
+        exit_code = manifest_context_fail(invocation, &error);
     manifest_context_tell_notes(&context);
     if (exit_code == 0)
         exit_code = manifest_carry_out(invocation);

@@ -88,6 +88,16 @@ class Habits(support.FakeCase):
         out, _ = self.run_vmplug("plan", "-n", "vm1", code=7)
         self.assertIn("vm1: nothing can be done while it runs", out)
 
+    def test_patch_that_is_wrong(self) -> None:
+        self.run_vmplug("apply", "-f", "-", text=VM.format(name="vm1", sockets=2))
+        for kind, patch, why in (
+                ("merge", "[]", "a merge patch is a part of the object, in { and }; for a list"),
+                ("merge", '{"spec": {"template": 1}}', "see man vmplug-manifest"),
+                ("json", '[{"op": "test", "path": "/kind", "value": 1}]', "see man vmplug")):
+            _, told = self.run_vmplug("patch", "vm", "vm1", f"--type={kind}", f"-p={patch}",
+                                      code=2)
+            self.assertIn(why, told)
+
     def test_volumes_alone_print_an_object(self) -> None:
         done, = self.objects("apply", "-f", "-", text=VOLUME)
         self.assertEqual((done["summary"], done["verdict"], done["asked"]), (True, "done", 0))
