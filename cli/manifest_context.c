@@ -64,16 +64,24 @@ static int read_files(const struct options *options, struct document_list *list,
     return 0;
 }
 
-/* One QEMU can't be several VMs. */
-static int check_sockets(const struct options *options, const struct document_list *list,
-                         struct error *error)
+/* What the command line says of the VM is of one VM, and --vm is not kubectl's -n. */
+static int check_vms(const struct options *options, const struct document_list *list,
+                     struct error *error)
 {
     const char *name;
     enum kind kind;
     size_t i, vms = 0;
 
-    for (i = 0; i < list->count; i++)
-        vms += kind_of(&list->items[i], &kind, &name, NULL) == 0 && kind == KIND_VIRTUAL_MACHINE;
+    for (i = 0; i < list->count; i++) {
+        if (kind_of(&list->items[i], &kind, &name, NULL) < 0 || kind != KIND_VIRTUAL_MACHINE)
+            continue;
+        vms++;
+        if (options_given(options, OPTION_VM) && name != NULL &&
+            strcmp(options->vm_name, name) != 0)
+            return error_set(error, ERROR_INVALID, "leave out --vm, which is no namespace",
+                             "--vm says '%s', and the manifest's VM is '%s'", options->vm_name,
+                             name);
+    }
     if (vms <= 1 || !options_given(options, OPTION_QMP))
         return 0;
     return error_set(error, ERROR_INVALID, "apply them one by one",
@@ -93,7 +101,7 @@ int manifest_context_take(struct invocation *invocation, bool save)
     } else {
         status = read_files(options, &list, &error);
         if (status == 0)
-            status = check_sockets(options, &list, &error);
+            status = check_vms(options, &list, &error);
         if (status == 0)
             status = desired_take(&context->desired, &list, options->vm_name, save, &error);
         document_list_free(&list);

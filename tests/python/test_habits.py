@@ -98,6 +98,13 @@ class Habits(support.FakeCase):
                                       code=2)
             self.assertIn(why, told)
 
+    def test_vm_is_no_namespace(self) -> None:
+        _, told = self.run_vmplug("apply", "-n", "default", "-f", "-",
+                                  text=VM.format(name="vm1", sockets=2), code=2)
+        self.assertIn("--vm says 'default', and the manifest's VM is 'vm1'; leave out", told)
+        self.assertEqual(self.objects("get", "vm")[0]["items"], [])
+        self.run_vmplug("apply", "-n", "vm1", "-f", "-", text=VM.format(name="vm1", sockets=2))
+
     def test_volumes_alone_print_an_object(self) -> None:
         done, = self.objects("apply", "-f", "-", text=VOLUME)
         self.assertEqual((done["summary"], done["verdict"], done["asked"]), (True, "done", 0))
