@@ -85,18 +85,16 @@ static int forget_directory(const char *name, struct error *error)
 
 static int forget_state(struct store *store, const char *name, struct error *error)
 {
-    json_t *object = NULL;
+    AUTO_JSON json_t *object = NULL;
+    /* One that nobody can read is there, too. */
+    bool there = store_load(store, KIND_VIRTUAL_MACHINE, name, &object, NULL) < 0 ||
+                 object != NULL;
 
-    if (store_load(store, KIND_VIRTUAL_MACHINE, name, &object, NULL) < 0)
-        object = NULL; /* nobody can read it, and it goes as well */
     if (store_remove(store, KIND_VIRTUAL_MACHINE, name, error) < 0 ||
         layout_remove(store, name, error) < 0 ||
-        firmware_remove_variables(store, name, error) < 0) {
-        json_decref(object);
+        firmware_remove_variables(store, name, error) < 0)
         return -1;
-    }
-    json_decref(object);
-    return object != NULL ? 1 : 0;
+    return there ? 1 : 0;
 }
 
 int adopt_forget(struct store *store, const char *name, struct error *error)

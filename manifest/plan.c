@@ -248,7 +248,8 @@ static bool is_out_of_range(const struct plan_input *input, struct error *ret)
     }
     if (want < memory->base_bytes) {
         (void)error_set(ret, ERROR_BLOCKED, NEXT_LAUNCH,
-                        "%s is less than the guest booted with, which can't be taken back: %s",
+                        "%s is less than the %s that the guest booted with, which can't be taken "
+                        "back while it runs",
                         wanted, quantity_format(memory->base_bytes, limit));
         return true;
     }

@@ -14,6 +14,7 @@
 #define GRACE_SECONDS_MAX 86400
 #define BOOT_ORDER_MAX 1000
 #define VIRTIO_SERIAL_MAX 20
+#define MEMORY_MIN_BYTES (UINT64_C(1) << 20)
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* What one reading has beside the VM. */
@@ -115,6 +116,16 @@ static bool read_size(struct node node, uint64_t *ret_bytes)
     return true;
 }
 
+/* With less no guest starts; whoever writes 512m, half a byte, means another unit. */
+static bool read_memory_size(struct node node, uint64_t *ret_bytes)
+{
+    if (!read_size(node, ret_bytes))
+        return false;
+    if (*ret_bytes > 0 && *ret_bytes < MEMORY_MIN_BYTES)
+        document_refuse(node, "write it as 512Mi or 2Gi", "must be at least 1Mi");
+    return true;
+}
+
 static void read_memory(const struct reading *reading, struct node domain)
 {
     struct virtual_machine *vm = reading->vm;
@@ -125,11 +136,11 @@ static void read_memory(const struct reading *reading, struct node domain)
     struct node limits = document_get(resources, "limits");
     uint64_t unused;
 
-    if (read_size(document_get(memory, "guest"), &vm->memory.guest_bytes))
+    if (read_memory_size(document_get(memory, "guest"), &vm->memory.guest_bytes))
         vm->memory.path = SPEC ".domain.memory.guest";
-    else if (read_size(document_get(requests, "memory"), &vm->memory.guest_bytes))
+    else if (read_memory_size(document_get(requests, "memory"), &vm->memory.guest_bytes))
         vm->memory.path = SPEC ".domain.resources.requests.memory";
-    else if (read_size(document_get(limits, "memory"), &vm->memory.guest_bytes))
+    else if (read_memory_size(document_get(limits, "memory"), &vm->memory.guest_bytes))
         vm->memory.path = SPEC ".domain.resources.limits.memory";
     /* What is not the guest's size must be well-formed all the same. */
     document_bytes(document_get(requests, "memory"), &unused);

@@ -156,14 +156,14 @@ static const struct plan_block *find_volume_block(const struct plan *plan,
 }
 
 static const char *phase_of(const struct plan *plan, const char *name,
-                            const struct inventory_disk *device)
+                            const struct inventory_disk *device, const struct plan_block *block)
 {
     const struct plan_step *step = find_volume_step(plan, name);
 
     if (step != NULL && (step->request.each.type == OPERATION_DISK_REMOVE ||
                          step->request.each.type == OPERATION_CDROM_EJECT))
         return "Detaching";
-    return device == NULL || step != NULL ? "Pending" : "Ready";
+    return device == NULL || step != NULL || block != NULL ? "Pending" : "Ready";
 }
 
 /* A device, a volume, or both. */
@@ -175,7 +175,7 @@ static json_t *volume_status(const struct plan_input *input, const struct plan *
         device != NULL ? inventory_guest_disk_name(input->inventory, device) : NULL;
     const struct plan_block *block = find_volume_block(plan, volume);
     json_t *status = json_pack("{s:o, s:s, s:s}", "name", codec_string(name), "phase",
-                               phase_of(plan, name, device), "target",
+                               phase_of(plan, name, device, block), "target",
                                guest_name == NULL ? ""
                                : strncmp(guest_name, DEVICES, strlen(DEVICES)) == 0
                                    ? guest_name + strlen(DEVICES)

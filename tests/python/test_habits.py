@@ -105,6 +105,32 @@ class Habits(support.FakeCase):
         self.assertEqual(self.objects("get", "vm")[0]["items"], [])
         self.run_vmplug("apply", "-n", "vm1", "-f", "-", text=VM.format(name="vm1", sockets=2))
 
+    def test_forget_what_nobody_can_read(self) -> None:
+        folder = self.directory / "state-home" / "vmplug" / "virtualmachine"
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "vm1.yaml").write_text("- ")
+        self.run_vmplug("forget", "vm1")
+        self.run_vmplug("forget", "vm1", code=7)
+
+    def test_memory_of_half_a_byte(self) -> None:
+        text = VM.format(name="vm1", sockets=2).replace("cpu:", "memory: {guest: 512m}, cpu:")
+        _, told = self.run_vmplug("plan", "-f", "-", text=text, code=2)
+        self.assertIn("domain.memory.guest: must be at least 1Mi; write it as 512Mi", told)
+
+    def test_volume_that_is_blocked_is_not_ready(self) -> None:
+        text = (VM.format(name="vm1", sockets=2)
+                .replace("{domain: {", "{volumes: [{name: x, persistentVolumeClaim: "
+                         "{claimName: %s, hotpluggable: true}}], "
+                         "domain: {devices: {disks: [{name: x, disk: {}}]}, "))
+        self.start()
+        self.adopt()
+        self.run_vmplug("apply", "-f", "-", text=VOLUME.replace("/srv/data.img",
+                                                                str(self.image())))
+        for claim, code, phase in (("data", 0, "Ready"), ("none", 7, "Pending")):
+            self.run_vmplug("apply", "-f", "-", text=text % claim, code=code)
+            status = self.objects("get", "vmi", "vm1")[0]["status"]
+            self.assertEqual([volume["phase"] for volume in status["volumeStatus"]], [phase])
+
     def test_volumes_alone_print_an_object(self) -> None:
         done, = self.objects("apply", "-f", "-", text=VOLUME)
         self.assertEqual((done["summary"], done["verdict"], done["asked"]), (True, "done", 0))

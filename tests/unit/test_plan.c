@@ -136,14 +136,15 @@ static const struct row memory_rows[] = {
     {MEMORY("guest: 1Gi") CLUSTER("liveUpdateConfiguration: {maxGuest: 512Mi}"),
      GUEST "1Gi is more than the cluster's maxGuest allows: 512Mi\n", false},
     {MEMORY("guest: 128Mi"),
-     GUEST "128Mi is less than the guest booted with, which can't be taken back: 256Mi\n", false},
+     GUEST "128Mi is less than the 256Mi that the guest booted with, which can't be taken back "
+           "while it runs\n", false},
     {MEMORY("guest: 300Mi"),
      GUEST "whole memory blocks do not reach 300 MiB from 256 MiB\n", false},
     {VM "      domain: {resources: {requests: {memory: 384Mi}}}\n", "memory 256Mi -> 384Mi\n",
      true},
     {VM "      domain: {resources: {limits: {memory: 128Mi}}}\n",
-     "! spec.template.spec.domain.resources.limits.memory: 128Mi is less than the guest booted "
-     "with, which can't be taken back: 256Mi\n", false},
+     "! spec.template.spec.domain.resources.limits.memory: 128Mi is less than the 256Mi that the "
+     "guest booted with, which can't be taken back while it runs\n", false},
     {MEMORY("guest: 512Mi") CLUSTER("developerConfiguration: {disabledFeatureGates: [LiveUpdate]}"),
      GUEST "the feature gate LiveUpdate is disabled\n", false},
     {VM "      domain: {cpu: {sockets: 3}, memory: {guest: 9Gi}}\n",
@@ -458,7 +459,8 @@ static void test_json(void **state)
         "{'operations':[{'operation':'cpu-add','what':'vCPUs 2 -> 3','reason':"
         "'spec.template.spec.domain.cpu is 3 sockets x 1 cores x 1 threads','target':3}],"
         "'blocked':[{'path':'spec.template.spec.domain.memory.guest','reason':'1Mi is less than "
-        "the guest booted with, which can\\u0027t be taken back: 256Mi','fix':"
+        "the 256Mi that the guest booted with, which can\\u0027t be taken back while it runs',"
+        "'fix':"
         "'stop the VM and launch it again: then it has it','restart_required':true}]}");
     if (!json_equal(plan, expected))
         fail_msg("%s", json_dumps(plan, 0));
