@@ -180,6 +180,33 @@ static int plan_and_run(struct invocation *invocation)
     return exit_code;
 }
 
+static void begin(struct manifest_context *context, const struct desired_vm *vm)
+{
+    context->vm = vm;
+    context->claims = (struct claims){.objects = &context->desired.objects};
+    if (vm->vm.name != NULL)
+        context->claims.empty_directory = launch_disks_directory(
+            vm->vm.name, context->empty_directory, sizeof(context->empty_directory));
+    context->input = (struct plan_input){
+        .vm = &vm->vm, .cluster = &context->desired.cluster, .claims = &context->claims};
+}
+
+int manifest_context_run_absent(struct invocation *invocation, const struct desired_vm *vm,
+                                int (*run)(struct invocation *invocation))
+{
+    struct manifest_context *context = invocation->user;
+    struct error error = ERROR_INIT;
+    int exit_code;
+
+    begin(context, vm);
+    if (plan_make_absent(&context->plan, &context->input, &error) < 0)
+        exit_code = manifest_context_fail(invocation, &error);
+    else
+        exit_code = run(invocation);
+    plan_free(&context->plan);
+    return exit_code;
+}
+
 int manifest_context_run(struct invocation *invocation, const struct desired_vm *vm, bool second,
                          int (*run)(struct invocation *invocation))
 {
@@ -188,13 +215,7 @@ int manifest_context_run(struct invocation *invocation, const struct desired_vm 
     struct manifest_sockets sockets;
     int exit_code;
 
-    context->vm = vm;
-    context->claims = (struct claims){.objects = &context->desired.objects};
-    if (vm->vm.name != NULL)
-        context->claims.empty_directory = launch_disks_directory(
-            vm->vm.name, context->empty_directory, sizeof(context->empty_directory));
-    context->input = (struct plan_input){
-        .vm = &vm->vm, .cluster = &context->desired.cluster, .claims = &context->claims};
+    begin(context, vm);
     (void)manifest_context_find(invocation, vm, second, &sockets);
     invocation->user = &connected;
     exit_code = invocation_run_connected(invocation, sockets.qmp, sockets.agent, plan_and_run);

@@ -48,6 +48,10 @@ struct manifest_sockets {
 bool manifest_context_find(const struct invocation *invocation, const struct desired_vm *vm,
                            bool second, struct manifest_sockets *sockets);
 
+/* Plans for a VM that does not run; `run` and what is returned as below. */
+int manifest_context_run_absent(struct invocation *invocation, const struct desired_vm *vm,
+                                int (*run)(struct invocation *invocation));
+
 /* Connects to the VM and plans; then `run` has context->inventory and context->plan. Returns its
  * exit code, or that of a failure. */
 int manifest_context_run(struct invocation *invocation, const struct desired_vm *vm, bool second,

@@ -84,27 +84,29 @@ static int print_plan(struct invocation *invocation)
     return plan->step_count > 0 ? EXIT_CHANGES : 0;
 }
 
-static void tell_absent(struct invocation *invocation, const struct desired_vm *vm,
-                        const char *comes)
+static int tell_absent(struct invocation *invocation, const char *comes)
 {
+    const struct manifest_context *context = invocation->user;
     struct output *out = &invocation->out;
-    AUTO_JSON json_t *object =
-        json_pack("{s:[], s:[], s:s, s:b}", "operations", "blocked", "vm", name_of(vm), "running",
-                  false);
+    AUTO_JSON json_t *object = plan_json(&context->plan);
 
+    field_set(&object, "vm", json_string(name_of(context->vm)));
+    field_set(&object, "running", json_false());
     if (out->json)
         output_json(out, object, 0);
-    output_print(out, "%s does not run: %s\n", name_of(vm), comes);
+    output_print(out, "%s does not run: %s\n", name_of(context->vm), comes);
+    print_blocks(out, &context->plan);
+    return context->plan.block_count > 0 ? EXIT_BLOCKED : 0;
 }
 
-static void tell_not_running(struct invocation *invocation, const struct desired_vm *vm)
+static int tell_not_running(struct invocation *invocation)
 {
-    tell_absent(invocation, vm, "nothing changes before its next launch");
+    return tell_absent(invocation, "nothing changes before its next launch");
 }
 
 /* Each VM that was named in turn. */
 static int for_each_vm(struct invocation *invocation, int (*run)(struct invocation *invocation),
-                       void (*absent)(struct invocation *invocation, const struct desired_vm *vm))
+                       int (*absent)(struct invocation *invocation))
 {
     struct manifest_context *context = invocation->user;
     struct manifest_sockets sockets;
@@ -112,11 +114,10 @@ static int for_each_vm(struct invocation *invocation, int (*run)(struct invocati
     size_t i;
 
     for (i = 0; i < context->desired.vm_count && exit_code != EXIT_INTERRUPTED; i++) {
-        one = 0;
         if (manifest_context_find(invocation, context->desired.vms[i], false, &sockets))
             one = manifest_context_run(invocation, context->desired.vms[i], false, run);
         else
-            absent(invocation, context->desired.vms[i]);
+            one = manifest_context_run_absent(invocation, context->desired.vms[i], absent);
         exit_code = manifest_context_worse(exit_code, one);
     }
     return exit_code;
@@ -230,11 +231,11 @@ static int carry_out(struct invocation *invocation)
     return exit_code;
 }
 
-static void tell_for_launch(struct invocation *invocation, const struct desired_vm *vm)
+static int tell_for_launch(struct invocation *invocation)
 {
-    tell_absent(invocation, vm,
-                invocation->options.dry_run ? "its next launch would go by what would be stored"
-                                            : "it is stored, and its next launch goes by it");
+    return tell_absent(invocation, invocation->options.dry_run
+                                       ? "its next launch would go by what would be stored"
+                                       : "it is stored, and its next launch goes by it");
 }
 
 int manifest_carry_out(struct invocation *invocation)

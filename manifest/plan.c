@@ -365,6 +365,28 @@ int plan_make(struct plan *plan, const struct plan_input *input, struct error *e
     return 0;
 }
 
+int plan_make_absent(struct plan *plan, const struct plan_input *input, struct error *error)
+{
+    struct error problem = ERROR_INIT;
+    const struct volume *volume;
+    struct plan_block *added;
+    char file[PATH_MAX];
+    size_t i;
+
+    *plan = (struct plan){0};
+    for (i = 0; i < input->vm->volume_count; i++) {
+        volume = &input->vm->volumes[i];
+        if (volume->source == VOLUME_NO_MEDIUM ||
+            claims_find_file(input->claims, volume, file, sizeof(file), &problem) == 0)
+            continue;
+        added = plan_add_block(plan, PLAN_VOLUME, volume->volume_path, false);
+        if (added == NULL)
+            return without_memory(error);
+        added->error = problem;
+    }
+    return 0;
+}
+
 void plan_free(struct plan *plan)
 {
     free(plan->steps);

@@ -68,6 +68,10 @@ struct plan_input {
 int plan_make(struct plan *plan, const struct plan_input *input, struct error *error);
 void plan_free(struct plan *plan);
 
+/* Of a VM that does not run there is nothing to be done; blocked are the volumes that keep it from
+ * being launched. Of the input without inventory and audit, otherwise as plan_make(). */
+int plan_make_absent(struct plan *plan, const struct plan_input *input, struct error *error);
+
 /* {"operations": […], "blocked": […]}; a new reference, NULL without memory. */
 json_t *plan_json(const struct plan *plan);
 

@@ -131,6 +131,17 @@ class Habits(support.FakeCase):
             status = self.objects("get", "vmi", "vm1")[0]["status"]
             self.assertEqual([volume["phase"] for volume in status["volumeStatus"]], [phase])
 
+    def test_volume_that_no_launch_could_have(self) -> None:
+        text = (VM.format(name="vm1", sockets=2)
+                .replace("{domain: {", "{volumes: [{name: x, containerDisk: {image: y}}], "
+                         "domain: {devices: {disks: [{name: x, disk: {}}]}, "))
+        plan, = self.objects("plan", "-f", "-", text=text, code=7)
+        self.assertEqual([block["path"] for block in plan["blocked"]],
+                         ["spec.template.spec.volumes[0]"])
+        out, _ = self.run_vmplug("apply", "-f", "-", text=text, code=7)
+        self.assertIn("it is stored", out)
+        self.assertIn("a volume of kind containerDisk needs a cluster", out)
+
     def test_volumes_alone_print_an_object(self) -> None:
         done, = self.objects("apply", "-f", "-", text=VOLUME)
         self.assertEqual((done["summary"], done["verdict"], done["asked"]), (True, "done", 0))
