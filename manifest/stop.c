@@ -213,7 +213,7 @@ static struct vm *connect_vm(const char *name, struct error *error)
         options.agent_path = agent;
     for (i = 0; i < COUNT_OF(monitors); i++) {
         if (vm_directory_find_socket(name, monitors[i], path, sizeof(path),
-                                     vm == NULL ? error : NULL) < 0)
+                                     i == 0 ? error : NULL) < 0)
             break;
         vm_free(vm);
         vm = vm_new(&options, error);

@@ -213,6 +213,14 @@ class Habits(support.FakeCase):
         self.addCleanup(server.join, support.SOON)
         return pressed
 
+    def test_stop_of_one_that_has_died(self) -> None:
+        fake = self.start()
+        self.adopt()
+        fake.kill()
+        fake.wait()
+        _, told = self.run_vmplug("stop", "vm1", code=3)
+        self.assertIn("Connection refused; vmplug forget takes its name away", told)
+
     def test_stop_that_is_interrupted(self) -> None:
         pressed = self.serve_monitor()
         self.run_vmplug("adopt", "vm1", "--qmp", str(self.qmp))
