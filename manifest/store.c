@@ -55,7 +55,7 @@ static int make_directory(int parent, const char *path)
     return fd >= 0 ? fsync(fd) : -1;
 }
 
-/* The directories above it, too. */
+/* The directories above it, too, but for the first: a home that is not there is not ours to make. */
 static int make_directories(const char *path)
 {
     AUTO_FREE char *copy = strdup(path);
@@ -63,7 +63,8 @@ static int make_directories(const char *path)
 
     if (copy == NULL)
         return -1;
-    for (slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+    slash = strchr(copy + 1, '/');
+    while (slash != NULL && (slash = strchr(slash + 1, '/')) != NULL) {
         *slash = '\0';
         if (make_directory(AT_FDCWD, copy) < 0)
             return -1;

@@ -194,6 +194,19 @@ static void test_looking_makes_nothing(void **state)
 
 /* ---- mishaps ---- */
 
+/* A user's home that is not there, as that of nobody, is not made at the root of all. */
+static void test_makes_no_home(void **state)
+{
+    struct error error = ERROR_INIT;
+    struct store store;
+
+    (void)state;
+    assert_int_equal(store_open(&store, "/nonexistent/.local/state/vmplug", true, &error), -1);
+    assert_int_equal(error.code, ERROR_SYSTEM);
+    assert_int_equal(access("/nonexistent", F_OK), -1);
+    store_close(&store);
+}
+
 static void test_each_call_fails(void **state)
 {
     bool says_kept;
@@ -454,6 +467,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_saves_and_loads),
         TEST(test_looking_makes_nothing),
+        TEST(test_makes_no_home),
         TEST(test_each_call_fails),
         TEST(test_ends_at_each_call),
         TEST(test_file_size_limit),
