@@ -55,7 +55,8 @@ static int make_directory(int parent, const char *path)
     return fd >= 0 ? fsync(fd) : -1;
 }
 
-/* The directories above it, too, but for the first: a home that is not there is not ours to make. */
+/* The directories above it, too, but for the first: a home that is not there is not ours to
+ * make. */
 static int make_directories(const char *path)
 {
     AUTO_FREE char *copy = strdup(path);

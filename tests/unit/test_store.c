@@ -197,9 +197,6 @@ static void test_looking_makes_nothing(void **state)
 /* A user's home that is not there, as that of nobody, is not made at the root of all. */
 static void test_makes_no_home(void **state)
 {
-    struct error error = ERROR_INIT;
-    struct store store;
-
     (void)state;
     assert_int_equal(store_open(&store, "/nonexistent/.local/state/vmplug", true, &error), -1);
     assert_int_equal(error.code, ERROR_SYSTEM);
