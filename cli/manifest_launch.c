@@ -97,11 +97,17 @@ int manifest_launch(struct invocation *invocation)
 {
     struct manifest_context context;
     bool print = invocation->options.print;
+    struct error error = ERROR_INIT;
     int exit_code = manifest_context_open(invocation, &context, !print), one;
     size_t i;
 
     if (exit_code == 0)
         exit_code = manifest_context_take(invocation, !print);
+    if (exit_code == 0 && context.desired.vm_count == 0) {
+        (void)error_set(&error, ERROR_INVALID, "give the VM's own, too",
+                        "launch: there is no VirtualMachine among the manifests");
+        exit_code = report_mistake(invocation, &error);
+    }
     for (i = 0; exit_code == 0 && i < context.desired.vm_count; i++) {
         one = launch_one(invocation, context.desired.vms[i]);
         exit_code = manifest_context_worse(exit_code, one);

@@ -10,6 +10,8 @@
 #include "qmp/field.h"
 
 #define IMAGE "disk.img"
+/* What each of them has there, and has to have: of that nothing is said. */
+#define OF_A_CLUSTER "accessModes", "storageClassName", "volumeMode"
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- an object by itself ---- */
@@ -34,15 +36,16 @@ int claims_check(const struct document *document, enum kind kind, struct notes *
     notes_expect(notes, root, WORDS("apiVersion", "kind", "metadata", "spec", "status"));
     if (kind == KIND_CLAIM) {
         document_string(document_get(spec, "volumeName"), &unused);
-        notes_expect(notes, spec, WORDS("volumeName"));
+        notes_expect(notes, spec, WORDS("volumeName", OF_A_CLUSTER, "resources"));
     } else if (kind == KIND_VOLUME) {
         document_string(document_get(document_get(spec, "claimRef"), "name"), &unused);
         check_path(document_get(spec, "hostPath"));
         check_path(document_get(spec, "local"));
-        notes_expect(notes, spec, WORDS("claimRef", "hostPath", "local"));
+        notes_expect(notes, spec, WORDS("claimRef", "hostPath", "local", OF_A_CLUSTER, "capacity",
+                                        "nodeAffinity", "persistentVolumeReclaimPolicy"));
     } else {
         (void)document_is_object(spec);
-        notes_expect(notes, spec, WORDS(NULL));
+        notes_expect(notes, spec, WORDS("pvc", "source", "sourceRef", "storage"));
     }
     if (problem.code == ERROR_NONE)
         return 0;

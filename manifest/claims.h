@@ -15,8 +15,8 @@ struct claims {
 };
 
 /* Checks a PersistentVolumeClaim, a PersistentVolume or a DataVolume, as far as it is gone by
- * below; what else its spec says is noted. Returns 0, or -1 with ERROR_INVALID, whose why begins
- * with the place. */
+ * below; what its spec hardly ever has is noted. Returns 0, or -1 with ERROR_INVALID,
+ * whose why begins with the place. */
 int claims_check(const struct document *document, enum kind kind, struct notes *notes,
                  struct error *error);
 

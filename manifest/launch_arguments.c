@@ -190,6 +190,10 @@ static int add_cpus(struct argv *argv, const struct launch_input *input,
                          vm->cpu.sockets > most ? "sockets" : "maxSockets", board->machine, most,
                          vm->cpu.cores, vm->cpu.threads,
                          vm->cpu.sockets > most ? vm->cpu.sockets : vm->cpu.max_sockets);
+    if (vm->cpu.sockets > sockets)
+        return error_set(error, ERROR_BLOCKED, "raise it",
+                         CPU_PATH ".sockets: %u sockets are more than %s allows: %u",
+                         vm->cpu.sockets, ceilings->sockets_by, sockets);
     if (sockets > most)
         sockets = most;
     if (!board->adds_cpus)
@@ -235,7 +239,7 @@ static int add_memory(struct argv *argv, const struct virtual_machine *vm,
 {
     uint64_t base = (vm->memory.guest_bytes + QEMU_STEP - 1) / QEMU_STEP * QEMU_STEP;
     uint64_t step = memory_step(vm), room;
-    char text[QUANTITY_TEXT_MAX];
+    char text[QUANTITY_TEXT_MAX], limit[QUANTITY_TEXT_MAX];
 
     if (base == 0)
         return error_set(error, ERROR_INVALID, "say how much, for example 1Gi",
@@ -244,6 +248,10 @@ static int add_memory(struct argv *argv, const struct virtual_machine *vm,
         return error_set(error, ERROR_INVALID, "round it",
                          "%.90s: must be a multiple of the huge pages' %s", vm->memory.path,
                          quantity_format(vm->memory.hugepage_bytes, text));
+    if (vm->memory.guest_bytes > ceilings->guest_bytes)
+        return error_set(error, ERROR_BLOCKED, "raise it", "%.90s: %s is more than %s allows: %s",
+                         vm->memory.path, quantity_format(vm->memory.guest_bytes, text),
+                         ceilings->guest_by, quantity_format(ceilings->guest_bytes, limit));
     room = ceilings->guest_bytes > base ? (ceilings->guest_bytes - base) / step * step : 0;
     if (room == 0)
         argv_option(argv, "-m", "size=%" PRIu64 "k", base / 1024);

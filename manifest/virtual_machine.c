@@ -44,6 +44,16 @@ static void expect_template(const struct reading *reading, struct node spec)
 
 /* ---- metadata ---- */
 
+/* Others are other programs'. */
+#define OURS "vmplug/"
+static void note_ours(struct node member, void *user)
+{
+    char where[DOCUMENT_WHERE_MAX];
+
+    if (strncmp(member.key, OURS, strlen(OURS)) == 0)
+        notes_add(user, "%s is kept, and not acted on", document_where(member, where));
+}
+
 static void read_metadata(const struct reading *reading, struct node metadata)
 {
     struct virtual_machine *vm = reading->vm;
@@ -62,6 +72,11 @@ static void read_metadata(const struct reading *reading, struct node metadata)
     document_string(document_get(metadata, "name"), &vm->name);
     for (i = 0; i < COUNT_OF(known); i++)
         document_string(document_get(annotations, known[i].key), known[i].ret);
+    document_each_unknown(annotations,
+                          WORDS(ANNOTATION_QMP, ANNOTATION_AGENT, ANNOTATION_KERNEL,
+                                ANNOTATION_INITRD, ANNOTATION_CMDLINE, ANNOTATION_ACCEL,
+                                ANNOTATION_QEMU, ANNOTATION_LAST_APPLIED),
+                          note_ours, reading->notes);
 }
 
 /* ---- spec ---- */

@@ -112,6 +112,27 @@ class Habits(support.FakeCase):
         self.run_vmplug("forget", "vm1")
         self.run_vmplug("forget", "vm1", code=7)
 
+    def test_launch_above_its_own_ceilings(self) -> None:
+        for domain, why in (
+                ("cpu: {sockets: 2, maxSockets: 1}, memory: {guest: 64Mi}",
+                 "cpu.sockets: 2 sockets are more than maxSockets allows: 1"),
+                ("memory: {guest: 64Mi, maxGuest: 32Mi}",
+                 "memory.guest: 64Mi is more than maxGuest allows: 32Mi")):
+            text = VM.format(name="vm1", sockets=1).replace("cpu: {sockets: 1}", domain)
+            _, told = self.run_vmplug("launch", "--print", "-f", "-", text=text, code=7)
+            self.assertIn(why, told)
+
+    def test_annotation_that_is_mistyped(self) -> None:
+        text = VM.format(name="vm1", sockets=1).replace(
+            "name: vm1", "name: vm1, annotations: {vmplug/acel: tcg, vmplug/accel: tcg, a/b: c}")
+        _, told = self.run_vmplug("plan", "-f", "-", text=text)
+        self.assertIn("metadata.annotations[vmplug/acel] is kept, and not acted on", told)
+        self.assertEqual(told.count("is kept"), 1)
+
+    def test_launch_of_volumes_alone(self) -> None:
+        told, = self.objects("launch", "-f", "-", text=VOLUME, code=2)
+        self.assertIn("no VirtualMachine", told["error"]["desc"])
+
     def test_memory_of_half_a_byte(self) -> None:
         text = VM.format(name="vm1", sockets=2).replace("cpu:", "memory: {guest: 512m}, cpu:")
         _, told = self.run_vmplug("plan", "-f", "-", text=text, code=2)
@@ -227,7 +248,7 @@ class Habits(support.FakeCase):
         with subprocess.Popen([VMPLUG, "stop", "vm1", "--json"], env=self.environment, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as stopping:
             self.assertTrue(pressed.wait(support.SOON))
-            stopping.send_signal(signal.SIGINT)
+            stopping.send_signal(signal.SIGTERM)  # SIGINT may be ignored
             out, told = stopping.communicate(timeout=support.SOON)
         self.assertEqual(stopping.returncode, 130)
         self.assertEqual(json.loads(out)["verdict"], "interrupted")

@@ -166,7 +166,7 @@ static void test_checks(void **state)
         {"spec: {local: {path: a}}", KIND_VOLUME, "spec.local.path: it must be an absolute path"},
         {"spec: {claimRef: {name: [c]}}", KIND_VOLUME, "spec.claimRef.name: must be a string"},
         {"spec: 5", KIND_DATA_VOLUME, "t:1:7: spec: must be an object, not 5"},
-        {"spec: {volumeName: a, resources: {}}\nsepc: 1", KIND_CLAIM, NULL},
+        {"spec: {volumeName: a, resource: {}, resources: {}}\nsepc: 1", KIND_CLAIM, NULL},
     };
     struct document document;
     size_t i;
@@ -185,7 +185,7 @@ static void test_checks(void **state)
         if (rows[i].why == NULL) {
             assert_int_equal(notes.count, 2);
             assert_string_equal(notes.lines[0], "t:2:1: sepc is kept, and not acted on");
-            assert_string_equal(notes.lines[1], "t:1:23: spec.resources is kept, and not acted on");
+            assert_string_equal(notes.lines[1], "t:1:23: spec.resource is kept, and not acted on");
         }
         notes_free(&notes);
         document_free(&document);

@@ -236,7 +236,7 @@ static void test_notes(void **state)
 {
     (void)state;
     apply(VM "spec: {dataVolumeTemplates: []}\n---\napiVersion: v1\nkind: PersistentVolumeClaim\n"
-             "metadata: {name: c}\nspec: {resources: {}}\n");
+             "metadata: {name: c}\nspec: {resource: {}}\n");
     assert_int_equal(desired.notes.count, 2);
     again();
     assert_int_equal(desired_take_stored(&desired, "vm1", &error), 0);
