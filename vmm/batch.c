@@ -408,6 +408,14 @@ void batch_interrupt(struct batch *batch)
     }
 }
 
+void batch_stop(struct batch *batch)
+{
+    if (batch->operation != NULL)
+        batch->interrupted = true;
+    else
+        batch_interrupt(batch);
+}
+
 void batch_free(struct batch *batch)
 {
     if (batch == NULL)

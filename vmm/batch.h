@@ -59,6 +59,9 @@ struct batch *batch_start(struct vm *vm, const struct batch_request *request,
 /* Interrupts the operation under way and starts no other. */
 void batch_interrupt(struct batch *batch);
 
+/* Starts no other operation, and the one under way goes on to its end. */
+void batch_stop(struct batch *batch);
+
 /* Allowed in its own done callback. NULL is allowed. */
 void batch_free(struct batch *batch);
 
