@@ -88,6 +88,7 @@ extern const struct command_group cmd_manifest_group;
 extern const struct command_group cmd_get_group;
 extern const struct command_group cmd_patch_group;
 extern const struct command_group cmd_launch_group;
+extern const struct command_group cmd_serve_group;
 extern const struct command_group cmd_help_group;
 extern const struct command_group cmd_version_group;
 

@@ -296,6 +296,11 @@ static int read_grace(struct options *options, const char *text, struct error *e
     return 0;
 }
 
+static int read_api_socket(struct options *options, const char *text, struct error *error)
+{
+    return read_path("--api-socket", text, &options->api_socket, error);
+}
+
 #define READ(function) function, 0
 #define FLAG(member) NULL, offsetof(struct options, member)
 
@@ -400,6 +405,8 @@ static const struct option_spec specs[] = {
                       "how long the guest may take before it is ended by force; if not given, the "
                       "manifest's terminationGracePeriodSeconds, else 30",
                       NULL, false, READ(read_grace)},
+    [OPTION_API_SOCKET] = {"api-socket", 0, "PATH", NULL, "the Unix socket to listen on", NULL,
+                           true, READ(read_api_socket)},
 };
 
 _Static_assert(COUNT_OF(specs) == OPTIONS_, "every option is described");

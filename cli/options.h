@@ -53,6 +53,7 @@ enum option_key {
     OPTION_PERSIST,
     OPTION_PRINT,
     OPTION_GRACE,
+    OPTION_API_SOCKET,
     OPTIONS_ /* how many there are */
 };
 
@@ -121,6 +122,7 @@ struct options {
     bool persist;
     bool print;
     unsigned grace_seconds;
+    const char *api_socket;
 };
 
 struct option_spec {

@@ -197,7 +197,7 @@ static void test_mistakes(void **state)
         {"status|-q", "--qmp: its PATH is missing", ""},
         {"status|--timeout", "--timeout: its SECONDS is missing", ""},
         {"--json=yes", "--json: takes no value", "="},
-        {"--a", "--a: there are several such options", "--agent, --atomic, --all?"},
+        {"--a", "--a: there are several such options", "--agent, --atomic, --all, --api-socket?"},
         {"--fo=3", "--fo: there are several such options", "--format, --force, --for?"},
     };
     size_t i;
