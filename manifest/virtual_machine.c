@@ -14,6 +14,7 @@
 #define GRACE_SECONDS_MAX 86400
 #define BOOT_ORDER_MAX 1000
 #define VIRTIO_SERIAL_MAX 20
+#define MEMORY_MAX_BYTES (UINT64_C(1) << 52) /* 52 bits of physical address */
 #define MEMORY_MIN_BYTES (UINT64_C(1) << 20)
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -138,6 +139,9 @@ static bool read_memory_size(struct node node, uint64_t *ret_bytes)
         return false;
     if (*ret_bytes > 0 && *ret_bytes < MEMORY_MIN_BYTES)
         document_refuse(node, "write it as 512Mi or 2Gi", "must be at least 1Mi");
+    if (*ret_bytes > MEMORY_MAX_BYTES)
+        document_refuse(node, "write it as 512Mi or 2Gi", "must be at most 4Pi, which is all that "
+                        "a processor can address");
     return true;
 }
 
@@ -160,7 +164,7 @@ static void read_memory(const struct reading *reading, struct node domain)
     /* What is not the guest's size must be well-formed all the same. */
     document_bytes(document_get(requests, "memory"), &unused);
     document_bytes(document_get(limits, "memory"), &unused);
-    read_size(document_get(memory, "maxGuest"), &vm->memory.max_guest_bytes);
+    read_memory_size(document_get(memory, "maxGuest"), &vm->memory.max_guest_bytes);
     read_size(document_get(hugepages, "pageSize"), &vm->memory.hugepage_bytes);
     expect(reading, memory, WORDS("guest", "maxGuest", "hugepages"));
     expect(reading, hugepages, WORDS("pageSize"));

@@ -222,6 +222,8 @@ static void test_refused(void **state)
         {SPEC "domain: {memory: {guest: 0}}" END, "memory.guest: must be more than 0"},
         {SPEC "domain: {memory: {maxGuest: 0Gi}}" END, "memory.maxGuest: must be more than 0"},
         {SPEC "domain: {memory: {guest: 9Ei}}" END, "memory.guest: "},
+        {SPEC "domain: {memory: {guest: 9E}}" END, "memory.guest: must be at most 4Pi"},
+        {SPEC "domain: {memory: {maxGuest: 9E}}" END, "memory.maxGuest: must be at most 4Pi"},
         {SPEC "domain: {memory: {guest: -1}}" END, "memory.guest: "},
         {SPEC "domain: {memory: {guest: 1Gi}, resources: {requests: {memory: x}}}" END,
          "resources.requests.memory: "},
