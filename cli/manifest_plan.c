@@ -226,7 +226,8 @@ static int carry_out(struct invocation *invocation)
     else
         print_blocks(&invocation->out, plan);
     exit_code = perform_work(invocation, &performed);
-    if (plan->step_count > 0 && !invocation->options.dry_run)
+    if (plan->step_count > 0 && !invocation->options.dry_run &&
+        exit_code != verdict_exit_code(VERDICT_LOST)) /* then there is nobody to ask */
         record_layout(invocation);
     return exit_code;
 }
