@@ -186,7 +186,7 @@ int manifest_stop(struct invocation *invocation)
     if (status == 0)
         status = stop_vm(name, grace_of(invocation, name), &interrupt, &way, &error);
     signals_close(&signals);
-    if (status < 0)
+    if (status != 0)
         return fail(invocation, name, &error);
     output_print(&invocation->out, "%s is stopped: %s\n", name, means[way]);
     return succeed(invocation, name, json_pack("{s:s}", "by", stop_way_name(way)));

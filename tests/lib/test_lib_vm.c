@@ -10,6 +10,7 @@
 #include "vmplug/vmm.h"
 
 #define SOON_MS 20000
+#define PATIENCE_MS 1000 /* with a guest; QEMU has answered by then on a busy machine, too */
 #define MIB (UINT64_C(1) << 20)
 
 static struct vmplug_error error;
@@ -232,11 +233,11 @@ static void test_wait(void **state)
 
     (void)state;
     FIXTURE_START("--dimm", "d0=256M", "--guest", "removes=3/0x84,3/0", "--guest",
-                  "ost-delay=1500");
+                  "ost-delay=3000");
     (void)snprintf(runtime, sizeof(runtime), "%s/run", fixture_directory);
     vm = open_vm(runtime);
     assert_verdict(vmplug_wait(vm, "d0", SOON_MS, NULL, &error), VMPLUG_BLOCKED);
-    assert_verdict(vmplug_memory_remove(vm, "d0", 300, NULL, &error), VMPLUG_PENDING);
+    assert_verdict(vmplug_memory_remove(vm, "d0", PATIENCE_MS, NULL, &error), VMPLUG_PENDING);
     vmplug_vm_free(vm);
     vm = open_vm(runtime);
     assert_verdict(vmplug_wait(vm, "d0", SOON_MS, NULL, &error), VMPLUG_REMOVED);
@@ -260,7 +261,7 @@ static void test_record_of_a_named_process(void **state)
     options.agent_path = fixture_agent;
     options.runtime_dir = runtime;
     vm = vmplug_vm_open(&options, &error);
-    assert_verdict(vmplug_memory_remove(vm, "d0", 300, NULL, &error), VMPLUG_PENDING);
+    assert_verdict(vmplug_memory_remove(vm, "d0", PATIENCE_MS, NULL, &error), VMPLUG_PENDING);
     assert_int_equal(glob(pattern, 0, NULL, &found), 0);
     (void)unlink(found.gl_pathv[0]);
     globfree(&found);
