@@ -60,7 +60,12 @@ static void put_online(struct ch_job *job, const struct audit *audit)
     size_t i;
 
     job->items = calloc(audit->count + 1, sizeof(*job->items));
-    for (i = 0; job->items != NULL && i < audit->count; i++) {
+    if (job->items == NULL) {
+        ch_job_fail(job, CH_FAILED, "after the guest's reboot nothing could be put online",
+                    "out of memory", "it is tried again");
+        return;
+    }
+    for (i = 0; i < audit->count; i++) {
         if (is_offline(&audit->findings[i]))
             job->items[request.count++] = audit->findings[i].item;
     }

@@ -161,10 +161,9 @@ static size_t list_standing(struct ch_job *job, const json_t *record)
     json_t *entry;
     size_t i, count = 0;
 
-    job->items = calloc(json_array_size(record) + 1, sizeof(*job->items));
     json_array_foreach(record, i, entry) {
         id = field_string(entry, "id", "");
-        if (job->items == NULL || strlen(id) >= OPERATION_ID_MAX ||
+        if (strlen(id) >= OPERATION_ID_MAX ||
             strcmp(field_string(entry, "operation", ""),
                    operation_type_name(OPERATION_CPU_REMOVE)) != 0)
             continue;
@@ -180,11 +179,16 @@ static void settle_vcpus(struct ch_job *job)
     AUTO_JSON json_t *record = record_list(vm_record(job->vm));
     struct batch_request request = {
         .goal = BATCH_LIST,
-        .count = list_standing(job, record),
         .each = {.type = OPERATION_CPU_REMOVE,
                  .timeout_ms = clock_earlier_ms(AGAIN_MS, job->timeout_ms)},
     };
 
+    job->items = calloc(json_array_size(record) + 1, sizeof(*job->items));
+    if (record == NULL || job->items == NULL) {
+        ch_job_fail(job, CH_FAILED, VCPUS, "out of memory", "try again later");
+        return;
+    }
+    request.count = list_standing(job, record);
     request.items = job->items;
     if (request.count > 0)
         ch_job_batch(job, &request, on_settled);

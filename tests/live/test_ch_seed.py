@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SCRIPTS = str(SOURCE / "scripts")
 VMPLUG = os.path.abspath(os.environ.get("VMPLUG", "vmplug"))
 SEEDS = SOURCE / "tests" / "data" / "seeds"
 GIBIBYTE = 1 << 30
+REBOOT_SECONDS = 240
 
 
 def document() -> str:
@@ -133,6 +135,9 @@ class Seed(unittest.TestCase):
         subprocess.run([VMPLUG, "qmp", "--qmp", str(self.directory / "qmp2"), "system_reset"],
                        check=True, stdout=subprocess.DEVNULL)
         assert self.server.stdout is not None
+        too_long = threading.Timer(REBOOT_SECONDS, self.server.kill)
+        self.addCleanup(too_long.cancel)
+        too_long.start()
         self.assertRegex(self.server.stdout.readline(), "^the guest has rebooted: ")
         self.assertEqual(self.guest("nproc"), "4")
         self.assertEqual(self.online_bytes(), 3 * GIBIBYTE)

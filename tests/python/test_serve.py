@@ -393,6 +393,9 @@ class Reboot(ServeCase):
                             ' {"logical-id": 1, "online": false, "can-offline": true}]',
                             "--fault", f"qmp query-blockstats event-first {json.dumps(reset)}")
         assert server.stdout is not None
+        too_long = threading.Timer(SOON, server.kill)
+        self.addCleanup(too_long.cancel)
+        too_long.start()
         self.assertEqual(self.ask("GET", "vm.counters")[0], 500)
         self.assertEqual(server.stdout.readline(),
                          "the guest has rebooted: 1 of its vCPUs and DIMMs put online again\n")
