@@ -110,7 +110,7 @@ static void take_threads(void *user, void *item, const json_t *value, const stru
 
     (void)item;
     (void)error;
-    cpus->threads = json_incref((json_t *)(uintptr_t)value);
+    cpus->threads = json_incref((json_t *)value);
     if (json_array_size(value) > 0 && json_array_size(value) <= SLOTS_MAX)
         keep_boot_vcpus(user, value);
 }
