@@ -213,8 +213,8 @@ static int merge(struct desired *desired, enum kind kind, const char *name, cons
 /* ---- documents ---- */
 
 /* Of what the document itself says, so that an error can say where. */
-static int check(const struct document *document, enum kind kind, struct notes *notes,
-                 struct error *error)
+static int check(const struct document *document, enum kind kind, bool whole,
+                 struct notes *notes, struct error *error)
 {
     struct cluster cluster = CLUSTER_INIT;
     struct virtual_machine vm;
@@ -224,21 +224,33 @@ static int check(const struct document *document, enum kind kind, struct notes *
         return cluster_read(&cluster, document, notes, error);
     if (kind != KIND_VIRTUAL_MACHINE)
         return claims_check(document, kind, notes, error);
-    status = virtual_machine_read(&vm, document, false, notes, error);
+    status = virtual_machine_read(&vm, document, whole, notes, error);
     virtual_machine_free(&vm);
     return status;
+}
+
+/* Else the document is all that is said of it. */
+static bool is_stored(struct desired *desired, enum kind kind, const char *name)
+{
+    AUTO_JSON json_t *stored = NULL;
+
+    return name != NULL && store_load(&desired->store, kind, name, &stored, NULL) == 0 &&
+           stored != NULL;
 }
 
 static int take_document(struct desired *desired, const struct document *document,
                          const char *default_name, struct change *ret, struct error *error)
 {
     const char *name;
+    bool whole;
 
-    if (kind_of(document, &ret->kind, &name, error) < 0 ||
-        check(document, ret->kind, &desired->notes, error) < 0)
+    if (kind_of(document, &ret->kind, &name, error) < 0)
         return -1;
     if (name == NULL && ret->kind == KIND_VIRTUAL_MACHINE)
         name = default_name;
+    whole = !is_stored(desired, ret->kind, name);
+    if (check(document, ret->kind, whole, &desired->notes, error) < 0)
+        return -1;
     if (name == NULL && ret->kind == KIND_VIRTUAL_MACHINE)
         return read_vm(desired, document->source, document->root, false, error);
     if (name == NULL)

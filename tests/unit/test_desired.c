@@ -232,6 +232,16 @@ static void test_fragments(void **state)
     assert_non_null(strstr(error.why, "the disk 'a' has no volume"));
 }
 
+/* Where nothing is stored, the document is all there is, and has the place of what is amiss. */
+static void test_a_first_one_is_whole(void **state)
+{
+    (void)state;
+    assert_int_equal(take_named(VM SPEC("devices: {disks: [{name: a}]}"), NULL, true), -1);
+    assert_non_null(strstr(error.why, "the disk 'a' has no volume"));
+    assert_memory_equal(error.why, "t:", 2);
+    assert_true(error.why[2] >= '1' && error.why[2] <= '9');
+}
+
 static void test_notes(void **state)
 {
     (void)state;
@@ -340,6 +350,7 @@ int main(void)
         TEST(test_names),
         TEST(test_all_or_nothing),
         TEST(test_fragments),
+        TEST(test_a_first_one_is_whole),
         TEST(test_notes),
         TEST(test_changes_that_are_refused),
         TEST(test_stored_and_bare),
