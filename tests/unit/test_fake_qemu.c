@@ -361,22 +361,29 @@ static void test_its_end(void **ignored)
     await_end();
 }
 
+static pid_t read_pid(const char *pidfile)
+{
+    FILE *file = fopen(pidfile, "re");
+    int process = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &process), 1);
+    fclose(file);
+    return process;
+}
+
 /* By it vmplug knows one QEMU from another, and whether it is there still. */
-static void assert_listener_is_in(const char *pidfile)
+static void assert_listener_is(pid_t process)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct ucred listener;
     socklen_t size = sizeof(listener);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), written = 0;
-    FILE *file = fopen(pidfile, "re");
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", qmp);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size), 0);
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%d", &written), 1);
-    assert_int_equal(listener.pid, written);
-    fclose(file);
+    assert_int_equal(listener.pid, process);
     close(fd);
 }
 
@@ -394,8 +401,10 @@ static void test_in_the_background(void **ignored)
     assert_int_equal(end_of(pid), 0);
     fclose(out);
     assert_int_equal(run("status"), 0); /* it listens already */
-    assert_listener_is_in(pidfile);
+    pid = read_pid(pidfile);
+    assert_listener_is(pid);
     assert_int_equal(run("qmp quit"), 0);
+    await_end();
 }
 
 /* A trace's sockets listen, too, when the parent returns. */
@@ -414,7 +423,9 @@ static void test_replay_in_the_background(void **ignored)
     out = spawn(arguments);
     assert_int_equal(end_of(pid), 0);
     fclose(out);
+    pid = read_pid(pidfile);
     assert_int_equal(run("memory list"), 0); /* its only client */
+    await_end();
 }
 
 /* One who speaks what is not QMP is told so in QEMU's way, and may go on. */
@@ -517,5 +528,9 @@ int main(void)
         cmocka_unit_test(test_bad_words),
     };
 
+    /* Of one in the background, too, the end is awaited: it takes its sockets with it, and the next
+     * one has the same. */
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        return 1;
     return cmocka_run_group_tests_name("vmplug-fake-qemu", tests, begin, NULL);
 }
