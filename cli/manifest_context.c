@@ -148,20 +148,12 @@ bool manifest_context_find(const struct invocation *invocation, const struct des
     return sockets->qmp != NULL;
 }
 
-/* What runs while the VM is connected. */
-struct connected {
-    struct manifest_context *context;
-    int (*run)(struct invocation *invocation);
-};
-
 static int plan_and_run(struct invocation *invocation)
 {
-    const struct connected *connected = invocation->user;
-    struct manifest_context *context = connected->context;
+    struct manifest_context *context = invocation->user;
     struct error error = ERROR_INIT;
     int exit_code = 0;
 
-    invocation->user = context;
     context->inventory = fetch(invocation, PLAN_PARTS, &exit_code);
     if (context->inventory == NULL)
         return exit_code;
@@ -173,7 +165,7 @@ static int plan_and_run(struct invocation *invocation)
     if (context->audit == NULL || plan_make(&context->plan, &context->input, &error) < 0)
         exit_code = manifest_context_fail(invocation, &error);
     else
-        exit_code = connected->run(invocation);
+        exit_code = context->run(invocation);
     plan_free(&context->plan);
     audit_free(STEAL(context->audit));
     inventory_free(STEAL(context->inventory));
@@ -211,16 +203,12 @@ int manifest_context_run(struct invocation *invocation, const struct desired_vm 
                          int (*run)(struct invocation *invocation))
 {
     struct manifest_context *context = invocation->user;
-    struct connected connected = {.context = context, .run = run};
     struct manifest_sockets sockets;
-    int exit_code;
 
     begin(context, vm);
+    context->run = run;
     (void)manifest_context_find(invocation, vm, second, &sockets);
-    invocation->user = &connected;
-    exit_code = invocation_run_connected(invocation, sockets.qmp, sockets.agent, plan_and_run);
-    invocation->user = context;
-    return exit_code;
+    return invocation_run_connected(invocation, sockets.qmp, sockets.agent, plan_and_run);
 }
 
 int manifest_context_worse(int first, int second)

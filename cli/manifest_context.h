@@ -12,6 +12,7 @@
 struct manifest_context {
     struct desired desired;
     const struct desired_vm *vm; /* the one that is being worked on */
+    int (*run)(struct invocation *invocation); /* what is done with it, once it is connected */
     struct inventory *inventory; /* of that, while it is connected */
     struct audit *audit;
     struct plan plan;

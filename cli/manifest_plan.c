@@ -285,13 +285,9 @@ int manifest_apply(struct invocation *invocation)
 
 /* ---- patch ---- */
 
-struct patching {
-    const struct options *options;
-};
-
 static json_t *patched(const json_t *object, const void *user, struct error *error)
 {
-    const struct options *options = ((const struct patching *)user)->options;
+    const struct options *options = user;
     struct document patch;
     json_t *changed = NULL;
 
@@ -310,9 +306,7 @@ static json_t *patched(const json_t *object, const void *user, struct error *err
 
 int manifest_patch(struct invocation *invocation)
 {
-    const struct patching patching = {.options = &invocation->options};
-
-    return manifest_change(invocation, patched, &patching);
+    return manifest_change(invocation, patched, &invocation->options);
 }
 
 int manifest_change(struct invocation *invocation, desired_change_fn *change, const void *user)

@@ -15,8 +15,7 @@
 #include "vmm/result_json.h"
 
 #define CPU_PATH "spec.template.spec.domain.cpu"
-#define NEXT_LAUNCH "stop the VM and launch it again: then it has it"
-#define RAISE_IT "raise it; where QEMU has no more room either, " NEXT_LAUNCH
+#define RAISE_IT "raise it; where QEMU has no more room either, " PLAN_NEXT_LAUNCH
 
 /* ---- steps and blocks ---- */
 
@@ -99,12 +98,13 @@ static int block(struct plan *plan, enum plan_subject subject, const char *path,
 static bool is_held_back(const struct cluster *cluster, enum gate gate, struct error *ret)
 {
     if (cluster->closed[gate] != NULL) {
-        (void)error_set(ret, ERROR_BLOCKED, "take it out of disabledFeatureGates, or " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED,
+                        "take it out of disabledFeatureGates, or " PLAN_NEXT_LAUNCH,
                         "the feature gate %s is disabled", cluster->closed[gate]);
         return true;
     }
     if (cluster->staged) {
-        (void)error_set(ret, ERROR_BLOCKED, "set it to LiveUpdate, or " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED, "set it to LiveUpdate, or " PLAN_NEXT_LAUNCH,
                         "vmRolloutStrategy is Stage: changes wait for a restart");
         return true;
     }
@@ -186,7 +186,7 @@ static bool has_other_topology(const struct plan_input *input, unsigned *ret_eac
     }
     if (cores == vm->cpu.cores && threads == vm->cpu.threads)
         return false;
-    (void)error_set(ret, ERROR_BLOCKED, NEXT_LAUNCH,
+    (void)error_set(ret, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
                     "this QEMU runs with %u cores a socket and %u threads a core, not with %u and "
                     "%u, and only sockets can come while it runs",
                     cores, threads, vm->cpu.cores, vm->cpu.threads);
@@ -247,7 +247,7 @@ static bool is_out_of_range(const struct plan_input *input, struct error *ret)
         return true;
     }
     if (want < memory->base_bytes) {
-        (void)error_set(ret, ERROR_BLOCKED, NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
                         "%s is less than the %s that the guest booted with, which can't be taken "
                         "back while it runs",
                         wanted, quantity_format(memory->base_bytes, limit));

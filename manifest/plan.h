@@ -77,6 +77,9 @@ json_t *plan_json(const struct plan *plan);
 
 /* ---- for the files of the plan ---- */
 
+/* The way out of what can't be while the VM runs. */
+#define PLAN_NEXT_LAUNCH "stop the VM and launch it again: then it has it"
+
 /* A new step or block at the end, all 0; NULL without memory. */
 struct plan_step *plan_add_step(struct plan *plan, enum plan_subject subject);
 struct plan_block *plan_add_block(struct plan *plan, enum plan_subject subject, const char *path,

@@ -15,7 +15,6 @@
 #include "manifest/quantity.h"
 
 #define VOLUMES_PATH "spec.template.spec.volumes"
-#define NEXT_LAUNCH "stop the VM and launch it again: then it has it"
 
 /* One volume of the manifest, and what is there of it. */
 struct candidate {
@@ -131,21 +130,22 @@ static bool is_fixed(const struct plan_input *input, const struct volume *volume
     const char *gate = input->cluster->closed[GATE_VOLUMES];
 
     if (gate != NULL)
-        (void)error_set(ret, ERROR_BLOCKED, "take it out of disabledFeatureGates, or " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED,
+                        "take it out of disabledFeatureGates, or " PLAN_NEXT_LAUNCH,
                         "the feature gate %s is disabled", gate);
     else if (!volume->hotpluggable)
         (void)error_set(ret, ERROR_BLOCKED,
                         volume->source == VOLUME_CLAIM || volume->source == VOLUME_DATA_VOLUME
-                            ? "say hotpluggable: true in it, or " NEXT_LAUNCH
-                            : "make it a claim that is hotpluggable, or " NEXT_LAUNCH,
+                            ? "say hotpluggable: true in it, or " PLAN_NEXT_LAUNCH
+                            : "make it a claim that is hotpluggable, or " PLAN_NEXT_LAUNCH,
                         "the volume '%.63s' is not hotpluggable", volume->name);
     else if (volume->device == VOLUME_LUN)
-        (void)error_set(ret, ERROR_BLOCKED, "make it a disk, or " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED, "make it a disk, or " PLAN_NEXT_LAUNCH,
                         "a lun, which passes a SCSI device of the host through, can't come while "
                         "the VM runs");
     else if (volume->device == VOLUME_DISK && volume->bus != NULL &&
              strcmp(volume->bus, "sata") == 0)
-        (void)error_set(ret, ERROR_BLOCKED, "choose scsi or virtio, or " NEXT_LAUNCH,
+        (void)error_set(ret, ERROR_BLOCKED, "choose scsi or virtio, or " PLAN_NEXT_LAUNCH,
                         "a disk on bus sata can't come while the VM runs");
     else
         return false;
@@ -380,12 +380,12 @@ static int turn_stay(struct plan *plan, const struct plan_input *input,
         candidate->blocked)
         return 0;
     if (device->read_only != volume->read_only)
-        (void)error_set(&problem, ERROR_BLOCKED, NEXT_LAUNCH,
+        (void)error_set(&problem, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
                         "the disk '%.63s' can%s be written to while the VM runs", volume->name,
                         device->read_only ? "not" : "");
     else if (volume->serial != NULL && device->serial[0] != '\0' &&
              strcmp(volume->serial, device->serial) != 0)
-        (void)error_set(&problem, ERROR_BLOCKED, NEXT_LAUNCH,
+        (void)error_set(&problem, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
                         "the disk '%.63s' has the serial '%.40s' while the VM runs", volume->name,
                         device->serial);
     if (problem.code != ERROR_NONE &&
@@ -419,7 +419,7 @@ static int turn_insert(struct plan *plan, const struct plan_input *input,
     if (volume->device != VOLUME_CDROM || !is_known(candidate))
         return 0;
     if (!is_drive(candidate)) {
-        (void)error_set(&problem, ERROR_BLOCKED, NEXT_LAUNCH,
+        (void)error_set(&problem, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
                         "the VM has no CD-ROM drive '%.63s', and none can come while it runs",
                         volume->name);
         return block(plan, volume->disk_path, true, &problem, error);

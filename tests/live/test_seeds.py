@@ -12,19 +12,20 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
+import applying
+
 SOURCE = Path(os.environ.get("VMPLUG_SCRIPTS", Path(__file__).parents[2] / "scripts")).parent
 SCRIPTS = str(SOURCE / "scripts")
 VMPLUG = os.path.abspath(os.environ.get("VMPLUG", "vmplug"))
 SEEDS = SOURCE / "tests" / "data" / "seeds"
 MEBIBYTE = 1 << 20
-F_SETPIPE_SZ = 1031
-PAGE = 4096
 
 
 def document(beginning: str) -> str:
@@ -186,7 +187,7 @@ class Seeds(unittest.TestCase):
                    "{sockets: 4, cores: 1, threads: 1}}}}}\n")
         # The pipe holds no more than a page: vmplug waits for us in the middle of its questions.
         reading, writing = os.pipe()
-        fcntl.fcntl(writing, F_SETPIPE_SZ, PAGE)
+        fcntl.fcntl(writing, applying.F_SETPIPE_SZ, applying.PAGE)
         with subprocess.Popen([VMPLUG, *words, "--trace", f"/dev/fd/{writing}"],
                               env=self.environment, pass_fds=[writing],
                               stdout=subprocess.DEVNULL) as patching:
@@ -297,31 +298,13 @@ class Seeds(unittest.TestCase):
         self.assertEqual(self.disks(), [])
         # Ended without warning at one message after the other, and applied again.
         for messages in range(40, 200, 20):
-            self.kill_at(messages, added)
+            applying.end_at(messages, VMPLUG, added, self.environment, signal.SIGKILL)
             self.apply(added)
             self.assertEqual(len(self.disks()), 1)
-            self.kill_at(messages, removed)
+            applying.end_at(messages, VMPLUG, removed, self.environment, signal.SIGKILL)
             self.apply(removed)
             self.assertEqual(self.disks(), [])
             self.assertIn('"clean":true', self.vmplug("audit", "--json"))
-
-    def kill_at(self, messages: int, manifest: str) -> None:
-        """An apply that is killed when it has sent and received so many, if it lasts so long."""
-        reading, writing = os.pipe()
-        fcntl.fcntl(writing, F_SETPIPE_SZ, PAGE)
-        with subprocess.Popen([VMPLUG, "apply", "-f", "-", "--trace", f"/dev/fd/{writing}"],
-                              env=self.environment, pass_fds=[writing], text=True,
-                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL) as applying:
-            os.close(writing)
-            assert applying.stdin is not None
-            applying.stdin.write(manifest)
-            applying.stdin.close()
-            with open(reading, encoding="utf-8") as trace:
-                for _, _ in zip(range(messages), trace):
-                    pass
-                applying.kill()
-            applying.wait()
 
 
 if __name__ == "__main__":

@@ -4,18 +4,16 @@
 the VM is what the manifest says, and nothing is left beside it."""
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
 import subprocess
 from typing import Any
 
+import applying
 import support
 
 VMPLUG = os.environ.get("VMPLUG", "vmplug")
-F_SETPIPE_SZ = 1031
-PAGE = 4096
 MEBIBYTE = 1 << 20
 #: Between the messages at which it is ended; the whole of it is some three hundred.
 STRIDE = 23
@@ -85,24 +83,7 @@ class Apply(support.FakeCase):
         return self.vmplug("apply", "-f", "-", text=text)[-1]
 
     def end_at(self, message: int, text: str, how: signal.Signals) -> bool:
-        """An apply that gets the signal at this message. Was there one?"""
-        reading, writing = os.pipe()
-        # No more than a page fits: it waits for us, and can't be far ahead.
-        fcntl.fcntl(writing, F_SETPIPE_SZ, PAGE)
-        with subprocess.Popen([VMPLUG, "apply", "-f", "-", "--trace", f"/dev/fd/{writing}"],
-                              env=self.environment, pass_fds=[writing], text=True,
-                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL) as applying:
-            os.close(writing)
-            assert applying.stdin is not None
-            applying.stdin.write(text)
-            applying.stdin.close()
-            with open(reading, encoding="utf-8") as trace:
-                reached = sum(1 for _ in zip(range(message), trace)) == message
-                applying.send_signal(how)
-                trace.read()
-            applying.wait(support.SOON)
-        return reached
+        return applying.end_at(message, VMPLUG, text, self.environment, how)
 
     def check(self, sockets: int, mebibytes: int, names: list[str]) -> None:
         status, = self.vmplug("status")
