@@ -421,6 +421,21 @@ static void forget_plan(struct operation *operation)
     operation->cleanup_count = 0;
 }
 
+/* Do QEMU's words speak of a name or a place that somebody has? Nothing but a second try hangs on
+ * it. */
+static bool speaks_of_another(const struct error *refusal)
+{
+    static const char *const words[] = {"duplicate", "already used", "is busy", "exists",
+                                        "conflicts"};
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(words); i++) {
+        if (strcasestr(refusal->why, words[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* Plans from what there is now. False when that leads nowhere else. */
 static bool plan_anew(struct operation *operation, const json_t *refused)
 {
@@ -431,7 +446,7 @@ static bool plan_anew(struct operation *operation, const json_t *refused)
     if (operation_set_goal(operation, NULL) < 0 || plan(operation, NULL) < 0)
         return false;
     chosen = list_arguments(operation);
-    if (json_equal(chosen, refused))
+    if (json_equal(chosen, refused) && !speaks_of_another(&operation->result.error))
         return false;
     operation->result.error = (struct error)ERROR_INIT; /* of the plan that was refused */
     return true;
@@ -458,9 +473,9 @@ static void on_inventory_again(void *user, struct inventory *inventory,
 }
 
 /* Two vmplugs that look at the same time choose the same id and the same place, and QEMU takes the
- * first. That is not told by the words of its refusal: when a plan made anew is another one, what
- * was refused was a choice of ours that somebody else had made; when it is the same, QEMU means
- * it. */
+ * first. When a plan made anew is another one, what was refused was a choice of ours that somebody
+ * else had made. When it is the same, QEMU means it, unless that somebody has let go of it since,
+ * which only the words of the refusal can tell. */
 bool operation_choose_again(struct operation *operation)
 {
     if (operation->kind->top != VERDICT_ONLINE || operation->result.left_count > 0 ||

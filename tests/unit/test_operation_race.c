@@ -227,6 +227,40 @@ static void test_the_last_place_is_taken(void **state)
     rig_close(&rig);
 }
 
+/* … and has let go of it by the time that we look, so that the same is chosen once more. */
+static void test_free_again(void **state)
+{
+    static const struct {
+        enum operation_type type;
+        const char *command, *text, *id;
+    } rows[] = {
+        {OPERATION_CPU_ADD, "device_add", "Duplicate device ID 'vmplug-cpu-2'", "vmplug-cpu-2"},
+        {OPERATION_CPU_ADD, "device_add", "CPU[2] with APIC ID 2 exists", "vmplug-cpu-2"},
+        {OPERATION_DIMM_ADD, "object-add",
+         "attempt to add duplicate property 'vmplug-mem-0-backend' to object (type 'container')",
+         "vmplug-mem-0"},
+        {OPERATION_DIMM_ADD, "device_add", "slot 0 is busy", "vmplug-mem-0"},
+        {OPERATION_DISK_ADD, "blockdev-add", "Duplicate nodes with node-name='vmplug-disk-0'",
+         "vmplug-disk-0"},
+        {OPERATION_DISK_ADD, "device_add", "lun already used by 'theirs'", "vmplug-disk-0"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        const struct operation_request request = rig_addition(rows[i].type);
+        struct sim *sim = sim_new();
+
+        sim_fault(sim, (struct fault){.side = SIM_QMP, .command = rows[i].command, .times = 1,
+                                      .action = FAULT_REJECT, .text = rows[i].text});
+        rig_open(&rig, sim, true);
+        rig_assert_verdict(rig_operate(&rig, &request), VERDICT_ONLINE);
+        assert_string_equal(rig.result->id, rows[i].id);
+        assert_int_equal(sim_count(sim, SIM_QMP, rows[i].command), 2);
+        rig_close(&rig);
+    }
+}
+
 /* The same plan again is no other one. */
 static void test_refused_for_another_reason(void **state)
 {
@@ -236,7 +270,7 @@ static void test_refused_for_another_reason(void **state)
 
     (void)state;
     sim_fault(sim, (struct fault){.side = SIM_QMP, .command = "device_add",
-                                  .action = FAULT_REJECT, .text = "Duplicate device ID 'x'"});
+                                  .action = FAULT_REJECT, .text = "No such property"});
     assert_int_equal(race(&rival, sim, &request)->verdict, VERDICT_REJECTED);
     assert_int_equal(sim_count(sim, SIM_QMP, "device_add"), 1);
     rig_close(&rig);
@@ -359,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_the_others_things_stay),
         cmocka_unit_test(test_named_by_the_user),
         cmocka_unit_test(test_the_last_place_is_taken),
+        cmocka_unit_test(test_free_again),
         cmocka_unit_test(test_refused_for_another_reason),
         cmocka_unit_test(test_not_for_ever),
         cmocka_unit_test(test_interrupted_between),
