@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buffer.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,29 +12,28 @@ char *buffer_reserve(struct buffer *buffer, size_t size)
 {
     size_t held = buffer_size(buffer);
     size_t capacity;
+    bool grows;
     char *bytes;
 
     if (buffer->capacity - buffer->end >= size)
         return buffer->bytes + buffer->end;
     if (size > SIZE_MAX / 2 - held)
         return NULL;
-    /* Moving is worth it only when it frees at least as much as it copies: each byte then moves
-     * a constant number of times. */
-    if (buffer->start >= held && buffer->capacity - held >= size) {
+    /* Moving alone is worth it only when it frees at least as much as it copies: each byte then
+     * moves a constant number of times. */
+    grows = buffer->start < held || buffer->capacity - held < size;
+    if (buffer->start > 0 && held > 0)
         memmove(buffer->bytes, buffer->bytes + buffer->start, held);
-    } else {
+    buffer->start = 0;
+    buffer->end = held;
+    if (grows) {
         capacity = held + size > 2 * buffer->capacity ? held + size : 2 * buffer->capacity;
-        bytes = malloc(capacity);
+        bytes = realloc(buffer->bytes, capacity); /* large ones change their pages, not bytes */
         if (bytes == NULL)
             return NULL;
-        if (held > 0)
-            memcpy(bytes, buffer->bytes + buffer->start, held);
-        free(buffer->bytes);
         buffer->bytes = bytes;
         buffer->capacity = capacity;
     }
-    buffer->start = 0;
-    buffer->end = held;
     return buffer->bytes + buffer->end;
 }
 
