@@ -18,7 +18,7 @@ static int cannot_read(const char *path, struct error *error)
     return error_set_errno(error, ERROR_INVALID, errno, "", "%.200s can't be read", path);
 }
 
-static int read_stream(struct document_list *list, const char *source, int fd, struct error *error)
+int files_read_stream(struct document_list *list, const char *source, int fd, struct error *error)
 {
     AUTO_FREE char *text = malloc(LIMITS_FILE_BYTES + 1); /* one more shows that there is more */
     size_t size = 0;
@@ -41,7 +41,7 @@ static int read_file(struct document_list *list, const char *path, struct error 
 
     if (fd < 0)
         return cannot_read(path, error);
-    return read_stream(list, path, fd, error);
+    return files_read_stream(list, path, fd, error);
 }
 
 static int is_manifest(const struct dirent *entry)
@@ -97,7 +97,7 @@ int files_read(struct document_list *list, const char *path, struct error *error
     int status;
 
     if (strcmp(path, "-") == 0)
-        status = read_stream(list, "stdin", STDIN_FILENO, error);
+        status = files_read_stream(list, "stdin", STDIN_FILENO, error);
     else if (stat(path, &found) == 0 && S_ISDIR(found.st_mode))
         status = read_folder(list, path, error);
     else

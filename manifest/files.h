@@ -13,4 +13,8 @@
  * no document in it; the list is still to be freed. */
 int files_read(struct document_list *list, const char *path, struct error *error);
 
+/* The same of what is open already, and is called source in errors; it may have no document. */
+int files_read_stream(struct document_list *list, const char *source, int fd,
+                      struct error *error);
+
 #endif

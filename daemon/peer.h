@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is at the other end of a Unix socket, by the kernel's word: as it was when it connected. */
+#ifndef DAEMON_PEER_H
+#define DAEMON_PEER_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct peer {
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
+    const gid_t *groups; /* its other groups */
+    size_t group_count;
+};
+
+/* Asks for SO_PEERCRED and SO_PEERGROUPS (unix(7)) of a connected socket. peer_free() frees the
+ * groups. Returns 0, or -1 with ERROR_SYSTEM; there are no groups then. */
+int peer_read(int fd, struct peer *peer, struct error *error);
+
+/* For what outlives the connection. The same. */
+int peer_copy(struct peer *to, const struct peer *from, struct error *error);
+
+/* Idempotent. */
+void peer_free(struct peer *peer);
+
+#endif
