@@ -106,11 +106,14 @@ static int follow_claim(struct claims *claims, const char *name, char *path, siz
     const json_t *claim = NULL, *volume = NULL, *volumes = NULL;
     const char *bound;
 
-    if (objects_find(claims->objects, KIND_CLAIM, name, &claim, error) < 0 ||
-        objects_list(claims->objects, KIND_VOLUME, &volumes, error) < 0)
+    if (objects_find(claims->objects, KIND_CLAIM, name, &claim, error) < 0)
         return -1;
     bound = field_string(spec_of(claim), "volumeName", "");
-    volume = *bound != '\0' ? json_object_get(volumes, bound) : find_by_reference(volumes, name);
+    if ((*bound != '\0' ? objects_find(claims->objects, KIND_VOLUME, bound, &volume, error)
+                        : objects_list(claims->objects, KIND_VOLUME, &volumes, error)) < 0)
+        return -1;
+    if (*bound == '\0')
+        volume = find_by_reference(volumes, name);
     if (volume != NULL)
         return take_path(volume, name, path, size, error);
     if (claim == NULL)

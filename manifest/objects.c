@@ -33,12 +33,28 @@ int objects_give(struct objects *objects, enum kind kind, const char *name, json
                                                                          : without_memory(error);
 }
 
+/* One file is read, and not all of them: there may be thousands. */
 int objects_find(struct objects *objects, enum kind kind, const char *name, const json_t **ret,
                  struct error *error)
 {
-    if (gather(objects, kind, error) < 0)
+    json_t *object = NULL;
+
+    *ret = json_object_get(objects->given[kind], name);
+    if (*ret == NULL)
+        *ret = json_object_get(objects->merged[kind], name);
+    if (*ret == NULL)
+        *ret = json_object_get(objects->found[kind], name);
+    if (*ret != NULL || objects->store == NULL || objects->merged[kind] != NULL)
+        return 0;
+    if (store_load(objects->store, kind, name, &object, error) < 0)
         return -1;
-    *ret = json_object_get(objects->merged[kind], name);
+    if (object == NULL)
+        return 0;
+    if (objects->found[kind] == NULL)
+        objects->found[kind] = json_object();
+    if (json_object_set_new(objects->found[kind], name, object) < 0)
+        return without_memory(error);
+    *ret = object;
     return 0;
 }
 
@@ -57,6 +73,7 @@ void objects_free(struct objects *objects)
     for (i = 0; i < KINDS_; i++) {
         json_decref(objects->given[i]);
         json_decref(objects->merged[i]);
+        json_decref(objects->found[i]);
     }
     *objects = (struct objects){.store = objects->store};
 }

@@ -12,6 +12,7 @@ struct objects {
     struct store *store;     /* borrowed; NULL: nothing is stored */
     json_t *given[KINDS_];   /* name -> object; NULL: none */
     json_t *merged[KINDS_];  /* … with those stored; made when asked for */
+    json_t *found[KINDS_];   /* those stored that were looked up alone */
 };
 
 #define OBJECTS_INIT(from) {.store = (from)}

@@ -90,7 +90,7 @@ int store_open(struct store *store, const char *path, bool make, struct error *e
     size_t size = sizeof(store->path);
     int length;
 
-    *store = (struct store){.directory = -1, .lock = -1};
+    *store = (struct store){.directory = -1, .lock = -1, .patience_ms = LOCK_PATIENCE_MS};
     length = path != NULL ? snprintf(store->path, size, "%s", path) : find_path(store->path, size);
     if (length < 0 || (size_t)length >= size)
         return error_set(error, ERROR_INVALID, "set XDG_STATE_HOME to a shorter one",
@@ -117,7 +117,7 @@ void store_close(struct store *store)
 
 int store_lock(struct store *store, struct error *error)
 {
-    double until_ms = clock_now_ms() + LOCK_PATIENCE_MS;
+    double until_ms = clock_now_ms() + store->patience_ms;
 
     store->lock = openat(store->directory, LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (store->lock < 0)

@@ -15,6 +15,7 @@
 struct store {
     int directory; /* -1: there is none, and it is empty */
     int lock;      /* -1: not held */
+    double patience_ms; /* how long store_lock() waits: ten seconds, unless it is set otherwise */
     char path[512];
 };
 
@@ -26,7 +27,7 @@ int store_open(struct store *store, const char *path, bool make, struct error *e
 void store_close(struct store *store);
 
 /* Holds others off who would change something, until store_unlock() or store_close(); waits for
- * them. Returns 0, or -1 with ERROR_BUSY after ten seconds, ERROR_SYSTEM. */
+ * them, store->patience_ms at most. Returns 0, or -1 with ERROR_BUSY, ERROR_SYSTEM. */
 int store_lock(struct store *store, struct error *error);
 void store_unlock(struct store *store);
 
