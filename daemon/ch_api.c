@@ -106,5 +106,5 @@ void ch_api_handle(void *user, struct http_request *request)
     options.name = endpoint->name;
     options.changes = endpoint->changes;
     options.run = endpoint->run;
-    ch_jobs_add(user, &options);
+    ch_job_start(user, &options);
 }

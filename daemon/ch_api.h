@@ -12,7 +12,7 @@
 
 #define CH_API_SERVER "Cloud Hypervisor API" /* header Server */
 
-/* Takes a request: user is the struct ch_jobs that do it (struct http_server_options.handle). */
+/* Takes a request: user is the struct vm_jobs that do it (struct http_server_options.handle). */
 void ch_api_handle(void *user, struct http_request *request);
 
 #endif

@@ -11,11 +11,11 @@
 static struct operation_request request_of(const struct ch_job *job, enum operation_type type,
                                            const char *id)
 {
-    return (struct operation_request){.type = type, .id = id, .timeout_ms = job->timeout_ms};
+    return (struct operation_request){.type = type, .id = id, .timeout_ms = job->base.timeout_ms};
 }
 
 static void run_one(struct ch_job *job, const struct operation_request *each,
-                    ch_job_batch_fn *then)
+                    vm_job_batch_fn *then)
 {
     const struct batch_request request = {.goal = BATCH_COUNT, .count = 1, .each = *each};
 
@@ -42,16 +42,19 @@ static const char *find_disk(struct ch_job *job, const struct inventory *invento
 
 #define RESIZE "The disk could not be resized"
 
-static void on_resized(struct ch_job *job, const struct batch_result *result)
+static void on_resized(void *user, const struct batch_result *result)
 {
+    struct ch_job *job = user;
+
     if (verdict_is_success(result->verdict))
         ch_job_succeed(job, NULL);
     else
         ch_job_fail_batch(job, RESIZE, result);
 }
 
-static void resize_found(struct ch_job *job, const struct inventory *inventory)
+static void resize_found(void *user, const struct inventory *inventory)
 {
+    struct ch_job *job = user;
     const char *id = find_disk(job, inventory, RESIZE);
     struct operation_request each;
 
@@ -76,23 +79,26 @@ void ch_disk_resize(struct ch_job *job)
     else if (!set)
         ch_job_fail(job, CH_BAD_REQUEST, RESIZE, "desired_size is missing", "give it in bytes");
     else
-        ch_job_look(job, INVENTORY_DISKS, resize_found);
+        vm_job_look(&job->base, INVENTORY_DISKS, resize_found);
 }
 
 /* ---- vm.remove-device ---- */
 
 #define REMOVE "The device could not be removed"
 
-static void on_removed(struct ch_job *job, const struct batch_result *result)
+static void on_removed(void *user, const struct batch_result *result)
 {
+    struct ch_job *job = user;
+
     if (verdict_is_success(result->verdict))
         ch_job_succeed(job, NULL);
     else
         ch_job_fail_batch(job, REMOVE, result);
 }
 
-static void remove_found(struct ch_job *job, const struct inventory *inventory)
+static void remove_found(void *user, const struct inventory *inventory)
 {
+    struct ch_job *job = user;
     const char *id = find_disk(job, inventory, REMOVE);
     struct operation_request each;
 
@@ -110,7 +116,7 @@ void ch_disk_remove(struct ch_job *job)
     if (ch_json_need_string(job->options.body, "id", &id, &error) < 0)
         ch_job_fail_error(job, CH_BAD_REQUEST, REMOVE, &error);
     else
-        ch_job_look(job, INVENTORY_DISKS, remove_found);
+        vm_job_look(&job->base, INVENTORY_DISKS, remove_found);
 }
 
 /* ---- vm.add-disk ---- */
@@ -206,23 +212,28 @@ static int find_duplicate(const struct disk_config *config, const struct invento
     return 0;
 }
 
-static void on_place(struct ch_job *job, const json_t *value, const struct error *error)
+static void on_place(void *user, const json_t *value, const struct error *error)
 {
+    struct ch_job *job = user;
+
     (void)error; /* without bdf then: the disk is there */
     ch_job_succeed(job, ch_json_device(job->last_id, job->bus, value));
 }
 
-static void on_added(struct ch_job *job, const struct batch_result *result)
+static void on_added(void *user, const struct batch_result *result)
 {
+    struct ch_job *job = user;
+
     if (verdict_is_success(result->verdict))
-        ch_job_ask(job, "query-pci", NULL, on_place);
+        vm_job_ask(&job->base, "query-pci", NULL, on_place);
     else
         ch_job_fail_batch(job, ADD, result);
 }
 
 /* As in Cloud Hypervisor it is a virtio-blk where there is no virtio-scsi. */
-static void add_unless_there(struct ch_job *job, const struct inventory *inventory)
+static void add_unless_there(void *user, const struct inventory *inventory)
 {
+    struct ch_job *job = user;
     struct operation_request each = request_of(job, OPERATION_DISK_ADD, NULL);
     struct error error = ERROR_INIT;
     struct disk_config config;
@@ -249,5 +260,5 @@ void ch_disk_add(struct ch_job *job)
     if (read_config(job->options.body, &config, &error) < 0)
         ch_job_fail_error(job, CH_BAD_REQUEST, ADD, &error);
     else
-        ch_job_look(job, INVENTORY_DISKS | INVENTORY_NAMES, add_unless_there);
+        vm_job_look(&job->base, INVENTORY_DISKS | INVENTORY_NAMES, add_unless_there);
 }

@@ -24,11 +24,13 @@
 
 #define BALLOON "The balloon could not be resized"
 
-static void on_balloon(struct ch_job *job, const struct inventory *inventory);
+static void on_balloon(void *user, const struct inventory *inventory);
 
-static void look_at_balloon(struct ch_job *job)
+static void look_at_balloon(void *user)
 {
-    ch_job_look(job, INVENTORY_MEMORY | INVENTORY_BALLOON, on_balloon);
+    struct ch_job *job = user;
+
+    vm_job_look(&job->base, INVENTORY_MEMORY | INVENTORY_BALLOON, on_balloon);
 }
 
 static bool is_reached(const struct ch_job *job, const struct inventory *inventory)
@@ -38,8 +40,10 @@ static bool is_reached(const struct ch_job *job, const struct inventory *invento
     return (have > want ? have - want : want - have) < PAGE_BYTES;
 }
 
-static void on_balloon(struct ch_job *job, const struct inventory *inventory)
+static void on_balloon(void *user, const struct inventory *inventory)
 {
+    struct ch_job *job = user;
+
     if (inventory->memory.balloon_known && is_reached(job, inventory))
         ch_job_succeed(job, NULL);
     else if (clock_now_ms() >= job->resize.deadline_ms)
@@ -47,11 +51,13 @@ static void on_balloon(struct ch_job *job, const struct inventory *inventory)
                     "the guest has not followed in time, and may still do so",
                     "see memory_actual_size of vm.info");
     else
-        ch_job_wait(job, BALLOON_MS, look_at_balloon);
+        vm_job_wait(&job->base, BALLOON_MS, look_at_balloon);
 }
 
-static void on_balloon_set(struct ch_job *job, const json_t *value, const struct error *error)
+static void on_balloon_set(void *user, const json_t *value, const struct error *error)
 {
+    struct ch_job *job = user;
+
     (void)value;
     if (error != NULL)
         ch_job_fail_error(job, CH_FAILED, BALLOON, error);
@@ -60,8 +66,9 @@ static void on_balloon_set(struct ch_job *job, const json_t *value, const struct
 }
 
 /* The request says what the balloon takes, QEMU wants to know what it leaves. */
-static void set_balloon(struct ch_job *job, const struct inventory *inventory)
+static void set_balloon(void *user, const struct inventory *inventory)
 {
+    struct ch_job *job = user;
     const struct inventory_memory *memory = &inventory->memory;
     uint64_t total = memory->base_bytes;
     size_t i;
@@ -76,8 +83,8 @@ static void set_balloon(struct ch_job *job, const struct inventory *inventory)
                     "ask for less");
     } else {
         job->resize.target_bytes = total - job->resize.balloon_bytes;
-        job->resize.deadline_ms = clock_now_ms() + job->timeout_ms;
-        ch_job_ask(job, "balloon",
+        job->resize.deadline_ms = clock_now_ms() + job->base.timeout_ms;
+        vm_job_ask(&job->base, "balloon",
                    json_pack("{s:I}", "value", (json_int_t)job->resize.target_bytes),
                    on_balloon_set);
     }
@@ -86,15 +93,17 @@ static void set_balloon(struct ch_job *job, const struct inventory *inventory)
 static void resize_balloon(struct ch_job *job)
 {
     if (job->resize.balloon_set)
-        ch_job_look(job, INVENTORY_MEMORY | INVENTORY_BALLOON, set_balloon);
+        vm_job_look(&job->base, INVENTORY_MEMORY | INVENTORY_BALLOON, set_balloon);
     else
         ch_job_succeed(job, NULL);
 }
 
 /* ---- memory ---- */
 
-static void on_memory(struct ch_job *job, const struct batch_result *result)
+static void on_memory(void *user, const struct batch_result *result)
 {
+    struct ch_job *job = user;
+
     if (verdict_is_success(result->verdict))
         resize_balloon(job);
     else
@@ -110,7 +119,7 @@ static void resize_memory(struct ch_job *job)
     const struct batch_request request = {
         .goal = BATCH_MEMORY,
         .target = job->resize.ram_bytes,
-        .each = {.type = OPERATION_DIMM_ADD, .timeout_ms = job->timeout_ms},
+        .each = {.type = OPERATION_DIMM_ADD, .timeout_ms = job->base.timeout_ms},
     };
 
     if (job->resize.ram_set)
@@ -123,8 +132,10 @@ static void resize_memory(struct ch_job *job)
 
 #define VCPUS "The number of vCPUs could not be changed"
 
-static void on_vcpus(struct ch_job *job, const struct batch_result *result)
+static void on_vcpus(void *user, const struct batch_result *result)
 {
+    struct ch_job *job = user;
+
     if (verdict_is_success(result->verdict))
         resize_memory(job);
     else
@@ -136,14 +147,16 @@ static void resize_vcpus(struct ch_job *job)
     const struct batch_request request = {
         .goal = BATCH_CPUS,
         .target = job->resize.vcpus,
-        .each = {.type = OPERATION_CPU_ADD, .timeout_ms = job->timeout_ms},
+        .each = {.type = OPERATION_CPU_ADD, .timeout_ms = job->base.timeout_ms},
     };
 
     ch_job_batch(job, &request, on_vcpus);
 }
 
-static void on_settled(struct ch_job *job, const struct batch_result *result)
+static void on_settled(void *user, const struct batch_result *result)
 {
+    struct ch_job *job = user;
+
     if (job->any_pending)
         ch_job_fail(job, CH_TOO_MANY, VCPUS,
                     "the guest has been asked for a vCPU, and has not yet given it back",
@@ -176,11 +189,11 @@ static size_t list_standing(struct ch_job *job, const json_t *record)
 
 static void settle_vcpus(struct ch_job *job)
 {
-    AUTO_JSON json_t *record = record_list(vm_record(job->vm));
+    AUTO_JSON json_t *record = record_list(vm_record(job->base.vm));
     struct batch_request request = {
         .goal = BATCH_LIST,
         .each = {.type = OPERATION_CPU_REMOVE,
-                 .timeout_ms = clock_earlier_ms(AGAIN_MS, job->timeout_ms)},
+                 .timeout_ms = clock_earlier_ms(AGAIN_MS, job->base.timeout_ms)},
     };
 
     job->items = calloc(json_array_size(record) + 1, sizeof(*job->items));

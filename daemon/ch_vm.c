@@ -6,18 +6,22 @@
 #include "daemon/ch_json.h"
 #include "qmp/field.h"
 
-static void on_info(struct ch_job *job, const struct inventory *inventory)
+static void on_info(void *user, const struct inventory *inventory)
 {
+    struct ch_job *job = user;
+
     ch_job_succeed(job, ch_json_info(inventory));
 }
 
 void ch_vm_info(struct ch_job *job)
 {
-    ch_job_look(job, CH_JSON_INFO_PARTS, on_info);
+    vm_job_look(&job->base, CH_JSON_INFO_PARTS, on_info);
 }
 
-static void on_counters(struct ch_job *job, const json_t *value, const struct error *error)
+static void on_counters(void *user, const json_t *value, const struct error *error)
 {
+    struct ch_job *job = user;
+
     if (error != NULL)
         ch_job_fail_error(job, CH_FAILED, "The counters could not be read", error);
     else
@@ -26,7 +30,7 @@ static void on_counters(struct ch_job *job, const json_t *value, const struct er
 
 void ch_vm_counters(struct ch_job *job)
 {
-    ch_job_ask(job, "query-blockstats", NULL, on_counters);
+    vm_job_ask(&job->base, "query-blockstats", NULL, on_counters);
 }
 
 /* ---- pause and resume ---- */
@@ -41,8 +45,10 @@ static bool is_so(const struct ch_job *job, const json_t *status)
     return strcmp(field_string(status, "status", ""), job->to_run ? "running" : "paused") == 0;
 }
 
-static void on_proof(struct ch_job *job, const json_t *value, const struct error *error)
+static void on_proof(void *user, const json_t *value, const struct error *error)
 {
+    struct ch_job *job = user;
+
     if (error != NULL)
         ch_job_fail_error(job, CH_FAILED, what_failed(job), error);
     else if (is_so(job, value))
@@ -52,17 +58,21 @@ static void on_proof(struct ch_job *job, const json_t *value, const struct error
                     "see vm.info for its state");
 }
 
-static void on_changed(struct ch_job *job, const json_t *value, const struct error *error)
+static void on_changed(void *user, const json_t *value, const struct error *error)
 {
+    struct ch_job *job = user;
+
     (void)value;
     if (error != NULL)
         ch_job_fail_error(job, CH_FAILED, what_failed(job), error);
     else
-        ch_job_ask(job, "query-status", NULL, on_proof);
+        vm_job_ask(&job->base, "query-status", NULL, on_proof);
 }
 
-static void on_status(struct ch_job *job, const json_t *value, const struct error *error)
+static void on_status(void *user, const json_t *value, const struct error *error)
 {
+    struct ch_job *job = user;
+
     if (error != NULL)
         ch_job_fail_error(job, CH_FAILED, what_failed(job), error);
     else if (is_so(job, value))
@@ -70,12 +80,12 @@ static void on_status(struct ch_job *job, const json_t *value, const struct erro
                     job->to_run ? "it runs already" : "it is paused already",
                     "there is nothing to do");
     else
-        ch_job_ask(job, job->to_run ? "cont" : "stop", NULL, on_changed);
+        vm_job_ask(&job->base, job->to_run ? "cont" : "stop", NULL, on_changed);
 }
 
 void ch_vm_pause(struct ch_job *job)
 {
-    ch_job_ask(job, "query-status", NULL, on_status);
+    vm_job_ask(&job->base, "query-status", NULL, on_status);
 }
 
 void ch_vm_resume(struct ch_job *job)

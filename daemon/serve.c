@@ -4,6 +4,7 @@
  * it, with its options put straight; all runs in one thread on libev.
  */
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "daemon/ch_api.h"
-#include "daemon/ch_reboot.h"
+#include "daemon/reboot.h"
 #include "daemon/listener.h"
 #include "daemon/loop.h"
 #include "vmm/result_json.h"
@@ -32,8 +33,8 @@ struct serve {
     struct loop_pump pumps[VM_PUMPS_MAX];
     struct listener listener;
     struct http_server *http;
-    struct ch_jobs *jobs;
-    struct ch_reboot *reboot;
+    struct vm_jobs *jobs;
+    struct reboot *reboot;
     ev_signal terminate, interrupt;
     ev_prepare turn;
     ev_timer drain;
@@ -58,7 +59,16 @@ static void stop(struct serve *serve, int exit_code)
     if (serve->http != NULL)
         http_server_quiesce(serve->http);
     if (serve->jobs != NULL)
-        ch_jobs_stop(serve->jobs);
+        vm_jobs_stop(serve->jobs);
+}
+
+static void abandon(struct serve *serve)
+{
+    struct error error = ERROR_INIT;
+
+    (void)error_set(&error, ERROR_CANCELLED, "start it again, and ask again",
+                    "the server was told to end before all was done; what was done stays");
+    vm_jobs_abandon(serve->jobs, &error);
 }
 
 /* The second time all is left as it is, and who waits is told. */
@@ -71,7 +81,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
     if (!serve->is_stopping)
         stop(serve, 0);
     else if (serve->jobs != NULL)
-        ch_jobs_abandon(serve->jobs);
+        abandon(serve);
 }
 
 static void on_drain(struct ev_loop *loop, ev_timer *timer, int events)
@@ -93,6 +103,19 @@ static void on_qemu_gone(void *user)
 
 /* ---- the beginning ---- */
 
+static void on_reboot(void *user, uint64_t count, const struct error *failure)
+{
+    (void)user;
+    if (failure != NULL) {
+        fprintf(stderr, "vmplug: serve: what the guest's reboot left offline: %s; %s\n",
+                failure->why, result_json_fix(failure));
+    } else {
+        printf("the guest has rebooted: %" PRIu64 " of its vCPUs and DIMMs put online again\n",
+               count);
+        (void)fflush(stdout);
+    }
+}
+
 static int begin_service(struct serve *serve, struct error *error)
 {
     struct http_server_options options = {
@@ -101,8 +124,9 @@ static int begin_service(struct serve *serve, struct error *error)
         .handle = ch_api_handle,
     };
 
-    serve->jobs = ch_jobs_new(serve->vm, serve->timeout_ms);
-    serve->reboot = serve->jobs != NULL ? ch_reboot_new(serve->vm, serve->jobs) : NULL;
+    serve->jobs = vm_jobs_new(serve->vm, serve->timeout_ms);
+    if (serve->jobs != NULL)
+        serve->reboot = reboot_new(serve->vm, serve->jobs, on_reboot, NULL);
     if (serve->reboot == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
     options.user = serve->jobs;
@@ -125,7 +149,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
     if (!serve->is_stopping && serve->http == NULL && qmp_client_is_ready(vm_qmp(serve->vm)) &&
         begin_service(serve, &error) < 0)
         stop(serve, say(&error, 1));
-    if (!serve->is_stopping || (serve->jobs != NULL && !ch_jobs_are_idle(serve->jobs)))
+    if (!serve->is_stopping || (serve->jobs != NULL && !vm_jobs_are_idle(serve->jobs)))
         return;
     if (serve->http == NULL || http_server_is_idle(serve->http))
         ev_break(loop, EVBREAK_ALL);
@@ -172,8 +196,10 @@ static void run(struct serve *serve)
         loop_attach(&serve->pumps[i], serve->loop, pumps[i],
                     pumps[i] == qmp_client_pump(vm_qmp(serve->vm)) ? on_qemu_gone : NULL, serve);
     ev_run(serve->loop, 0);
-    ch_jobs_free(serve->jobs);
-    ch_reboot_free(serve->reboot);
+    if (serve->jobs != NULL)
+        abandon(serve);
+    reboot_free(serve->reboot);
+    vm_jobs_free(serve->jobs);
     http_server_free(serve->http);
     for (i = 0; i < count; i++)
         loop_detach(&serve->pumps[i]);

@@ -190,6 +190,13 @@ void apply_interrupt(struct apply *apply)
         batch_interrupt(apply->batch);
 }
 
+void apply_stop(struct apply *apply)
+{
+    apply->interrupted = true;
+    if (apply->under_way)
+        batch_stop(apply->batch);
+}
+
 void apply_free(struct apply *apply)
 {
     if (apply == NULL)

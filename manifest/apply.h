@@ -23,6 +23,9 @@ struct apply *apply_start(struct vm *vm, const struct plan *plan,
 /* Interrupts the operation under way and starts no other. */
 void apply_interrupt(struct apply *apply);
 
+/* Starts no other operation, and the one under way goes on to its end. */
+void apply_stop(struct apply *apply);
+
 /* Allowed in its own done callback. NULL is allowed. */
 void apply_free(struct apply *apply);
 
