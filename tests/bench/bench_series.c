@@ -13,7 +13,7 @@
 
 #define LONGEST 250
 #define ROUNDS 5
-#define DEVICE_ROUNDS 15 /* of one device, which is soon there, but of which chance makes more */
+#define DEVICE_ROUNDS 31 /* of one device, which is soon there, but of which chance makes more */
 
 struct series {
     const char *name;
