@@ -3,8 +3,8 @@
  * Who changed what: a line of JSON for each change that was asked for, and for each that was
  * refused.
  *
- *     {"time": "2026-11-21T19:30:00.125Z", "uid": 1000, "gid": 1000, "pid": 4711, "vm": "db",
- *      "action": "disk-add", "verdict": "success", "details": {"operation": 17}}
+ *     {"time":"2026-11-21T19:30:00.125Z","uid":1000,"gid":1000,"pid":4711,"vm":"db",
+ *      "action":"disk-add","verdict":"online","details":{"operation":17}}
  *
  * A change has two: before anything of it is sent one with AUDIT_LOG_BEGUN, and at its end one with
  * what came of it, so that what a killed daemon had begun is on record, too. A change of which the
