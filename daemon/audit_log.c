@@ -77,10 +77,10 @@ void audit_log_free(struct audit_log *log)
 }
 
 /* NULL without memory. */
-static json_t *describe(const struct peer *peer, const char *vm, const char *action,
+static json_t *describe(const struct peer_id *peer, const char *vm, const char *action,
                         const char *verdict, json_t *details)
 {
-    const struct peer self = {.uid = geteuid(), .gid = getegid(), .pid = getpid()};
+    const struct peer_id self = {.uid = geteuid(), .gid = getegid(), .pid = getpid()};
     char time[LOG_TIME_MAX];
     json_t *line = json_object();
 
@@ -130,7 +130,7 @@ static int add_to_file(const struct audit_log *log, const json_t *line, struct e
     return status;
 }
 
-static void add_to_log(const struct peer *peer, const char *vm, const char *action,
+static void add_to_log(const struct peer_id *peer, const char *vm, const char *action,
                        const char *verdict, const char *details)
 {
     char uid[24], pid[24];
@@ -141,7 +141,7 @@ static void add_to_log(const struct peer *peer, const char *vm, const char *acti
              "pid", pid, "details", details, NULL);
 }
 
-int audit_log_add(struct audit_log *log, const struct peer *peer, const char *vm,
+int audit_log_add(struct audit_log *log, const struct peer_id *peer, const char *vm,
                   const char *action, const char *verdict, json_t *details, struct error *error)
 {
     AUTO_JSON json_t *owned = details, *line = NULL;

@@ -42,7 +42,7 @@ void audit_log_free(struct audit_log *log);
  * an object, taken over, or NULL; no secrets: of a QMP command its name and ids, never all of its
  * arguments. Where they are too long, "details" is true. Returns 0, or -1 with ERROR_SYSTEM, which
  * has been said in the log, too. A log of NULL takes everything. */
-int audit_log_add(struct audit_log *log, const struct peer *peer, const char *vm,
+int audit_log_add(struct audit_log *log, const struct peer_id *peer, const char *vm,
                   const char *action, const char *verdict, json_t *details, struct error *error);
 
 #endif

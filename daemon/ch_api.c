@@ -47,7 +47,7 @@ static const struct endpoint *find_endpoint(const struct http_request *request)
 static void refuse(struct http_request *request, unsigned status, const char *what,
                    const struct error *error)
 {
-    http_request_answer(request, status, http_server_error(what, error->why, error->fix));
+    http_request_answer(request, status, http_server_error(status, what, error->why, error->fix));
 }
 
 /* Returns 0 and the body, or NULL where there is to be none; or -1 with ERROR_INVALID. */

@@ -26,7 +26,8 @@ static void answer_failure(struct http_request *request, unsigned status, const 
     const char *fix = result_json_fix(error);
 
     http_request_answer(request, status,
-                        http_server_error(what, error->why, strstr(fix, "--") == NULL ? fix : ""));
+                        http_server_error(status, what, error->why,
+                                          strstr(fix, "--") == NULL ? fix : ""));
 }
 
 void ch_job_succeed(struct ch_job *job, json_t *body)
@@ -47,7 +48,7 @@ void ch_job_fail_error(struct ch_job *job, unsigned status, const char *what,
 void ch_job_fail(struct ch_job *job, unsigned status, const char *what, const char *why,
                  const char *fix)
 {
-    http_request_answer(job->options.request, status, http_server_error(what, why, fix));
+    http_request_answer(job->options.request, status, http_server_error(status, what, why, fix));
     vm_job_end(&job->base);
     job_free(job);
 }

@@ -17,7 +17,7 @@ static int cannot_tell(struct error *error)
 }
 
 /* The kernel says how much room it needs when there is too little. */
-static int read_groups(int fd, struct peer *peer, struct error *error)
+static int read_groups(int fd, struct peer_id *peer, struct error *error)
 {
     AUTO_FREE gid_t *groups = NULL;
     socklen_t size = 0;
@@ -36,12 +36,12 @@ static int read_groups(int fd, struct peer *peer, struct error *error)
     return 0;
 }
 
-int peer_read(int fd, struct peer *peer, struct error *error)
+int peer_read(int fd, struct peer_id *peer, struct error *error)
 {
     struct ucred credentials;
     socklen_t size = sizeof(credentials);
 
-    *peer = (struct peer){.uid = (uid_t)-1, .gid = (gid_t)-1};
+    *peer = (struct peer_id){.uid = (uid_t)-1, .gid = (gid_t)-1};
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
         return cannot_tell(error);
     peer->uid = credentials.uid;
@@ -50,7 +50,7 @@ int peer_read(int fd, struct peer *peer, struct error *error)
     return read_groups(fd, peer, error);
 }
 
-int peer_copy(struct peer *to, const struct peer *from, struct error *error)
+int peer_copy(struct peer_id *to, const struct peer_id *from, struct error *error)
 {
     size_t bytes = from->group_count * sizeof(*from->groups);
     gid_t *groups = bytes > 0 ? malloc(bytes) : NULL;
@@ -67,7 +67,7 @@ int peer_copy(struct peer *to, const struct peer *from, struct error *error)
     return 0;
 }
 
-void peer_free(struct peer *peer)
+void peer_free(struct peer_id *peer)
 {
     free((gid_t *)peer->groups);
     peer->groups = NULL;

@@ -8,7 +8,8 @@
 
 #include "base/error.h"
 
-struct peer {
+/* `enum peer` is vmm/vm.h's. */
+struct peer_id {
     uid_t uid;
     gid_t gid;
     pid_t pid;
@@ -18,12 +19,12 @@ struct peer {
 
 /* Asks for SO_PEERCRED and SO_PEERGROUPS (unix(7)) of a connected socket. peer_free() frees the
  * groups. Returns 0, or -1 with ERROR_SYSTEM; there are no groups then. */
-int peer_read(int fd, struct peer *peer, struct error *error);
+int peer_read(int fd, struct peer_id *peer, struct error *error);
 
 /* For what outlives the connection. The same. */
-int peer_copy(struct peer *to, const struct peer *from, struct error *error);
+int peer_copy(struct peer_id *to, const struct peer_id *from, struct error *error);
 
 /* Idempotent. */
-void peer_free(struct peer *peer);
+void peer_free(struct peer_id *peer);
 
 #endif

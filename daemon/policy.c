@@ -294,7 +294,7 @@ static bool holds(const struct numbers *numbers, uint32_t number)
     return false;
 }
 
-static bool is_for_peer(const struct rule *rule, const struct peer *peer)
+static bool is_for_peer(const struct rule *rule, const struct peer_id *peer)
 {
     size_t i;
 
@@ -319,7 +319,7 @@ static bool is_for_vm(const struct rule *rule, const char *vm)
 }
 
 /* The highest role of a VM, of the daemon (NULL), or of anything. */
-static enum role find_role(const struct policy *policy, const struct peer *peer, const char *vm,
+static enum role find_role(const struct policy *policy, const struct peer_id *peer, const char *vm,
                            bool anything)
 {
     enum role role = ROLE_NONE;
@@ -336,17 +336,17 @@ static enum role find_role(const struct policy *policy, const struct peer *peer,
     return role;
 }
 
-enum role policy_role(const struct policy *policy, const struct peer *peer, const char *vm)
+enum role policy_role(const struct policy *policy, const struct peer_id *peer, const char *vm)
 {
     return find_role(policy, peer, vm, false);
 }
 
-enum role policy_highest_role(const struct policy *policy, const struct peer *peer)
+enum role policy_highest_role(const struct policy *policy, const struct peer_id *peer)
 {
     return find_role(policy, peer, NULL, true);
 }
 
-int policy_check(const struct policy *policy, const struct peer *peer, const char *vm,
+int policy_check(const struct policy *policy, const struct peer_id *peer, const char *vm,
                  enum role needed, struct error *error)
 {
     static const char *const texts[] = {"nobody", "a viewer", "an operator", "an administrator"};

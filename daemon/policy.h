@@ -42,16 +42,16 @@ void policy_free(struct policy *policy);
 
 /* vm: a VM's name, also of one that the daemon does not hold; NULL: the daemon itself. Without a
  * policy (NULL) all are administrators, for tests of what is behind it. */
-enum role policy_role(const struct policy *policy, const struct peer *peer, const char *vm);
+enum role policy_role(const struct policy *policy, const struct peer_id *peer, const char *vm);
 
 /* The highest role that the peer has of anything: without one it learns nothing at all, not even
  * that a VM is there. What lists VMs or events is open to all others, and shows each only what it
  * is a viewer of. */
-enum role policy_highest_role(const struct policy *policy, const struct peer *peer);
+enum role policy_highest_role(const struct policy *policy, const struct peer_id *peer);
 
 /* Has it this role of the VM, or a higher one? Returns 0, or -1 with ERROR_BLOCKED, which says what
  * it has and what is needed (403). */
-int policy_check(const struct policy *policy, const struct peer *peer, const char *vm,
+int policy_check(const struct policy *policy, const struct peer_id *peer, const char *vm,
                  enum role needed, struct error *error);
 
 /* "viewer"; of ROLE_NONE "none". */

@@ -319,9 +319,14 @@ class Clients(ServeCase):
         self.assertIn(b" 413 ", sent.recv(4096).split(b"\r\n")[0])
         self.assertEqual(self.ask("PUT", "vm.resize", b" " * (4 * MEBIBYTE - 2) + b"{}")[0], 204)
         chunked = self.client(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(100):
+            chunked.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
+        chunked.sendall(b"0\r\n\r\n")
+        self.assertIn(b" 413 ", chunked.recv(4096))
+        endless = self.client(head + b"Transfer-Encoding: chunked\r\n\r\n")
         with self.assertRaises((BrokenPipeError, ConnectionResetError)):
-            for _ in range(100):
-                chunked.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
+            for _ in range(200):
+                endless.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
         many = self.client(head + b"X: " + b"x" * 65536 + b"\r\n\r\n")
         self.assertIn(b" 4", many.recv(4096).split(b"\r\n")[0])
         self.is_served()

@@ -66,16 +66,16 @@ static void refuse(const char *text, const char *why)
 }
 
 /* Nobody's that runs tests. */
-static struct peer user(unsigned uid)
+static struct peer_id user(unsigned uid)
 {
-    return (struct peer){.uid = 2000000 + uid, .gid = 3000000 + uid, .pid = 1};
+    return (struct peer_id){.uid = 2000000 + uid, .gid = 3000000 + uid, .pid = 1};
 }
 
 static void test_without_file(void **state)
 {
     struct error error = ERROR_INIT;
     struct policy *policy = policy_new(NULL, &error);
-    const struct peer other = user(1), self = {.uid = geteuid(), .gid = 1}, root = {.uid = 0};
+    const struct peer_id other = user(1), self = {.uid = geteuid(), .gid = 1}, root = {.uid = 0};
 
     (void)state;
     assert_non_null(policy);
@@ -123,7 +123,7 @@ static void test_rules(void **state)
 
     (void)state;
     for (i = 0; i < COUNT_OF(rows); i++) {
-        const struct peer peer = user(rows[i].uid);
+        const struct peer_id peer = user(rows[i].uid);
 
         assert_int_equal(policy_role(policy, &peer, NULL), rows[i].daemon);
         assert_int_equal(policy_role(policy, &peer, "db"), rows[i].db);
@@ -138,7 +138,7 @@ static void test_further_groups(void **state)
 {
     static const gid_t groups[] = {7, 3000003, 8};
     struct policy *policy = read_policy(rules);
-    struct peer peer = user(5), copy;
+    struct peer_id peer = user(5), copy;
 
     (void)state;
     peer.groups = groups;
@@ -158,7 +158,7 @@ static void test_further_groups(void **state)
 static void test_check(void **state)
 {
     struct policy *policy = read_policy(rules);
-    const struct peer peer = user(2);
+    const struct peer_id peer = user(2);
     struct error error = ERROR_INIT;
     char fix[128];
 
@@ -178,7 +178,7 @@ static void test_check(void **state)
 static void test_names(void **state)
 {
     struct policy *policy = read_policy("rules: [{role: viewer, users: [daemon], groups: [bin]}]");
-    struct peer peer = user(1);
+    struct peer_id peer = user(1);
 
     (void)state;
     peer.uid = 1; /* that of daemon, everywhere */
@@ -260,7 +260,7 @@ static void test_reload(void **state)
 {
     struct policy *policy = read_policy(rules);
     struct error error = ERROR_INIT;
-    const struct peer peer = user(5);
+    const struct peer_id peer = user(5);
 
     (void)state;
     write_policy("rules: [{role: operator, users: [2000005]}]");
@@ -282,7 +282,7 @@ static void test_peer(void **state)
     AUTO_FREE gid_t *groups = calloc(65536, sizeof(*groups));
     int pair[2], count = getgroups(65536, groups);
     struct error error = ERROR_INIT;
-    struct peer peer;
+    struct peer_id peer;
 
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
