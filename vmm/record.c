@@ -200,16 +200,17 @@ static json_t *load(struct record *record, int directory)
     return content;
 }
 
-/* Another process has this number now, or none: not merely one that can't be looked at. */
-static bool is_over(pid_t pid, unsigned long long time)
+/* Another process has this number now, which is our QEMU's, or none has it. A stranger's that was
+ * given to another one goes when that has ended, too. */
+static bool is_over(const struct record *record, const char *name, pid_t pid)
 {
-    unsigned long long now = start_time(pid);
-
-    return now != 0 ? now != time : kill(pid, 0) < 0 && errno == ESRCH;
+    if (pid == (pid_t)strtol(record->name, NULL, 10))
+        return strcmp(name, record->name) != 0;
+    return kill(pid, 0) < 0 && errno == ESRCH;
 }
 
 /* Records of processes that are no more. */
-static void sweep(int directory)
+static void sweep(const struct record *record, int directory)
 {
     int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
@@ -221,7 +222,7 @@ static void sweep(int directory)
     while (entries != NULL && (entry = readdir(entries)) != NULL) {
         length = 0;
         if (sscanf(entry->d_name, "%ld-%llu.json%n", &pid, &time, &length) == 2 && length > 0 &&
-            entry->d_name[length] == '\0' && is_over((pid_t)pid, time))
+            entry->d_name[length] == '\0' && is_over(record, entry->d_name, (pid_t)pid))
             (void)unlinkat(directory, entry->d_name, 0);
     }
     if (entries != NULL)
@@ -237,7 +238,9 @@ static bool store(const struct record *record, int directory, const json_t *cont
     AUTO_FD int fd = -1;
     size_t length;
 
-    sweep(directory);
+    /* Once for each QEMU: where there are thousands, each time would take longer than all else. */
+    if (faccessat(directory, record->name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        sweep(record, directory);
     fd = openat(directory, NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (text == NULL || fd < 0)
         return false;

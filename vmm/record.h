@@ -2,8 +2,8 @@
 /*
  * The one thing that QEMU can't be asked: which requests stand. A removal that the guest has not
  * answered shows in no query, so it is written down, in a file that belongs to this QEMU process
- * and to no other: its name is the process' id and start time. Whoever has seen a request's end
- * takes it out again.
+ * and to no other: its name is the process' id and start time. (Not the socket: a QEMU may have
+ * several monitors.) Whoever has seen a request's end takes it out again.
  *
  * The directory is the user's own (0700), the files 0600; several vmplugs may share them.
  */

@@ -453,9 +453,10 @@ static void test_swept(void **state)
     write_file(earlier, "{}");
     write_file(other, "{}");
     write_file(note, "");
-    record_drop(record, "nobody"); /* changes nothing, and so sweeps nothing */
+    record_drop(record, "a"); /* a file that was there, and so sweeps nothing */
     assert_int_not_equal(mode_of(dead), 0);
-    record_drop(record, "a");
+    assert_int_equal(unlink(path_of(getpid())), 0);
+    assert_true(put(record, "a", "cpu-remove"));
     assert_int_equal(mode_of(dead), 0);
     assert_int_equal(mode_of(earlier), 0);
     assert_int_not_equal(mode_of(other), 0);
