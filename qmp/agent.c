@@ -456,3 +456,13 @@ void agent_cancel(struct agent *agent, int64_t number)
     if (!pending->sent)
         finish(agent, pending, NULL, NULL);
 }
+
+void agent_give_up(struct agent *agent, int64_t number)
+{
+    const struct pending *pending = pending_find(&agent->pending, number);
+    bool sent = pending != NULL && pending->sent;
+
+    agent_cancel(agent, number);
+    if (sent)
+        agent_ask_again(agent); /* of the first, which it is, and for which nobody waits: it goes */
+}

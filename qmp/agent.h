@@ -57,4 +57,8 @@ void agent_close_file(struct agent *agent, int64_t handle);
 /* Its callback will not fire. */
 void agent_cancel(struct agent *agent, int64_t number);
 
+/* The same, and where it is on its way already nothing behind it waits for its answer: there is a
+ * new synchronisation first, as if its deadline had passed. Fires no callback. */
+void agent_give_up(struct agent *agent, int64_t number);
+
 #endif

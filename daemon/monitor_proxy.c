@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation. What a client says is cut into messages and kept, in order, in `held`; its
+ * front goes to the vm as an errand when there is room and, where it changes the VM, when the owner
+ * has granted it. Of QMP no message is taken while one is held. Of the agent's protocol a few are,
+ * since behind them may stand the synchronisation by which the client gives them up.
+ *
+ * Answers come from the vm's pumps and are written at once. All else happens in the proxy's own
+ * pump, which `is_due` calls for.
+ */
+#include "daemon/monitor_proxy.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "daemon/guest_files.h"
+#include "daemon/monitor_rights.h"
+#include "qmp/codec.h"
+#include "qmp/field.h"
+#include "qmp/limits.h"
+
+#define READ_AHEAD_BYTES ((size_t)64 << 10) /* taken of a client that has to wait */
+#define AGENT_HELD_MAX 8
+#define AGENT_LOOK_MS 60000 /* the client gives up before; else nobody would be served any more */
+#define AGENT_CHANGE_MS 600000
+
+enum place { PLACE_NONE, PLACE_WANTED, PLACE_GRANTED };
+
+/* A command of the client's that is under way. */
+struct errand {
+    TAILQ_ENTRY(errand) link;
+    struct monitor_proxy *proxy;
+    json_t *message;
+    int64_t number; /* the vm's */
+    bool changes;
+};
+
+TAILQ_HEAD(errand_list, errand);
+
+struct monitor_proxy {
+    struct pump pump; /* first, so that the pump is the proxy */
+    struct channel channel;
+    struct vm *vm; /* NULL: it is over */
+    enum peer peer;
+    enum role role;
+    struct monitor_proxy_owner owner;
+    unsigned subscription;
+    bool negotiated;
+    bool is_due; /* there may be something to do, without anything from outside */
+    json_t *held;
+    struct errand_list errands;
+    size_t errand_count;
+    enum place place;
+    double idle_ms;  /* when the place is given up */
+    double stall_ms; /* when something of what waits must have been taken */
+    struct guest_files files;
+};
+
+static void wake(struct monitor_proxy *proxy)
+{
+    proxy->is_due = true;
+    pump_changed(&proxy->pump);
+}
+
+/* ---- the end ---- */
+
+static void errand_free(struct errand *errand)
+{
+    TAILQ_REMOVE(&errand->proxy->errands, errand, link);
+    errand->proxy->errand_count--;
+    json_decref(errand->message);
+    free(errand);
+}
+
+static const char *command_of(const json_t *message)
+{
+    return field_string(message, "execute", "");
+}
+
+static void audit_end(const struct errand *errand, const char *verdict)
+{
+    const struct monitor_proxy_owner *owner = &errand->proxy->owner;
+
+    if (errand->changes)
+        (void)owner->audit(owner->user, command_of(errand->message),
+                           field_object(errand->message, "arguments"), verdict, NULL);
+}
+
+/* An agent that has not answered yet is synchronised anew, for whoever comes next. */
+static void give_up_errands(struct monitor_proxy *proxy)
+{
+    struct errand *errand;
+
+    while ((errand = TAILQ_FIRST(&proxy->errands)) != NULL) {
+        if (proxy->peer == PEER_QMP)
+            vm_cancel(proxy->vm, PEER_QMP, errand->number);
+        else
+            agent_give_up(vm_agent(proxy->vm), errand->number);
+        audit_end(errand, "unknown");
+        errand_free(errand);
+    }
+}
+
+static void leave_place(struct monitor_proxy *proxy)
+{
+    if (proxy->place != PLACE_NONE)
+        proxy->owner.leave(proxy->owner.user);
+    proxy->place = PLACE_NONE;
+    proxy->idle_ms = CLOCK_NEVER_MS;
+}
+
+void monitor_proxy_end(struct monitor_proxy *proxy)
+{
+    if (proxy->vm == NULL)
+        return;
+    give_up_errands(proxy);
+    guest_files_close(&proxy->files, proxy->vm);
+    qmp_client_unsubscribe(vm_qmp(proxy->vm), proxy->subscription);
+    leave_place(proxy);
+    channel_close(&proxy->channel);
+    proxy->vm = NULL;
+    wake(proxy);
+}
+
+/* ---- what the client is told ---- */
+
+static void say(struct monitor_proxy *proxy, const struct buffer *text)
+{
+    if (proxy->vm == NULL)
+        return;
+    if (buffer_size(&proxy->channel.out) > MONITOR_PROXY_OUT_BYTES ||
+        channel_send(&proxy->channel, buffer_bytes(text), buffer_size(text), -1, NULL) < 0) {
+        monitor_proxy_end(proxy);
+        return;
+    }
+    if (buffer_size(&proxy->channel.out) > 0 && proxy->stall_ms == CLOCK_NEVER_MS)
+        proxy->stall_ms = clock_now_ms() + MONITOR_PROXY_STALL_MS;
+    pump_changed(&proxy->pump);
+}
+
+/* QMP's lines end in CRLF, the agent's in LF; an answer to be found behind others begins with 0xFF
+ * (QEMU, docs/interop/qmp-spec.rst, qga/qapi-schema.json). The message is taken over. */
+static void say_json(struct monitor_proxy *proxy, json_t *message, bool delimited)
+{
+    AUTO_JSON json_t *owned = message;
+    struct buffer text = {0};
+
+    if (message == NULL || (delimited && buffer_append(&text, "\xff", 1) < 0) ||
+        codec_append(&text, message) < 0 ||
+        buffer_append(&text, "\r\n" + (proxy->peer == PEER_AGENT ? 1 : 0),
+                      proxy->peer == PEER_AGENT ? 1 : 2) < 0)
+        monitor_proxy_end(proxy); /* an answer that is missing would be waited for */
+    else
+        say(proxy, &text);
+    buffer_free(&text);
+}
+
+/* key: "return" or "error"; the value is taken over. */
+static void answer(struct monitor_proxy *proxy, const json_t *message, const char *key,
+                   json_t *value)
+{
+    json_t *id = json_object_get(message, "id");
+
+    say_json(proxy, json_pack("{s:o, s:O*}", key, value, "id", id), false);
+}
+
+static void answer_error(struct monitor_proxy *proxy, const json_t *message,
+                         const char *class_name, const char *desc)
+{
+    answer(proxy, message, "error",
+           json_pack("{s:s, s:o}", "class", class_name, "desc", codec_string(desc)));
+}
+
+/* Of ours, not QEMU's. */
+static void answer_failure(struct monitor_proxy *proxy, const json_t *message,
+                           const struct error *error)
+{
+    char text[sizeof(error->why) + sizeof(error->fix) + 2];
+
+    (void)snprintf(text, sizeof(text), "%s%s%s", error->why, error->fix[0] != '\0' ? "; " : "",
+                   error->fix);
+    answer_error(proxy, message, "GenericError", text);
+}
+
+static void take_event(void *user, const struct qmp_event *event)
+{
+    struct monitor_proxy *proxy = user;
+
+    if (event == NULL)
+        monitor_proxy_end(proxy);
+    else if (proxy->negotiated)
+        say_json(proxy, json_incref((json_t *)event->object), false);
+}
+
+static json_t *greeting(struct monitor_proxy *proxy)
+{
+    json_t *version = json_object_get(qmp_client_greeting(vm_qmp(proxy->vm)), "version");
+
+    return json_pack("{s:{s:O*, s:[]}}", "QMP", "version", version, "capabilities");
+}
+
+/* An administrator may go on with a file that another of his programs has opened. */
+static bool has_own_files(const struct monitor_proxy *proxy)
+{
+    return proxy->peer == PEER_AGENT && proxy->role != ROLE_ADMINISTRATOR;
+}
+
+/* ---- errands ---- */
+
+/* The agent's silence is passed on, too. */
+static void on_reply(void *user, const struct reply *reply)
+{
+    struct errand *errand = user;
+    struct monitor_proxy *proxy = errand->proxy;
+    bool rejected = reply->error != NULL && reply->error->code == ERROR_REJECTED;
+    AUTO_JSON json_t *message = json_incref(errand->message);
+
+    audit_end(errand, reply->value != NULL ? "accepted" : rejected ? "rejected" : "unknown");
+    errand_free(errand);
+    if (reply->value != NULL) {
+        if (has_own_files(proxy))
+            guest_files_note(&proxy->files, command_of(message),
+                             field_object(message, "arguments"), reply->value);
+        answer(proxy, message, "return", json_incref(reply->value));
+    } else if (rejected) {
+        answer_error(proxy, message, reply->error->class_name, reply->error->why);
+    } else if (reply->error->code == ERROR_DISCONNECTED || proxy->peer == PEER_QMP) {
+        monitor_proxy_end(proxy);
+    }
+    wake(proxy);
+}
+
+static int submit(struct monitor_proxy *proxy, struct errand *errand, struct error *error)
+{
+    double agent_ms = errand->changes ? AGENT_CHANGE_MS : AGENT_LOOK_MS;
+    const struct request request = {
+        .command = command_of(errand->message),
+        .arguments = json_incref(field_object(errand->message, "arguments")),
+        .timeout_ms = proxy->peer == PEER_QMP ? CLOCK_NEVER_MS : agent_ms,
+        .done = on_reply,
+        .user = errand,
+    };
+
+    errand->number = vm_submit(proxy->vm, proxy->peer, &request, error);
+    return errand->number < 0 ? -1 : 0;
+}
+
+static int send_errand(struct monitor_proxy *proxy, json_t *message, bool changes,
+                       struct error *error)
+{
+    struct errand *errand = calloc(1, sizeof(*errand));
+
+    if (errand == NULL)
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
+    errand->proxy = proxy;
+    errand->message = json_incref(message);
+    errand->changes = changes;
+    TAILQ_INSERT_TAIL(&proxy->errands, errand, link);
+    proxy->errand_count++;
+    if (changes && proxy->owner.audit(proxy->owner.user, command_of(message),
+                                      field_object(message, "arguments"), "begun", error) < 0) {
+        errand_free(errand);
+        return -1;
+    }
+    if (submit(proxy, errand, error) == 0)
+        return 0;
+    audit_end(errand, "rejected");
+    errand_free(errand);
+    return -1;
+}
+
+static int check_role(struct monitor_proxy *proxy, const json_t *message,
+                      struct monitor_right right, struct error *error)
+{
+    const char *command = command_of(message);
+    const json_t *arguments = field_object(message, "arguments");
+
+    if (proxy->role >= right.role)
+        return has_own_files(proxy) ? guest_files_check(&proxy->files, command, arguments, error)
+                                    : 0;
+    (void)proxy->owner.audit(proxy->owner.user, command, arguments, "forbidden", NULL);
+    (void)error_set(error, ERROR_BLOCKED, "", "forbidden: %.60s is for the role %s, and you are %s",
+                    command, policy_role_name(right.role), policy_role_name(proxy->role));
+    error_advise(error, "ask whoever keeps vmplugd's policy for the role %s",
+                 policy_role_name(right.role));
+    return -1;
+}
+
+static int want_place(struct monitor_proxy *proxy, struct error *error)
+{
+    if (proxy->place == PLACE_NONE && proxy->owner.want(proxy->owner.user, error) < 0)
+        return -1;
+    proxy->place = PLACE_WANTED;
+    return 0;
+}
+
+/* The first of those held. Returns false when it has to wait. */
+static bool go_first(struct monitor_proxy *proxy, json_t *message)
+{
+    size_t window = proxy->peer == PEER_QMP ? MONITOR_PROXY_WINDOW : 1;
+    struct monitor_right right = monitor_rights_of(proxy->peer, command_of(message),
+                                                   field_object(message, "arguments"));
+    struct error error = ERROR_INIT;
+    int status;
+
+    if (proxy->errand_count >= window)
+        return false;
+    status = check_role(proxy, message, right, &error);
+    if (status == 0 && right.changes && proxy->place != PLACE_GRANTED) {
+        status = want_place(proxy, &error);
+        if (status == 0)
+            return false;
+    }
+    if (status == 0)
+        status = send_errand(proxy, message, right.changes, &error);
+    if (status < 0)
+        answer_failure(proxy, message, &error);
+    return true;
+}
+
+static void go_on(struct monitor_proxy *proxy)
+{
+    while (proxy->vm != NULL && json_array_size(proxy->held) > 0 &&
+           go_first(proxy, json_array_get(proxy->held, 0)))
+        (void)json_array_remove(proxy->held, 0);
+}
+
+/* ---- messages ---- */
+
+/* Returns true when the command is none for QEMU. */
+static bool take_negotiation(struct monitor_proxy *proxy, const json_t *message)
+{
+    bool negotiates = strcmp(command_of(message), "qmp_capabilities") == 0;
+    const json_t *enable = field_array(field_object(message, "arguments"), "enable");
+
+    if (proxy->negotiated && !negotiates)
+        return false;
+    if (!negotiates) {
+        answer_error(proxy, message, "CommandNotFound",
+                     "Expecting capabilities negotiation with 'qmp_capabilities'");
+    } else if (proxy->negotiated) {
+        answer_error(proxy, message, "CommandNotFound",
+                     "Capabilities negotiation is already complete, command ignored");
+    } else if (json_array_size(enable) > 0) {
+        answer_error(proxy, message, "GenericError", "Capability is not available here");
+    } else {
+        proxy->negotiated = true;
+        answer(proxy, message, "return", json_object());
+    }
+    return true;
+}
+
+static bool take_synchronisation(struct monitor_proxy *proxy, const json_t *message)
+{
+    bool delimited = strcmp(command_of(message), "guest-sync-delimited") == 0;
+    int64_t number;
+
+    if ((!delimited && strcmp(command_of(message), "guest-sync") != 0) ||
+        !field_s64(field_object(message, "arguments"), "id", &number))
+        return false;
+    give_up_errands(proxy);
+    (void)json_array_clear(proxy->held);
+    if (proxy->place == PLACE_WANTED)
+        leave_place(proxy);
+    say_json(proxy, json_pack("{s:I}", "return", (json_int_t)number), delimited);
+    return true;
+}
+
+static void take_message(struct monitor_proxy *proxy, json_t *message)
+{
+    const json_t *arguments = json_object_get(message, "arguments");
+
+    if (proxy->place == PLACE_GRANTED)
+        proxy->idle_ms = clock_now_ms() + MONITOR_PROXY_IDLE_MS;
+    if (!json_is_string(json_object_get(message, "execute")))
+        answer_error(proxy, message, "GenericError", "QMP input lacks member 'execute'");
+    else if (arguments != NULL && !json_is_object(arguments))
+        answer_error(proxy, message, "GenericError",
+                     "QMP input member 'arguments' must be an object");
+    else if (!(proxy->peer == PEER_QMP ? take_negotiation : take_synchronisation)(proxy, message) &&
+             json_array_append(proxy->held, message) < 0)
+        monitor_proxy_end(proxy);
+}
+
+/* 0xFF, which is in no JSON, ends whatever was begun before it. */
+static bool seek(struct monitor_proxy *proxy)
+{
+    const struct buffer *in = &proxy->channel.framer.buffer;
+
+    if (proxy->peer != PEER_AGENT || buffer_size(in) == 0 ||
+        memchr(buffer_bytes(in), 0xff, buffer_size(in)) == NULL)
+        return false;
+    framer_seek(&proxy->channel.framer);
+    return true;
+}
+
+static bool can_take(const struct monitor_proxy *proxy)
+{
+    return json_array_size(proxy->held) < (proxy->peer == PEER_QMP ? 1 : AGENT_HELD_MAX) &&
+           buffer_size(&proxy->channel.out) < READ_AHEAD_BYTES;
+}
+
+/* What is no message is answered once, and then there is nothing to go on with. */
+static void refuse(struct monitor_proxy *proxy, const struct error *error)
+{
+    answer_failure(proxy, NULL, error);
+    monitor_proxy_end(proxy);
+}
+
+static void take_messages(struct monitor_proxy *proxy)
+{
+    struct error error = ERROR_INIT;
+    struct framer_message raw;
+    enum framer_result result;
+
+    for (go_on(proxy); proxy->vm != NULL && can_take(proxy); go_on(proxy)) {
+        AUTO_JSON json_t *message = NULL;
+
+        result = channel_next(&proxy->channel, &raw, &error);
+        if (result != FRAMER_MESSAGE && seek(proxy))
+            continue;
+        if (result == FRAMER_MORE)
+            return;
+        if (result == FRAMER_MESSAGE)
+            message = codec_decode(&raw, &error);
+        if (message != NULL)
+            take_message(proxy, message);
+        else
+            refuse(proxy, &error);
+    }
+}
+
+/* ---- the pump ---- */
+
+static void flush(struct monitor_proxy *proxy)
+{
+    size_t before = buffer_size(&proxy->channel.out), after;
+
+    channel_flush(&proxy->channel);
+    after = buffer_size(&proxy->channel.out);
+    if (after == 0)
+        proxy->stall_ms = CLOCK_NEVER_MS;
+    else if (after < before)
+        proxy->stall_ms = clock_now_ms() + MONITOR_PROXY_STALL_MS;
+}
+
+static void look_at_clock(struct monitor_proxy *proxy)
+{
+    if (clock_now_ms() >= proxy->stall_ms)
+        monitor_proxy_end(proxy);
+    else if (clock_now_ms() < proxy->idle_ms)
+        return;
+    else if (proxy->errand_count == 0)
+        leave_place(proxy);
+    else
+        proxy->idle_ms = clock_now_ms() + MONITOR_PROXY_IDLE_MS;
+}
+
+static enum pump_result process(struct pump *pump, short revents)
+{
+    struct monitor_proxy *proxy = (struct monitor_proxy *)pump;
+    int filled = 0;
+
+    proxy->is_due = false;
+    if (proxy->vm != NULL && (revents & POLLOUT) != 0)
+        flush(proxy);
+    if (proxy->vm != NULL && (revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+        filled = channel_fill(&proxy->channel, NULL);
+    if (filled < 0)
+        monitor_proxy_end(proxy);
+    if (proxy->vm != NULL)
+        take_messages(proxy);
+    if (proxy->vm != NULL)
+        look_at_clock(proxy);
+    return proxy->vm == NULL ? PUMP_DEAD : filled > 0 ? PUMP_PROGRESS : PUMP_IDLE;
+}
+
+static int proxy_fd(const struct pump *pump)
+{
+    return ((const struct monitor_proxy *)pump)->channel.fd;
+}
+
+static short proxy_events(const struct pump *pump)
+{
+    const struct monitor_proxy *proxy = (const struct monitor_proxy *)pump;
+    bool reads = can_take(proxy) ||
+                 buffer_size(&proxy->channel.framer.buffer) < READ_AHEAD_BYTES;
+
+    return channel_events(&proxy->channel) & (short)(reads ? POLLIN | POLLOUT : POLLOUT);
+}
+
+static double proxy_deadline_ms(const struct pump *pump)
+{
+    const struct monitor_proxy *proxy = (const struct monitor_proxy *)pump;
+
+    return proxy->is_due ? 0 : clock_earlier_ms(proxy->idle_ms, proxy->stall_ms);
+}
+
+static const struct pump_ops proxy_pump_ops = {
+    .fd = proxy_fd,
+    .events = proxy_events,
+    .deadline_ms = proxy_deadline_ms,
+    .process = process,
+};
+
+/* ---- the beginning ---- */
+
+static int begin(struct monitor_proxy *proxy, const struct monitor_proxy_options *options)
+{
+    char *room = options->size > 0 ? framer_reserve(&proxy->channel.framer, options->size) : NULL;
+
+    proxy->held = json_array();
+    proxy->subscription = qmp_client_subscribe(vm_qmp(proxy->vm), take_event, proxy);
+    if (proxy->held == NULL || proxy->subscription == 0 || (options->size > 0 && room == NULL))
+        return -1;
+    if (room != NULL) {
+        memcpy(room, options->bytes, options->size);
+        framer_fed(&proxy->channel.framer, options->size);
+    }
+    if (proxy->peer == PEER_QMP)
+        say_json(proxy, greeting(proxy), false);
+    proxy->is_due = true;
+    return proxy->vm != NULL ? 0 : -1;
+}
+
+struct monitor_proxy *monitor_proxy_new(const struct monitor_proxy_options *options,
+                                        struct error *error)
+{
+    static const struct framer_limits limits = {.message_bytes = MONITOR_PROXY_MESSAGE_BYTES,
+                                                .depth = LIMITS_QMP_DEPTH,
+                                                .values = MONITOR_PROXY_MESSAGE_BYTES / 16};
+    struct monitor_proxy *proxy = calloc(1, sizeof(*proxy));
+
+    if (proxy == NULL) {
+        close(options->fd);
+        (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+        return NULL;
+    }
+    proxy->pump.ops = &proxy_pump_ops;
+    proxy->vm = options->vm;
+    proxy->peer = options->peer;
+    proxy->role = options->role;
+    proxy->owner = options->owner;
+    proxy->idle_ms = proxy->stall_ms = CLOCK_NEVER_MS;
+    TAILQ_INIT(&proxy->errands);
+    channel_init(&proxy->channel, "client", &limits, NULL);
+    channel_open(&proxy->channel, options->fd);
+    if (begin(proxy, options) == 0)
+        return proxy;
+    monitor_proxy_free(proxy);
+    (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+    return NULL;
+}
+
+void monitor_proxy_free(struct monitor_proxy *proxy)
+{
+    if (proxy == NULL)
+        return;
+    monitor_proxy_end(proxy);
+    json_decref(proxy->held);
+    free(proxy);
+}
+
+struct pump *monitor_proxy_pump(struct monitor_proxy *proxy)
+{
+    return &proxy->pump;
+}
+
+void monitor_proxy_grant(struct monitor_proxy *proxy)
+{
+    if (proxy->place != PLACE_WANTED)
+        return;
+    proxy->place = PLACE_GRANTED;
+    proxy->idle_ms = clock_now_ms() + MONITOR_PROXY_IDLE_MS;
+    wake(proxy);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* What of QMP and of the agent's protocol is for whom. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "daemon/monitor_rights.h"
+
+static void claim(enum peer peer, const char *command, const char *arguments, enum role role,
+                  bool changes)
+{
+    json_t *object = json_loads(arguments, 0, NULL);
+    struct monitor_right right = monitor_rights_of(peer, command, object);
+
+    json_decref(object);
+    if (right.role != role || right.changes != changes)
+        fail_msg("%s %s: %s, %d", command, arguments, policy_role_name(right.role),
+                 right.changes);
+}
+
+static void test_qmp(void **state)
+{
+    (void)state;
+    claim(PEER_QMP, "query-anything", "{}", ROLE_VIEWER, false);
+    claim(PEER_QMP, "qom-get", "{\"property\":\"type\"}", ROLE_VIEWER, false);
+    claim(PEER_QMP, "qom-get", "{\"property\":\"data\"}", ROLE_ADMINISTRATOR, false);
+    claim(PEER_QMP, "dumpdtb", "{\"filename\":\"/x\"}", ROLE_OPERATOR, false);
+    claim(PEER_QMP, "qom-set", "{\"property\":\"requested-size\"}", ROLE_OPERATOR, true);
+    claim(PEER_QMP, "qom-set", "{\"property\":\"size\"}", ROLE_ADMINISTRATOR, true);
+    claim(PEER_QMP, "object-add", "{\"qom-type\":\"memory-backend-ram\"}", ROLE_OPERATOR, true);
+    claim(PEER_QMP, "object-add", "{\"qom-type\":\"secret\"}", ROLE_ADMINISTRATOR, true);
+    claim(PEER_QMP, "device_add", "{\"driver\":\"qemu64-x86_64-cpu\"}", ROLE_OPERATOR, true);
+    claim(PEER_QMP, "device_add", "{\"driver\":\"scsi-hd\"}", ROLE_OPERATOR, true);
+    claim(PEER_QMP, "device_add", "{\"driver\":\"vfio-pci\"}", ROLE_ADMINISTRATOR, true);
+    claim(PEER_QMP, "device_add", "{\"driver\":\"-cpu\"}", ROLE_ADMINISTRATOR, true);
+    claim(PEER_QMP, "quit", "{}", ROLE_ADMINISTRATOR, true);
+    claim(PEER_QMP, "migrate", "{}", ROLE_ADMINISTRATOR, true);
+    claim(PEER_QMP, "guest-ping", "{}", ROLE_ADMINISTRATOR, true);
+}
+
+static void test_agent(void **state)
+{
+    (void)state;
+    claim(PEER_AGENT, "guest-get-vcpus", "{}", ROLE_VIEWER, false);
+    claim(PEER_AGENT, "query-status", "{}", ROLE_ADMINISTRATOR, true);
+    claim(PEER_AGENT, "guest-exec", "{}", ROLE_ADMINISTRATOR, true);
+    claim(PEER_AGENT, "guest-file-open", "{\"path\":\"/sys/block\"}", ROLE_VIEWER, false);
+    claim(PEER_AGENT, "guest-file-open", "{\"path\":\"/sys/../etc/shadow\"}", ROLE_ADMINISTRATOR,
+          false);
+    claim(PEER_AGENT, "guest-file-open", "{\"path\":\"/sys/x\",\"mode\":\"w\"}",
+          ROLE_ADMINISTRATOR, true);
+    claim(PEER_AGENT, "guest-file-open", "{\"path\":\"/dev/sr0\"}", ROLE_OPERATOR, false);
+    claim(PEER_AGENT, "guest-file-open",
+          "{\"path\":\"/sys/devices/system/memory/memory4/state\",\"mode\":\"w\"}", ROLE_OPERATOR,
+          true);
+}
+
+/* No secret goes into the log. */
+static void test_subject(void **state)
+{
+    json_t *arguments = json_loads("{\"id\": \"a\", \"qom-type\": \"secret\", \"data\": \"x\", "
+                                   "\"driver\": {\"file\": 1}, \"buf-b64\": \"x\", \"handle\": 7}",
+                                   0, NULL);
+    json_t *subject = monitor_rights_subject(arguments);
+    json_t *expected = json_loads("{\"id\": \"a\", \"qom-type\": \"secret\", \"handle\": 7}", 0,
+                                  NULL);
+
+    (void)state;
+    assert_true(json_equal(subject, expected));
+    json_decref(expected);
+    json_decref(subject);
+    json_decref(arguments);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_qmp),
+        cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_subject),
+    };
+
+    return cmocka_run_group_tests_name("monitor_rights", tests, NULL, NULL);
+}
