@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/listener.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -91,6 +95,24 @@ int listener_open(struct listener *self, const char *path, struct error *error)
     self->device = status.st_dev;
     self->inode = status.st_ino;
     self->fd = steal_fd(&fd);
+    return 0;
+}
+
+int listener_share(struct listener *self, const char *group, struct error *error)
+{
+    const struct group *entry = getgrnam(group);
+    char *end;
+    unsigned long number = strtoul(group, &end, 10);
+
+    if (entry != NULL)
+        number = entry->gr_gid;
+    else if (!isdigit((unsigned char)group[0]) || *end != '\0' || number >= UINT32_MAX)
+        return error_set(error, ERROR_INVALID, "name one that there is",
+                         "there is no group '%.64s'", group);
+    if (chown(self->path, (uid_t)-1, (gid_t)number) < 0 || chmod(self->path, 0660) < 0)
+        return error_set_errno(error, ERROR_SYSTEM, errno, "",
+                               "cannot give the socket '%s' to the group '%.64s'", self->path,
+                               group);
     return 0;
 }
 

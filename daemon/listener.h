@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A Unix socket that is listened on, for its owner alone (0600). */
+/* A Unix socket that is listened on, for its owner alone (0600), or for a group as well. */
 #ifndef DAEMON_LISTENER_H
 #define DAEMON_LISTENER_H
 
@@ -19,6 +19,10 @@ struct listener {
  * ERROR_INVALID (the path is too long), ERROR_BUSY (a server listens there, or something else than
  * a socket is there) or ERROR_SYSTEM; self->fd is -1 then. */
 int listener_open(struct listener *self, const char *path, struct error *error);
+
+/* Lets a group, by its name or number, connect as well (0660). Returns 0, or -1 with ERROR_INVALID:
+ * there is no such group, or ERROR_SYSTEM. */
+int listener_share(struct listener *self, const char *group, struct error *error);
 
 /* Closes the descriptor, unless somebody has taken it (fd is -1), and removes the socket, unless it
  * is another one's by now. Idempotent. */
