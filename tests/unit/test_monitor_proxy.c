@@ -30,10 +30,8 @@ struct client {
     int fd;
     char heard[1 << 16];
     size_t size;
-    bool deaf;     /* reads nothing */
-    bool has_end;  /* was closed by the proxy */
-    /* What the owner saw. */
-    unsigned wants, leaves;
+    bool deaf, has_end; /* reads nothing; was closed by the proxy */
+    unsigned wants, leaves; /* what the owner saw */
     bool refuses, can_not_audit;
     char audited[512];
 };
@@ -133,10 +131,9 @@ static bool has_come(void *user)
         hear(&clients[i]);
     if (hope->also != NULL)
         return hope->also();
-    if (hope->words == NULL)
-        return hope->client->has_end;
-    return memmem(hope->client->heard, hope->client->size, hope->words, strlen(hope->words)) !=
-           NULL;
+    return hope->words == NULL ? hope->client->has_end
+                               : memmem(hope->client->heard, hope->client->size, hope->words,
+                                        strlen(hope->words)) != NULL;
 }
 
 static bool run(const struct hope *hope, double ms)
@@ -160,12 +157,12 @@ static void await(struct client *client, const char *words)
         fail_msg("not '%s', but '%s'", words != NULL ? words : "the end", client->heard);
 }
 
-/* Everybody does what there is to do. */
 static bool never(void)
 {
     return false;
 }
 
+/* Everybody does what there is to do. */
 static void settle(void)
 {
     const struct hope hope = {.also = never};
@@ -348,9 +345,6 @@ static void test_viewer(void **state)
 
 /* ---- changes ---- */
 
-#define NEW_NODE(name) \
-    "{\"execute\":\"blockdev-add\",\"arguments\":{\"node-name\":\"" name \
-    "\",\"driver\":\"null-co\"},\"id\":\"" name "\"}"
 #define NODE_GONE(name) \
     "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"" name "\"},\"id\":\"" name "\"}"
 
@@ -519,34 +513,46 @@ static void test_files_are_closed_behind_one(void **state)
 
 /* ---- clients that mean no good ---- */
 
-static void test_one_that_reads_nothing(void **state)
+/* One reads nothing of so many events, and the other all. */
+static struct client *storm(int count)
 {
     struct client *deaf, *other;
-    struct hope hope = {.words = NULL};
-    double begun_ms;
-    size_t i;
+    char last[32];
+    int i;
 
-    (void)state;
     begin(false);
     deaf = join(PEER_QMP, ROLE_VIEWER);
     other = join(PEER_QMP, ROLE_VIEWER);
     deaf->deaf = true;
-    for (i = 0; i < 3000; i++)
-        (void)send(deaf->fd, "{\"execute\":\"query-block\",\"id\":1}", 34, MSG_NOSIGNAL);
-    begun_ms = clock_now_ms();
-    ask(other, "{\"execute\":\"query-status\",\"id\":2}", "\"id\":2}");
-    assert_true(clock_now_ms() - begun_ms < MONITOR_PROXY_STALL_MS);
-    for (i = 0; i < 20000; i++) /* events that fill its socket */
-        server_send_json(&rig.sim->qmp, json_pack("{s:s, s:{s:i}}", "event", "NEWS", "data", "n",
-                                                  (int)i));
-    hope.client = other;
-    hope.words = "\"n\":19999}";
-    other->size = 0;
-    for (i = 0; i < 100 && !run(&hope, 1); i++)
-        other->size = 0;
-    deaf->deaf = false;
-    await(deaf, NULL);
+    for (i = 1; i <= count; i++)
+        server_send_json(&rig.sim->qmp,
+                         json_pack("{s:s, s:{s:i}}", "event", "NEWS", "data", "n", i));
+    (void)snprintf(last, sizeof(last), "\"n\":%d}", count);
+    await(other, last);
     ask(other, "{\"execute\":\"query-status\",\"id\":3}", "\"id\":3}");
+    return deaf;
+}
+
+static bool was_cut(const struct client *client)
+{
+    return send(client->fd, " ", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE;
+}
+
+static void test_one_that_takes_nothing_in_time(void **state)
+{
+    const struct hope hope = {.also = never};
+    struct client *deaf = storm(20000);
+
+    (void)state;
+    assert_false(was_cut(deaf));
+    assert_false(run(&hope, MONITOR_PROXY_STALL_MS + 1000));
+    assert_true(was_cut(deaf));
+}
+
+static void test_one_for_whom_too_much_waits(void **state)
+{
+    (void)state;
+    assert_true(was_cut(storm(60000)));
 }
 
 static void test_too_long(void **state)
@@ -586,7 +592,8 @@ int main(void)
         cmocka_unit_test_teardown(test_agent, end),
         cmocka_unit_test_teardown(test_agent_is_given_up, end),
         cmocka_unit_test_teardown(test_files_are_closed_behind_one, end),
-        cmocka_unit_test_teardown(test_one_that_reads_nothing, end),
+        cmocka_unit_test_teardown(test_one_that_takes_nothing_in_time, end),
+        cmocka_unit_test_teardown(test_one_for_whom_too_much_waits, end),
         cmocka_unit_test_teardown(test_too_long, end),
     };
 
