@@ -9,8 +9,30 @@
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "vmm/result_json.h"
+#include "vmm/verdict.h"
 
 /* ---- ends ---- */
+
+/* Returns 0, or -1 with ERROR_SYSTEM. */
+static int audit(const struct ch_job *job, const char *verdict, json_t *details,
+                 struct error *error)
+{
+    const struct ch_api *api = job->options.api;
+
+    return audit_log_add(api->audit_log, http_request_peer(job->options.request, NULL), api->vm,
+                         job->options.name, verdict, details, error);
+}
+
+static void audit_end(const struct ch_job *job, enum verdict verdict)
+{
+    if (job->audited)
+        (void)audit(job, verdict_name(verdict), NULL, NULL);
+}
+
+static enum verdict failed_verdict(const struct ch_job *job)
+{
+    return verdict_is_success(job->last_verdict) ? VERDICT_ERROR : job->last_verdict;
+}
 
 static void job_free(struct ch_job *job)
 {
@@ -32,6 +54,7 @@ static void answer_failure(struct http_request *request, unsigned status, const 
 
 void ch_job_succeed(struct ch_job *job, json_t *body)
 {
+    audit_end(job, job->last_verdict);
     http_request_answer(job->options.request, body != NULL ? 200 : 204, body);
     vm_job_end(&job->base);
     job_free(job);
@@ -40,6 +63,7 @@ void ch_job_succeed(struct ch_job *job, json_t *body)
 void ch_job_fail_error(struct ch_job *job, unsigned status, const char *what,
                        const struct error *error)
 {
+    audit_end(job, failed_verdict(job));
     answer_failure(job->options.request, status, what, error);
     vm_job_end(&job->base);
     job_free(job);
@@ -48,6 +72,7 @@ void ch_job_fail_error(struct ch_job *job, unsigned status, const char *what,
 void ch_job_fail(struct ch_job *job, unsigned status, const char *what, const char *why,
                  const char *fix)
 {
+    audit_end(job, failed_verdict(job));
     http_request_answer(job->options.request, status, http_server_error(status, what, why, fix));
     vm_job_end(&job->base);
     job_free(job);
@@ -81,6 +106,7 @@ static void on_failed(void *user, const struct error *error)
 {
     struct ch_job *job = user;
 
+    audit_end(job, failed_verdict(job));
     answer_failure(job->options.request, CH_FAILED, job->options.name, error);
     job_free(job);
 }
@@ -103,14 +129,22 @@ static void refuse(const struct ch_job_options *options, unsigned status,
     json_decref(options->body);
 }
 
+/* The first thing that a change does is to be written down. */
 static void run(void *user)
 {
     struct ch_job *job = user;
+    struct error error = ERROR_INIT;
 
+    if (job->options.changes &&
+        audit(job, AUDIT_LOG_BEGUN, json_incref(job->options.body), &error) < 0) {
+        ch_job_fail_error(job, CH_FAILED, job->options.name, &error);
+        return;
+    }
+    job->audited = job->options.changes;
     job->options.run(job);
 }
 
-void ch_job_start(struct vm_jobs *jobs, const struct ch_job_options *options)
+void ch_job_start(const struct ch_job_options *options)
 {
     struct ch_job *job = calloc(1, sizeof(*job));
     struct error error = ERROR_INIT;
@@ -121,13 +155,14 @@ void ch_job_start(struct vm_jobs *jobs, const struct ch_job_options *options)
         return;
     }
     job->options = *options;
+    job->last_verdict = VERDICT_DONE;
     job->base = (struct vm_job){.name = options->name,
                                 .changes = options->changes,
                                 .run = run,
                                 .failed = on_failed,
                                 .result = on_device,
                                 .user = job};
-    if (vm_jobs_add(jobs, &job->base, &error) == 0)
+    if (vm_jobs_add(options->api->jobs, &job->base, &error) == 0)
         return;
     refuse(options, error.code == ERROR_LIMIT ? CH_TOO_MANY : CH_FAILED, &error);
     free(job);

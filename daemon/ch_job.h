@@ -6,10 +6,13 @@
 #ifndef DAEMON_CH_JOB_H
 #define DAEMON_CH_JOB_H
 
+#include "daemon/audit_log.h"
 #include "daemon/http_server.h"
+#include "daemon/policy.h"
 #include "daemon/vm_job.h"
 
 #define CH_BAD_REQUEST 400
+#define CH_FORBIDDEN 403
 #define CH_NOT_FOUND 404
 #define CH_CONFLICT 409
 #define CH_TOO_MANY 429
@@ -17,7 +20,16 @@
 
 struct ch_job;
 
+/* The VM that an API is of. All is borrowed, and outlives its jobs. */
+struct ch_api {
+    const char *vm;              /* its name; NULL: it needs none */
+    struct vm_jobs *jobs;        /* NULL: QEMU is not there at the moment */
+    const struct policy *policy; /* NULL: whoever may connect may do everything */
+    struct audit_log *audit_log; /* NULL: none */
+};
+
 struct ch_job_options {
+    const struct ch_api *api;
     const char *name;             /* "vm.resize"; borrowed for good */
     bool changes;                 /* else it only looks */
     struct http_request *request;
@@ -28,6 +40,7 @@ struct ch_job_options {
 struct ch_job {
     struct vm_job base; /* its steps' user is the ch_job */
     struct ch_job_options options;
+    bool audited; /* what it begins has been written down, and how it ends is to be, too */
     /* Of the batch: what its last device came to. */
     enum operation_type last_type;
     enum verdict last_verdict;
@@ -47,7 +60,7 @@ struct ch_job {
 
 /* Takes the request over, and answers it at some time; or it is refused at once, when too many
  * wait or the server is about to end. */
-void ch_job_start(struct vm_jobs *jobs, const struct ch_job_options *options);
+void ch_job_start(const struct ch_job_options *options);
 
 /* vm_job_batch(), which forgets what came of the batch before. */
 void ch_job_batch(struct ch_job *job, const struct batch_request *request, vm_job_batch_fn *then);

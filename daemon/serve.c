@@ -34,6 +34,7 @@ struct serve {
     struct listener listener;
     struct http_server *http;
     struct vm_jobs *jobs;
+    struct ch_api api;
     struct reboot *reboot;
     ev_signal terminate, interrupt;
     ev_prepare turn;
@@ -129,7 +130,8 @@ static int begin_service(struct serve *serve, struct error *error)
         serve->reboot = reboot_new(serve->vm, serve->jobs, on_reboot, NULL);
     if (serve->reboot == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
-    options.user = serve->jobs;
+    serve->api.jobs = serve->jobs;
+    options.user = &serve->api;
     options.fd = steal_fd(&serve->listener.fd);
     serve->http = http_server_new(&options, error);
     if (serve->http == NULL)
