@@ -39,8 +39,12 @@ struct held_vm *fleet_find(const struct fleet *fleet, const char *name);
 void fleet_foreach(const struct fleet *fleet, void (*visit)(void *user, struct held_vm *held),
                    void *user);
 
-/* Looks at the store and the directory of manifests anew, at once: what was just stored in the same
- * process is held when this returns. */
+/* Looks at once at what the store has of one VM: what was just stored in the same process is held
+ * when this returns, and what was forgotten is let go of. The VM, or NULL: it is not in the store,
+ * or with an error (which may be NULL) of held_vm_new(). Not from inside the vm's callbacks. */
+struct held_vm *fleet_look(struct fleet *fleet, const char *name, struct error *error);
+
+/* Looks at all of the store and of the directory of manifests anew, and at every VM (SIGHUP). */
 void fleet_rescan(struct fleet *fleet);
 
 /* held_vm_stop() of all; then fleet_is_idle() is awaited, or fleet_free() called. */

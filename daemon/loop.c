@@ -43,6 +43,8 @@ static void process(struct loop_pump *self, short revents)
     self->is_processing = false;
     if (result != PUMP_DEAD) {
         watch(self);
+        if (self->on_turn != NULL)
+            self->on_turn(self->user);
         return;
     }
     loop_detach(self);

@@ -13,6 +13,8 @@ struct loop_pump {
     struct ev_loop *loop;
     struct pump *pump;
     void (*on_dead)(void *user); /* may be NULL; the last thing that is called, from the loop */
+    void (*on_turn)(void *user); /* the same after each turn that the pump survives; NULL at first,
+                                    the caller may set it */
     void *user;
     ev_io io;
     ev_timer timer;

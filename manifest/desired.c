@@ -323,6 +323,31 @@ int desired_take(struct desired *desired, const struct document_list *documents,
     return status;
 }
 
+static bool was_taken(struct desired *desired, const struct document *document)
+{
+    AUTO_JSON json_t *stored = NULL, *last = NULL, *next = NULL;
+    const char *name;
+    enum kind kind;
+
+    if (kind_of(document, &kind, &name, NULL) < 0 || name == NULL ||
+        store_load(&desired->store, kind, name, &stored, NULL) < 0 || stored == NULL)
+        return false;
+    last = last_applied(stored);
+    next = said(document->root);
+    return last != NULL && json_equal(last, next);
+}
+
+bool desired_was_taken(struct desired *desired, const struct document_list *documents)
+{
+    size_t i;
+
+    for (i = 0; i < documents->count; i++) {
+        if (!was_taken(desired, &documents->items[i]))
+            return false;
+    }
+    return true;
+}
+
 /* ---- what is stored ---- */
 
 static int load(struct desired *desired, const char *name, json_t **ret, struct error *error)

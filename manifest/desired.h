@@ -39,6 +39,9 @@ void desired_close(struct desired *desired);
 int desired_take(struct desired *desired, const struct document_list *documents, const char *name,
                  bool save, struct error *error);
 
+/* Has each document been taken already, and is the last that was taken of its object? */
+bool desired_was_taken(struct desired *desired, const struct document_list *documents);
+
 /* Adds the stored VM of this name. Returns 0, or -1 with ERROR_BLOCKED when there is none. */
 int desired_take_stored(struct desired *desired, const char *name, struct error *error);
 

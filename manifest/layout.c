@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "manifest/atomic_file.h"
@@ -101,54 +103,137 @@ void layout_free(struct layout *layout)
 
 /* ---- learning ---- */
 
-/* The bus that a virtio-blk sits on is its property parent_bus, a path that ends in the bus's
- * name. */
-static json_t *ask_port(struct qmp_client *qmp, const char *id, double deadline_ms,
-                        struct error *error)
-{
-    char path[sizeof(PERIPHERAL) + INVENTORY_PATH_MAX];
-    AUTO_JSON json_t *answer = NULL;
-    const char *name;
+/* A port that QEMU is asked for. */
+struct asked {
+    struct layout_learning *learning;
+    char id[INVENTORY_PATH_MAX];
+    int64_t number; /* 0: it has answered */
+};
 
-    (void)snprintf(path, sizeof(path), PERIPHERAL "%.200s", id);
-    answer = blocking_qmp(qmp, "qom-get",
-                          json_pack("{s:s, s:s}", "path", path, "property", "parent_bus"),
-                          deadline_ms - clock_now_ms(), error);
-    if (answer == NULL)
-        return NULL;
-    name = json_is_string(answer) ? strrchr(json_string_value(answer), '/') : NULL;
-    return json_pack("{s:s}", "bus", name != NULL ? name + 1 : "");
-}
+struct layout_learning {
+    struct vm *vm;
+    struct vm_timer timer; /* the end is told from here */
+    struct layout layout;
+    struct asked *asked;
+    size_t count, unanswered;
+    struct error failure;
+    layout_learnt_fn *done;
+    void *user;
+};
 
-static json_t *place_of(const struct inventory_disk *disk, struct qmp_client *qmp,
-                        double deadline_ms, struct error *error)
+void layout_learn_cancel(struct layout_learning *learning)
 {
-    if (disk->on_scsi)
-        return json_pack("{s:s, s:i, s:i}", "bus", disk->bus, "scsi-id", (int)disk->scsi_id,
-                         "lun", (int)disk->lun);
-    return ask_port(qmp, disk->id, deadline_ms, error);
-}
-
-int layout_learn(struct layout *layout, const struct inventory *inventory,
-                 struct qmp_client *qmp, double timeout_ms, struct error *error)
-{
-    double deadline_ms = clock_now_ms() + timeout_ms;
-    const struct inventory_disk *disk;
-    struct error failure = ERROR_INIT;
-    enum volume_life life;
     size_t i;
 
-    *layout = (struct layout){.devices = json_object()};
-    for (i = 0; i < inventory->disks.disk_count && layout->devices != NULL; i++) {
-        disk = &inventory->disks.disks[i];
-        if (!volume_id_has_life(disk->id, &life) || life == VOLUME_TRANSIENT ||
-            (!disk->on_scsi && strcmp(disk->bus, VIRTIO) != 0))
-            continue;
-        field_set(&layout->devices, disk->id, place_of(disk, qmp, deadline_ms, &failure));
+    if (learning == NULL)
+        return;
+    for (i = 0; i < learning->count; i++) {
+        if (learning->asked[i].number > 0)
+            vm_cancel(learning->vm, PEER_QMP, learning->asked[i].number);
     }
-    if (failure.code != ERROR_NONE)
-        return pass_on(&failure, error);
-    return layout->devices != NULL ? 0 : without_memory(error);
+    vm_timer_stop(learning->vm, &learning->timer);
+    layout_free(&learning->layout);
+    free(learning->asked);
+    free(learning);
+}
+
+static void end_learning(void *user)
+{
+    struct layout_learning *learning = user;
+    bool failed;
+
+    if (learning->layout.devices == NULL && learning->failure.code == ERROR_NONE)
+        (void)without_memory(&learning->failure);
+    failed = learning->failure.code != ERROR_NONE;
+    learning->done(learning->user, failed ? NULL : &learning->layout,
+                   failed ? &learning->failure : NULL);
+    layout_learn_cancel(learning);
+}
+
+/* The bus that a virtio-blk sits on is its property parent_bus, a path that ends in the bus's
+ * name. */
+static void on_port(void *user, const struct reply *reply)
+{
+    struct asked *asked = user;
+    struct layout_learning *learning = asked->learning;
+    const char *path = json_string_value(reply->value);
+    const char *name = path != NULL ? strrchr(path, '/') : NULL;
+
+    asked->number = 0;
+    if (reply->error != NULL)
+        learning->failure = *reply->error;
+    else
+        field_set(&learning->layout.devices, asked->id,
+                  json_pack("{s:s}", "bus", name != NULL ? name + 1 : ""));
+    if (--learning->unanswered == 0)
+        vm_timer_set(learning->vm, &learning->timer, 0);
+}
+
+static int ask_port(struct layout_learning *learning, const char *id, double timeout_ms,
+                    struct error *error)
+{
+    struct asked *asked = &learning->asked[learning->count];
+    char path[sizeof(PERIPHERAL) + INVENTORY_PATH_MAX];
+    struct request request = {
+        .command = "qom-get", .timeout_ms = timeout_ms, .done = on_port, .user = asked};
+
+    (void)snprintf(path, sizeof(path), PERIPHERAL "%.200s", id);
+    request.arguments = json_pack("{s:s, s:s}", "path", path, "property", "parent_bus");
+    *asked = (struct asked){.learning = learning};
+    text_copy(asked->id, sizeof(asked->id), id);
+    asked->number = vm_submit(learning->vm, PEER_QMP, &request, error);
+    if (asked->number < 0)
+        return -1;
+    learning->count++;
+    learning->unanswered++;
+    return 0;
+}
+
+static int learn_one(struct layout_learning *learning, const struct inventory_disk *disk,
+                     double timeout_ms, struct error *error)
+{
+    enum volume_life life;
+
+    if (!volume_id_has_life(disk->id, &life) || life == VOLUME_TRANSIENT)
+        return 0;
+    if (disk->on_scsi)
+        field_set(&learning->layout.devices, disk->id,
+                  json_pack("{s:s, s:i, s:i}", "bus", disk->bus, "scsi-id", (int)disk->scsi_id,
+                            "lun", (int)disk->lun));
+    else if (strcmp(disk->bus, VIRTIO) == 0)
+        return ask_port(learning, disk->id, timeout_ms, error);
+    return 0;
+}
+
+struct layout_learning *layout_learn_start(struct vm *vm, const struct inventory *inventory,
+                                           double timeout_ms, layout_learnt_fn *done, void *user,
+                                           struct error *error)
+{
+    const struct inventory_disks *disks = &inventory->disks;
+    struct layout_learning *learning = calloc(1, sizeof(*learning));
+    size_t i;
+
+    if (learning != NULL)
+        learning->asked = calloc(disks->disk_count + 1, sizeof(*learning->asked));
+    if (learning == NULL || learning->asked == NULL) {
+        free(learning);
+        (void)without_memory(error);
+        return NULL;
+    }
+    learning->vm = vm;
+    learning->done = done;
+    learning->user = user;
+    learning->timer = (struct vm_timer){.fired = end_learning, .user = learning};
+    learning->layout.devices = json_object();
+    for (i = 0; i < disks->disk_count; i++) {
+        if (learn_one(learning, &disks->disks[i], timeout_ms, error) < 0) {
+            layout_learn_cancel(learning);
+            return NULL;
+        }
+    }
+    if (learning->unanswered == 0)
+        vm_timer_set(vm, &learning->timer, 0);
+    return learning;
 }
 
 /* ---- writing ---- */
@@ -208,25 +293,50 @@ static struct inventory *fetch(struct vm *vm, double timeout_ms, struct error *e
     return fetched.inventory;
 }
 
+/* What is to be recorded where, and what came of it. */
+struct recording {
+    struct store *store;
+    const char *name;
+    bool done;
+    int status;
+    struct error error;
+};
+
+static void record(void *user, const struct layout *layout, const struct error *failure)
+{
+    struct recording *recording = user;
+
+    recording->done = true;
+    recording->status = failure != NULL ? pass_on(failure, &recording->error)
+                                        : store_lock(recording->store, &recording->error);
+    if (recording->status < 0)
+        return;
+    recording->status =
+        layout_save(layout, recording->store, recording->name, &recording->error);
+    store_unlock(recording->store);
+}
+
+static bool is_recorded(void *user)
+{
+    return ((const struct recording *)user)->done;
+}
+
 int layout_record(struct vm *vm, struct store *store, const char *name, double timeout_ms,
                   struct error *error)
 {
+    struct recording recording = {.store = store, .name = name, .error = ERROR_INIT};
     struct inventory *inventory = fetch(vm, timeout_ms, error);
-    struct layout layout;
-    int status;
+    struct layout_learning *learning = NULL;
+    struct pump *pumps[VM_PUMPS_MAX];
+    size_t count = vm_pumps(vm, pumps);
 
-    if (inventory == NULL)
-        return -1;
-    status = layout_learn(&layout, inventory, vm_qmp(vm), timeout_ms, error);
+    if (inventory != NULL)
+        learning = layout_learn_start(vm, inventory, timeout_ms, record, &recording, error);
     inventory_free(inventory);
-    if (status == 0)
-        status = store_lock(store, error);
-    if (status == 0) {
-        status = layout_save(&layout, store, name, error);
-        store_unlock(store);
-    }
-    layout_free(&layout);
-    return status;
+    if (learning == NULL)
+        return -1;
+    (void)blocking_run(pumps, count, is_recorded, &recording, CLOCK_NEVER_MS); /* it ends in time */
+    return recording.status == 0 ? 0 : pass_on(&recording.error, error);
 }
 
 int layout_remove(struct store *store, const char *name, struct error *error)

@@ -18,7 +18,6 @@
 #include <stdbool.h>
 
 #include "manifest/store.h"
-#include "qmp/qmp_client.h"
 #include "vmm/inventory.h"
 #include "vmm/vm.h"
 
@@ -38,11 +37,22 @@ struct layout_place {
 int layout_load(struct layout *layout, const struct store *store, const char *name,
                 struct error *error);
 
-/* What QEMU has now, of inventory (INVENTORY_DISKS); of each virtio-blk QEMU is asked for its port
- * (QMP qom-get), for which this waits, at most timeout_ms in all. layout_free() in any case.
- * Returns 0, or -1 with ERROR_SYSTEM, or an error of qmp. */
-int layout_learn(struct layout *layout, const struct inventory *inventory,
-                 struct qmp_client *qmp, double timeout_ms, struct error *error);
+struct layout_learning;
+
+/* layout is borrowed; NULL with a failure of qmp, or ERROR_SYSTEM. */
+typedef void layout_learnt_fn(void *user, const struct layout *layout,
+                              const struct error *failure);
+
+/* What QEMU has now, of inventory (INVENTORY_DISKS), which is not kept; of each virtio-blk QEMU is
+ * asked for its port (QMP qom-get). done is called once, from the vm's pumps, within timeout_ms.
+ * What is returned is done's to forget: it is freed behind it. NULL with ERROR_SYSTEM, or an error
+ * of qmp_client_submit(). */
+struct layout_learning *layout_learn_start(struct vm *vm, const struct inventory *inventory,
+                                           double timeout_ms, layout_learnt_fn *done, void *user,
+                                           struct error *error);
+
+/* done will not be called. Before it was; NULL is allowed. */
+void layout_learn_cancel(struct layout_learning *learning);
 
 /* Puts it in the place of what is recorded, with the store's lock. Returns 0, or -1 with
  * ERROR_SYSTEM: the old one is there as it was. */

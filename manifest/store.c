@@ -20,6 +20,7 @@
 #include "manifest/limits.h"
 #include "manifest/yaml_read.h"
 #include "manifest/yaml_write.h"
+#include "qmp/field.h"
 
 #define LOCK "lock"
 #define LOCK_PATIENCE_MS 10000
@@ -259,12 +260,22 @@ int store_load(struct store *store, enum kind kind, const char *name, json_t **r
     return load_at(store, directory, kind, file, ret, error);
 }
 
+bool store_read_name(const char *file, char *name, size_t size)
+{
+    size_t length = strlen(file), end = strlen(SUFFIX);
+
+    if (file[0] == '.' || length <= end || length > KIND_NAME_MAX + end ||
+        strcmp(file + length - end, SUFFIX) != 0)
+        return false;
+    (void)snprintf(name, size, "%.*s", (int)(length - end), file);
+    return true;
+}
+
 static int is_object_file(const struct dirent *entry)
 {
-    size_t length = strlen(entry->d_name), end = strlen(SUFFIX);
+    char name[KIND_NAME_MAX + 1];
 
-    return entry->d_name[0] != '.' && length > end && length <= KIND_NAME_MAX + end &&
-           strcmp(entry->d_name + length - end, SUFFIX) == 0;
+    return store_read_name(entry->d_name, name, sizeof(name));
 }
 
 static int take_file(struct store *store, int directory, enum kind kind, char *file,
@@ -305,6 +316,35 @@ json_t *store_list(struct store *store, enum kind kind, struct error *error)
         return objects;
     json_decref(objects);
     return NULL;
+}
+
+json_t *store_names(struct store *store, enum kind kind, struct error *error)
+{
+    int fd = open_kind(store, kind, false);
+    DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    char name[KIND_NAME_MAX + 1];
+    json_t *names = json_array();
+
+    if (directory == NULL && fd >= 0)
+        close(fd);
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        if (store_read_name(entry->d_name, name, sizeof(name)))
+            field_append(&names, json_string(name));
+    }
+    if (directory != NULL)
+        (void)closedir(directory);
+    if (names == NULL)
+        (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+    return names;
+}
+
+const char *store_folder(const struct store *store, enum kind kind, char *text, size_t size)
+{
+    char folder[FOLDER_MAX];
+
+    (void)snprintf(text, size, "%s/%s", store->path, folder_of(kind, folder));
+    return text;
 }
 
 /* ---- writing ---- */

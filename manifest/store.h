@@ -40,6 +40,17 @@ int store_load(struct store *store, enum kind kind, const char *name, json_t **r
  * error as of store_load(). */
 json_t *store_list(struct store *store, enum kind kind, struct error *error);
 
+/* The names of all of a kind, a new array; nothing is read. NULL with ERROR_SYSTEM. */
+json_t *store_names(struct store *store, enum kind kind, struct error *error);
+
+/* The name of the object that a file of a kind's directory holds; false when it holds none. Writes
+ * at most size bytes. */
+bool store_read_name(const char *file, char *name, size_t size);
+
+/* The directory of a kind's files, whether it is there or not. Writes at most size bytes, returns
+ * text. */
+const char *store_folder(const struct store *store, enum kind kind, char *text, size_t size);
+
 /* With the lock. What was stored before stays when this fails. Return 0, or -1 with ERROR_INVALID
  * when that is no name, or the object could not be read again (it is too large, it is none of this
  * kind and name), or ERROR_SYSTEM. */

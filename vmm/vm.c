@@ -179,6 +179,24 @@ const struct error *vm_agent_failure(const struct vm *vm)
     return failure != NULL ? failure : &vm->agent_failure;
 }
 
+struct pump *vm_connect_agent(struct vm *vm, const char *path, struct error *error)
+{
+    const struct agent_options options = {.path = path};
+
+    if (vm_has_agent(vm)) {
+        (void)error_set(error, ERROR_BUSY, "", "the agent is connected already");
+        return NULL;
+    }
+    agent_free(STEAL(vm->agent));
+    vm->agent_failure = (struct error)ERROR_INIT;
+    vm->agent = agent_new(&options, &vm->agent_failure);
+    if (vm->agent != NULL)
+        return agent_pump(vm->agent);
+    if (error != NULL)
+        *error = vm->agent_failure;
+    return NULL;
+}
+
 struct ledger *vm_ledger(struct vm *vm)
 {
     return &vm->ledger;

@@ -47,6 +47,11 @@ bool vm_has_agent(const struct vm *vm); /* connected; whether it answers is anot
 /* Why there is no agent connection: ERROR_NONE when none was asked for. */
 const struct error *vm_agent_failure(const struct vm *vm);
 
+/* Connects to the agent's socket again, once there is no connection; its pump is another one then,
+ * which is returned. NULL with ERROR_CONNECT, ERROR_SYSTEM, or ERROR_BUSY: there is a connection.
+ * Not from inside the vm's callbacks. */
+struct pump *vm_connect_agent(struct vm *vm, const char *path, struct error *error);
+
 struct ledger *vm_ledger(struct vm *vm);
 
 /* The requests that stand. Without a runtime directory, or without knowing which process QEMU is,

@@ -7,13 +7,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "manifest/layout.h"
+#include "qmp/blocking.h"
 #include "qmp/codec.h"
 #include "tests/fake/fake.h"
 
@@ -97,6 +100,38 @@ static void test_odd_files(void **state)
     layout_free(&layout);
 }
 
+struct learnt {
+    bool done;
+    struct layout layout;
+};
+
+static void take(void *user, const struct layout *layout, const struct error *failure)
+{
+    struct learnt *learnt = user;
+
+    assert_null(failure);
+    learnt->done = true;
+    learnt->layout.devices = json_incref(layout->devices);
+}
+
+static bool is_done(void *user)
+{
+    return ((const struct learnt *)user)->done;
+}
+
+/* A vm on whose other end nobody is: nothing is asked here. */
+static struct vm *open_vm(int *ret_peer)
+{
+    struct vm *vm;
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    *ret_peer = pair[1];
+    vm = vm_new(&(struct vm_options){.qmp_fd = pair[0]}, &error);
+    assert_non_null(vm);
+    return vm;
+}
+
 /* Disks of the manifest's, and no others. */
 static void test_is_learnt(void **state)
 {
@@ -111,12 +146,20 @@ static void test_is_learnt(void **state)
     AUTO_JSON json_t *expected =
         json_pack("{s:{s:s, s:i, s:i}, s:{s:s, s:i, s:i}}", "vmplug-vol-a", "bus", "scsi0.0",
                   "scsi-id", 0, "lun", 4, "vmplug-fix-b", "bus", "scsi0.0", "scsi-id", 2, "lun", 1);
-    struct layout layout;
+    struct learnt learnt = {.done = false};
+    struct pump *pumps[VM_PUMPS_MAX];
+    AUTO_FD int peer = -1;
+    struct vm *vm = open_vm(&peer);
+    size_t count = vm_pumps(vm, pumps);
 
     (void)state;
-    assert_int_equal(layout_learn(&layout, &inventory, NULL, 0, &error), 0);
-    assert_true(json_equal(layout.devices, expected));
-    layout_free(&layout);
+    assert_non_null(layout_learn_start(vm, &inventory, 1000, take, &learnt, &error));
+    assert_false(learnt.done);
+    assert_true(blocking_run(pumps, count, is_done, &learnt, CLOCK_NEVER_MS));
+    assert_true(json_equal(learnt.layout.devices, expected));
+    layout_free(&learnt.layout);
+    layout_learn_cancel(layout_learn_start(vm, &inventory, 1000, take, &learnt, &error));
+    vm_free(vm);
 }
 
 /* A directory that can't be made is told. */
