@@ -7,8 +7,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "daemon/event_log.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
+#include "daemon/metrics.h"
 #include "daemon/reboot.h"
 #include "daemon/reconcile.h"
 #include "manifest/desired.h"
@@ -31,6 +33,7 @@ struct held_vm {
     struct error *failure;       /* NULL: none */
     ev_timer timer;              /* until it is connected to, or its agent, again */
     double delay_s;
+    bool was_ready; /* before: it is connected again */
     bool is_stopping;
     /* While it is connected, and else NULL: */
     struct vm *vm;
@@ -90,6 +93,8 @@ static void set_state(struct held_vm *held, enum held_state state, const struct 
         held->failure = malloc(sizeof(*held->failure));
     if (held->failure != NULL)
         *held->failure = *failure;
+    event_log_add(held->daemon->events, EVENT_STATE, held->name,
+                  json_pack("{s:s}", "state", held_vm_state_name(state)));
     if (state == HELD_CONNECTING)
         return; /* what comes of it is said */
     log_line(state == HELD_BUSY ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, held->name, "state", "state",
@@ -102,8 +107,11 @@ static void on_event(void *user, const struct qmp_event *event)
 {
     struct held_vm *held = user;
 
-    if (event != NULL && strcmp(event->name, "VSERPORT_CHANGE") == 0 &&
-        field_bool(event->data, "open", false))
+    if (event == NULL)
+        return;
+    event_log_add(held->daemon->events, EVENT_QMP, held->name,
+                  json_pack("{s:s, s:O?}", "event", event->name, "data", event->data));
+    if (strcmp(event->name, "VSERPORT_CHANGE") == 0 && field_bool(event->data, "open", false))
         reconcile_nudge(held->reconcile);
 }
 
@@ -299,6 +307,9 @@ static int begin_service(struct held_vm *held)
         return -1;
     held->delay_s = FIRST_RETRY_SECONDS;
     ev_timer_stop(held->daemon->loop, &held->timer);
+    if (held->was_ready)
+        metrics_reconnect(held->daemon->metrics);
+    held->was_ready = true;
     leave_mark(held);
     connect_agent(held);
     set_state(held, HELD_READY, NULL);

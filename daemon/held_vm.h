@@ -54,8 +54,8 @@ json_t *held_vm_conditions(const struct held_vm *held);
  * the others of each device in between. Several may wait for the same. */
 void held_vm_reconcile(struct held_vm *held, const struct batch_observer *observer);
 
-/* The manifest has changed: its sockets may be others, and what was refused may not be any more. Not
- * from inside the vm's callbacks. */
+/* The manifest has changed: its sockets may be others, and what was refused may not be any more.
+ * Not from inside the vm's callbacks. */
 void held_vm_changed(struct held_vm *held);
 
 /* What it rests on has changed: where it is not as it is to be, that is tried again. */

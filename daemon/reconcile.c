@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "daemon/audit_log.h"
 #include "daemon/fleet.h"
-#include "daemon/log.h"
+#include "daemon/metrics.h"
 #include "daemon/reconcile_told.h"
 #include "manifest/desired.h"
 #include "manifest/launch.h"
@@ -45,6 +45,7 @@ struct reconcile {
     struct pass *pass; /* … and has read the manifest */
     bool wanted;       /* once more, afterwards */
     bool satisfied, is_stopping;
+    struct metrics_vm seen;
     struct reconcile_told told;
 };
 
@@ -136,6 +137,7 @@ static void conclude(struct reconcile *reconcile, const struct batch_result *res
     reconcile->under_way = false;
     judge(reconcile, pass, &end);
     pass_free(pass);
+    metrics_reconcile(reconcile->daemon->metrics, end.verdict);
     reconcile_told_done(&reconcile->told, &end);
     if (reconcile->wanted || reconcile_told_is_awaited(&reconcile->told))
         go(reconcile);
@@ -296,6 +298,20 @@ static int make_plan(struct reconcile *reconcile, const struct inventory *invent
     return plan_make(&pass->plan, &input, error);
 }
 
+static void count(struct reconcile *reconcile, const struct inventory *inventory)
+{
+    const struct pass *pass = reconcile->pass;
+    struct metrics_vm now = {
+        .requested_bytes = pass->desired.vms[0]->vm.memory.guest_bytes,
+        .orphans = pass->audit->count,
+    };
+
+    if (now.requested_bytes == 0)
+        now.requested_bytes = inventory->memory.base_bytes + inventory->memory.plugged_bytes;
+    (void)inventory_memory_online(inventory, &now.online_bytes);
+    metrics_saw(reconcile->daemon->metrics, &reconcile->seen, now);
+}
+
 /* As an apply of nothing has it. */
 static void take_blocks(struct pass *pass)
 {
@@ -319,6 +335,8 @@ static void on_looked(void *user, const struct inventory *inventory)
 
     if (reconcile->daemon->fleet != NULL)
         fleet_leave(reconcile->daemon->fleet, &reconcile->turn);
+    if (pass->audit != NULL)
+        count(reconcile, inventory);
     if (status < 0) {
         fail(reconcile, VERDICT_ERROR, &error);
     } else if (pass->plan.step_count > 0) {
@@ -480,6 +498,7 @@ void reconcile_detach(struct reconcile *reconcile, const char *reason, const str
     if (reconcile->daemon->loop != NULL)
         ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
     reconcile->jobs = NULL;
+    metrics_saw(reconcile->daemon->metrics, &reconcile->seen, (struct metrics_vm){0});
     reconcile->wanted = false;
     reconcile_told_begin(&reconcile->told);
     reconcile_told_done(&reconcile->told, &result);

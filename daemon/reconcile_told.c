@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "daemon/event_log.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
 #include "vmm/result_json.h"
 
 #define TYPE "Synchronized"
@@ -72,6 +74,10 @@ void reconcile_told_stage(struct reconcile_told *told, const struct operation_re
 {
     struct waiter *waiter;
 
+    event_log_add(told->daemon->events, EVENT_STAGE, told->name,
+                  json_pack("{s:s, s:s, s:s, s:o}", "operation", so_far->operation, "id",
+                            so_far->id, "stage", operation_rung_name(so_far, stage->rung), "ms",
+                            result_json_ms(stage->ms)));
     TAILQ_FOREACH(waiter, &told->waiters, link) {
         if (waiter->begun && waiter->observer.stage != NULL)
             waiter->observer.stage(waiter->observer.user, so_far, stage);
@@ -82,6 +88,8 @@ void reconcile_told_result(struct reconcile_told *told, const struct operation_r
 {
     struct waiter *waiter;
 
+    event_log_add(told->daemon->events, EVENT_RESULT, told->name, result_json_operation(result));
+    metrics_operation(told->daemon->metrics, result);
     if (verdict_is_success(result->verdict))
         log_line(LOG_LEVEL_INFO, told->name, "by the manifest", "operation", result->operation,
                  "id", result->id, "verdict", verdict_name(result->verdict), NULL);
@@ -131,6 +139,7 @@ void reconcile_told_condition(struct reconcile_told *told, enum condition_status
                                                                              : LOG_LEVEL_INFO,
              told->name, "condition", "type", TYPE, "status", status_names[status], "reason",
              reason, "why", message[0] != '\0' ? message : NULL, NULL);
+    event_log_add(told->daemon->events, EVENT_CONDITION, told->name, reconcile_told_json(told));
 }
 
 void reconcile_told_failure(struct reconcile_told *told, enum verdict verdict, bool restart,

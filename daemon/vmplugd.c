@@ -16,9 +16,11 @@
 
 #include "base/cleanup.h"
 #include "daemon/audit_log.h"
+#include "daemon/event_log.h"
 #include "daemon/fleet.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
 #include "daemon/notify.h"
 #include "daemon/policy.h"
 #include "vmm/record.h"
@@ -26,6 +28,7 @@
 
 #define CONFIGURATION "/etc/vmplug"
 #define DEFAULT_TIMEOUT_MS 60000
+#define EVENT_BYTES ((size_t)4 << 20)
 #define IDLE_SECONDS 0.05 /* between two looks whether all has come to its end */
 #define EXIT_USAGE 2
 
@@ -113,6 +116,10 @@ static int open_parts(struct vmplugd *self, struct error *error)
     daemon->loop = ev_default_loop(0);
     if (daemon->loop == NULL)
         return error_set(error, ERROR_SYSTEM, "", "no event loop can be made");
+    daemon->events = event_log_new(EVENT_BYTES);
+    daemon->metrics = metrics_new();
+    if (daemon->events == NULL || daemon->metrics == NULL)
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
     if (notify_open(&self->notify, daemon->loop, error) < 0)
         return -1;
     daemon->policy = policy_new(self->policy_path, error);
@@ -145,6 +152,8 @@ static void end(struct vmplugd *self)
     fleet_free(STEAL(self->daemon.fleet));
     listener_close(&self->listener);
     audit_log_free(self->daemon.audit_log);
+    metrics_free(self->daemon.metrics);
+    event_log_free(self->daemon.events);
     policy_free(self->daemon.policy);
     notify_close(&self->notify);
 }
