@@ -5,8 +5,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "cli/through_daemon.h"
 
 #define GREETING_MS 5000
+#define INTERRUPTED "interrupted before QEMU was asked anything"
 
 /* Ten times a second, a call: a pump that has nothing but deadlines. */
 struct ticker {
@@ -123,23 +125,64 @@ static bool is_negotiated(void *user)
     return session->was_ready || qmp_client_failure(qmp) != NULL;
 }
 
+/* Where a daemon holds what is at the other end of this socket, a connection by way of it, and
+ * *ret_process, which is QEMU's, or -1 when it does not say; else *ret_fd is -1. */
+static int go_through_daemon(struct session *session, const char *path, const char *protocol,
+                             double timeout_ms, int *ret_fd, pid_t *ret_process,
+                             struct error *error)
+{
+    struct through_daemon way;
+    const struct session_handlers handlers = {.pump = &way.pump};
+    enum session_end end;
+
+    *ret_fd = -1;
+    if (path == NULL || !through_daemon_begin(&way, path, protocol))
+        return 0;
+    end = session_run(session, through_daemon_is_over, &handlers, &way,
+                      clock_now_ms() + timeout_ms);
+    *ret_fd = through_daemon_end(&way, error);
+    *ret_process = way.process > 0 ? way.process : -1;
+    if (end == SESSION_INTERRUPTED) {
+        cleanup_fd(ret_fd);
+        return error_set(error, ERROR_CANCELLED, "", INTERRUPTED);
+    }
+    return *ret_fd == -1 ? -1 : 0;
+}
+
 static int connect_qmp(struct session *session, const struct session_options *options,
                        struct error *error)
 {
     char runtime_dir[PATH_MAX];
-    const struct vm_options vm_options = {
+    struct vm_options vm_options = {
         .qmp_path = options->qmp_path,
         .agent_path = options->agent_path,
         .greeting_timeout_ms = clock_earlier_ms(options->timeout_ms, GREETING_MS),
         .tap = options->tap,
         .runtime_dir = record_default_directory(runtime_dir, sizeof(runtime_dir)),
     };
+    int status = go_through_daemon(session, options->qmp_path, "qmp",
+                                   vm_options.greeting_timeout_ms, &vm_options.qmp_fd,
+                                   &vm_options.process, error);
+    pid_t unused;
 
+    /* Whose monitor nobody holds, its agent nobody does. */
+    if (status == 0 && vm_options.qmp_fd >= 0) {
+        vm_options.qmp_path = NULL;
+        status = go_through_daemon(session, options->agent_path, "qga",
+                                   vm_options.greeting_timeout_ms, &vm_options.agent_fd, &unused,
+                                   error);
+        if (status < 0)
+            close(vm_options.qmp_fd);
+        if (vm_options.agent_fd >= 0)
+            vm_options.agent_path = NULL;
+    }
+    if (status < 0)
+        return -1;
     session->vm = vm_new(&vm_options, error);
     if (session->vm == NULL)
         return -1;
     if (session_run(session, is_negotiated, NULL, session, CLOCK_NEVER_MS) != SESSION_DONE)
-        return error_set(error, ERROR_CANCELLED, "", "interrupted before QEMU was asked anything");
+        return error_set(error, ERROR_CANCELLED, "", INTERRUPTED);
     if (session->was_ready)
         return 0;
     *error = *qmp_client_failure(vm_qmp(session->vm));
@@ -149,18 +192,29 @@ static int connect_qmp(struct session *session, const struct session_options *op
     return -1;
 }
 
+static int connect_agent(struct session *session, const struct session_options *options,
+                         struct error *error)
+{
+    struct agent_options agent_options = {.path = options->agent_path, .tap = options->tap};
+    pid_t unused;
+
+    if (go_through_daemon(session, options->agent_path, "qga",
+                          clock_earlier_ms(options->timeout_ms, GREETING_MS), &agent_options.fd,
+                          &unused, error) < 0)
+        return -1;
+    if (agent_options.fd >= 0)
+        agent_options.path = NULL;
+    session->agent = agent_new(&agent_options, error);
+    return session->agent != NULL ? 0 : -1;
+}
+
 int session_open(struct session *session, const struct session_options *options,
                  struct error *error)
 {
-    const struct agent_options agent_options = {.path = options->agent_path, .tap = options->tap};
-
     *session = (struct session){.signals.fd = -1};
     if (signals_open(&session->signals, error) < 0)
         return -1;
-    if (options->qmp_path != NULL)
-        return connect_qmp(session, options, error);
-    session->agent = agent_new(&agent_options, error);
-    return session->agent != NULL ? 0 : -1;
+    return (options->qmp_path != NULL ? connect_qmp : connect_agent)(session, options, error);
 }
 
 void session_close(struct session *session)

@@ -21,7 +21,7 @@ struct vm {
     struct record *record; /* NULL: none is kept */
     bool record_bound;     /* to QEMU's process */
     bool was_given_socket;
-    pid_t process; /* QEMU's, as the options say; 0: they don't */
+    pid_t process; /* as in the options */
 };
 
 /* A port that the guest closes may be the agent's, which has ended then without a word on its
@@ -162,9 +162,9 @@ struct agent *vm_agent(struct vm *vm)
 
 pid_t vm_process(const struct vm *vm)
 {
-    pid_t pid = vm->process > 0 ? vm->process : qmp_client_peer(vm->qmp);
+    pid_t pid = vm->process != 0 ? vm->process : qmp_client_peer(vm->qmp);
 
-    return vm->was_given_socket && pid == getpid() ? 0 : pid;
+    return pid < 0 || (vm->was_given_socket && pid == getpid()) ? 0 : pid;
 }
 
 bool vm_has_agent(const struct vm *vm)

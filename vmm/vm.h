@@ -22,7 +22,7 @@ struct vm_options {
     double greeting_timeout_ms; /* 0: qmp_client's default */
     const char *runtime_dir;    /* where requests that stand are recorded; NULL: nowhere */
     struct tap tap;
-    pid_t process; /* QEMU's; 0: see vm_process() */
+    pid_t process; /* QEMU's; 0: see vm_process(); -1: unknown, and the socket is not QEMU's */
 };
 
 /* Opens both connections; the session goes on in the pumps. NULL with ERROR_CONNECT or

@@ -57,7 +57,6 @@ static int on_audit(void *user, const char *command, const json_t *arguments, co
 {
     struct client *client = user;
     size_t used = strlen(client->audited);
-
     (void)arguments;
     (void)snprintf(client->audited + used, sizeof(client->audited) - used, "%s %s; ", command,
                    verdict);
