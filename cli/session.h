@@ -38,8 +38,8 @@ struct session_handlers {
     void *user;
 };
 
-/* Connects, by way of a daemon where one holds the VM, and waits until QMP is negotiated. Returns 0,
- * or -1 with ERROR_CONNECT, ERROR_BUSY, ERROR_PROTOCOL, ERROR_LIMIT, ERROR_DISCONNECTED,
+/* Connects, by way of a daemon where one holds the VM, and waits until QMP is negotiated. Returns
+ * 0, or -1 with ERROR_CONNECT, ERROR_BUSY, ERROR_PROTOCOL, ERROR_LIMIT, ERROR_DISCONNECTED,
  * ERROR_SYSTEM, or ERROR_CANCELLED when a signal came. session_close() in any case. */
 int session_open(struct session *session, const struct session_options *options,
                  struct error *error);

@@ -64,8 +64,16 @@ static const char *const secret_properties[] = {"data", "rawdata"};
 
 /* What vmplug plugs; of others an operator is no judge (a host's own devices, for one). A vCPU's
  * type ends in -cpu or, on pseries, -core. */
-static const char *const operator_drivers[] = {"pc-dimm", "scsi-hd", "virtio-blk-pci",
-                                               "virtio-mem-pci"};
+static const struct driver {
+    const char *name; /* NULL: a vCPU */
+    enum operation_type type;
+} drivers[] = {
+    {NULL, OPERATION_CPU_ADD},
+    {"pc-dimm", OPERATION_DIMM_ADD},
+    {"scsi-hd", OPERATION_DISK_ADD},
+    {"virtio-blk-pci", OPERATION_DISK_ADD},
+    {"virtio-mem-pci", OPERATION_VIRTIO_MEM_ADD},
+};
 static const char *const vcpu_ends[] = {"-cpu", "-core"};
 
 static bool begins(const char *text, const char *start)
@@ -111,20 +119,29 @@ static bool is_secret(const json_t *arguments)
     return false;
 }
 
-static bool is_ours_to_plug(const char *driver)
+static bool is_vcpu(const char *driver)
 {
     size_t length = strlen(driver), end, i;
 
-    for (i = 0; i < COUNT_OF(operator_drivers); i++) {
-        if (strcmp(driver, operator_drivers[i]) == 0)
-            return true;
-    }
     for (i = 0; i < COUNT_OF(vcpu_ends); i++) {
         end = strlen(vcpu_ends[i]);
         if (length > end && strcmp(driver + length - end, vcpu_ends[i]) == 0)
             return true;
     }
     return false;
+}
+
+/* NULL: it is none of those that vmplug plugs. */
+static const struct driver *find_driver(const char *driver)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(drivers); i++) {
+        if (is_vcpu(driver) ? drivers[i].name == NULL
+                            : drivers[i].name != NULL && strcmp(driver, drivers[i].name) == 0)
+            return &drivers[i];
+    }
+    return NULL;
 }
 
 /* Arguments that make of an operator's command an administrator's. */
@@ -137,7 +154,7 @@ static bool goes_further(const char *command, const json_t *arguments)
     if (strcmp(command, "object-add") == 0)
         return !begins(field_string(arguments, "qom-type", ""), "memory-backend-");
     return strcmp(command, "device_add") == 0 &&
-           !is_ours_to_plug(field_string(arguments, "driver", ""));
+           find_driver(field_string(arguments, "driver", "")) == NULL;
 }
 
 static const struct row *find(enum peer peer, const char *command)
@@ -167,6 +184,34 @@ struct monitor_right monitor_rights_of(enum peer peer, const char *command,
     if (begins(command, peer == PEER_QMP ? "query-" : "guest-get-"))
         return (struct monitor_right){.role = ROLE_VIEWER};
     return (struct monitor_right){.role = ROLE_ADMINISTRATOR, .changes = true};
+}
+
+bool monitor_rights_operation(const char *command, const json_t *arguments,
+                              enum operation_type *ret)
+{
+    static const struct {
+        const char *command;
+        enum operation_type type;
+    } rows[] = {
+        {"block_resize", OPERATION_DISK_RESIZE},
+        {"blockdev-insert-medium", OPERATION_CDROM_INSERT},
+        {"blockdev-remove-medium", OPERATION_CDROM_EJECT},
+        {"qom-set", OPERATION_VIRTIO_MEM_RESIZE},
+    };
+    const struct driver *driver = strcmp(command, "device_add") == 0
+                                      ? find_driver(field_string(arguments, "driver", ""))
+                                      : NULL;
+    size_t i;
+
+    for (i = 0; driver == NULL && i < COUNT_OF(rows); i++) {
+        if (strcmp(rows[i].command, command) != 0)
+            continue;
+        *ret = rows[i].type;
+        return true;
+    }
+    if (driver != NULL)
+        *ret = driver->type;
+    return driver != NULL;
 }
 
 json_t *monitor_rights_subject(const json_t *arguments)

@@ -10,7 +10,7 @@
 #include <jansson.h>
 
 #include "daemon/policy.h"
-#include "vmm/vm.h"
+#include "vmm/operation.h"
 
 struct monitor_right {
     enum role role; /* the least that may send it */
@@ -22,6 +22,11 @@ struct monitor_right {
  * (docs/devel/writing-monitor-commands.rst). */
 struct monitor_right monitor_rights_of(enum peer peer, const char *command,
                                        const json_t *arguments);
+
+/* Which kind of operation a QMP command is the heart of, for gates (daemon/gate.h). False where it
+ * is of none, and of device_del, which does not tell what it takes away. */
+bool monitor_rights_operation(const char *command, const json_t *arguments,
+                              enum operation_type *ret);
 
 /* Of a command's arguments those that say what it is about, and are no secret: a new reference. */
 json_t *monitor_rights_subject(const json_t *arguments);

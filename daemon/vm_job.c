@@ -23,6 +23,7 @@ struct vm_jobs {
     struct queue queues[2]; /* looks, and changes */
     struct vm_timer timer;  /* a job begins at the pump's next turn, not inside of another's end */
     bool is_stopping;
+    TAILQ_HEAD(, vm_jobs_watcher) watchers;
 };
 
 static struct queue *queue_of(struct vm_jobs *jobs, bool changes)
@@ -58,6 +59,7 @@ struct vm_jobs *vm_jobs_new(struct vm *vm, double timeout_ms)
     jobs->timeout_ms = timeout_ms;
     jobs->timer.fired = start_next;
     jobs->timer.user = jobs;
+    TAILQ_INIT(&jobs->watchers);
     for (i = 0; i < COUNT_OF(jobs->queues); i++)
         TAILQ_INIT(&jobs->queues[i].list);
     return jobs;
@@ -89,6 +91,16 @@ bool vm_jobs_are_idle(const struct vm_jobs *jobs)
 struct vm_job *vm_jobs_change(const struct vm_jobs *jobs)
 {
     return jobs->queues[1].is_running ? TAILQ_FIRST(&jobs->queues[1].list) : NULL;
+}
+
+void vm_jobs_watch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher)
+{
+    TAILQ_INSERT_TAIL(&jobs->watchers, watcher, link);
+}
+
+void vm_jobs_unwatch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher)
+{
+    TAILQ_REMOVE(&jobs->watchers, watcher, link);
 }
 
 /* ---- ends ---- */
@@ -134,10 +146,15 @@ static void fail_stopping(struct vm_job *job)
 
 void vm_jobs_abandon(struct vm_jobs *jobs, const struct error *why)
 {
+    struct vm_jobs_watcher *watcher;
     struct vm_job *job;
     size_t i;
 
     jobs->is_stopping = true;
+    while ((watcher = TAILQ_FIRST(&jobs->watchers)) != NULL) {
+        TAILQ_REMOVE(&jobs->watchers, watcher, link);
+        watcher->ended(watcher->user);
+    }
     for (i = 0; i < COUNT_OF(jobs->queues); i++) {
         while ((job = TAILQ_FIRST(&jobs->queues[i].list)) != NULL)
             fail(job, why);

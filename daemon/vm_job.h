@@ -68,6 +68,17 @@ int vm_jobs_add(struct vm_jobs *jobs, struct vm_job *job, struct error *error);
 /* No job is under way, and none waits. */
 bool vm_jobs_are_idle(const struct vm_jobs *jobs);
 
+/* Whoever else uses the vm as long as it is there. The owner keeps it until it was told or is
+ * unwatched. */
+struct vm_jobs_watcher {
+    TAILQ_ENTRY(vm_jobs_watcher) link;
+    void (*ended)(void *user); /* once, first thing in vm_jobs_abandon() */
+    void *user;
+};
+
+void vm_jobs_watch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher);
+void vm_jobs_unwatch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher);
+
 /* The changing job that is under way, or NULL. */
 struct vm_job *vm_jobs_change(const struct vm_jobs *jobs);
 

@@ -59,6 +59,29 @@ static void test_agent(void **state)
           true);
 }
 
+static void claim_operation(const char *command, const char *driver, enum operation_type type)
+{
+    json_t *arguments = json_pack("{s:s}", "driver", driver);
+    enum operation_type got = OPERATION_TYPES_;
+
+    assert_true(monitor_rights_operation(command, arguments, &got) ==
+                (type != OPERATION_TYPES_));
+    assert_int_equal(got, type);
+    json_decref(arguments);
+}
+
+static void test_operations(void **state)
+{
+    (void)state;
+    claim_operation("device_add", "qemu64-x86_64-cpu", OPERATION_CPU_ADD);
+    claim_operation("device_add", "power9_v2.0-spapr-cpu-core", OPERATION_CPU_ADD);
+    claim_operation("device_add", "pc-dimm", OPERATION_DIMM_ADD);
+    claim_operation("device_add", "e1000", OPERATION_TYPES_);
+    claim_operation("block_resize", "", OPERATION_DISK_RESIZE);
+    claim_operation("qom-set", "", OPERATION_VIRTIO_MEM_RESIZE);
+    claim_operation("device_del", "", OPERATION_TYPES_);
+}
+
 /* No secret goes into the log. */
 static void test_subject(void **state)
 {
@@ -81,6 +104,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_qmp),
         cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_operations),
         cmocka_unit_test(test_subject),
     };
 

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GET /v1/vms/{name}/qmp and /agent: from the answer to an Upgrade on the connection speaks QMP, or
+ * the agent's protocol, with the VM (daemon/monitor_proxy.h). A session that changes the VM is a
+ * job among the others that do, and keeps the role that its user had when it began.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/audit_log.h"
+#include "daemon/fleet.h"
+#include "daemon/gate.h"
+#include "daemon/loop.h"
+#include "daemon/monitor_proxy.h"
+#include "daemon/monitor_rights.h"
+#include "daemon/v1_handlers.h"
+#include "vmm/vm_directory.h"
+
+#define SESSIONS_MAX 512 /* of all VMs; each has a descriptor */
+
+struct session {
+    TAILQ_ENTRY(session) link;
+    struct daemon *daemon;
+    char name[VM_NAME_MAX + 1]; /* of the VM */
+    enum peer peer;
+    struct peer_id user;
+    struct vm_jobs *jobs; /* NULL: they have ended, or it has not begun */
+    struct vm_jobs_watcher watcher;
+    struct vm_job job;
+    bool is_queued;
+    struct monitor_proxy *proxy; /* NULL: it has not begun */
+    struct loop_pump pump;
+};
+
+static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
+static size_t session_count;
+
+static void session_free(void *user)
+{
+    struct session *session = user;
+
+    monitor_proxy_free(session->proxy);
+    if (session->jobs != NULL)
+        vm_jobs_unwatch(session->jobs, &session->watcher);
+    TAILQ_REMOVE(&sessions, session, link);
+    session_count--;
+    peer_free(&session->user);
+    free(session);
+}
+
+/* ---- the only one that changes the VM ---- */
+
+static void on_turn(void *user)
+{
+    struct session *session = user;
+
+    monitor_proxy_grant(session->proxy);
+    vm_job_hold(&session->job);
+}
+
+static void on_failed(void *user, const struct error *error)
+{
+    struct session *session = user;
+
+    (void)error;
+    session->is_queued = false;
+    monitor_proxy_end(session->proxy);
+}
+
+static int want(void *user, struct error *error)
+{
+    struct session *session = user;
+
+    session->job = (struct vm_job){.name = session->peer == PEER_QMP ? "qmp" : "agent",
+                                   .changes = true,
+                                   .run = on_turn,
+                                   .failed = on_failed,
+                                   .user = session};
+    if (vm_jobs_add(session->jobs, &session->job, error) < 0)
+        return -1;
+    session->is_queued = true;
+    return 0;
+}
+
+static void leave(void *user)
+{
+    struct session *session = user;
+
+    if (session->is_queued)
+        vm_job_end(&session->job);
+    session->is_queued = false;
+}
+
+static int audit(void *user, const char *command, const json_t *arguments, const char *verdict,
+                 struct error *error)
+{
+    const struct session *session = user;
+    enum operation_type type;
+    char action[128];
+
+    if (strcmp(verdict, AUDIT_LOG_BEGUN) == 0 && session->peer == PEER_QMP &&
+        monitor_rights_operation(command, arguments, &type) &&
+        gate_check_operation(type, error) < 0)
+        return -1;
+    (void)snprintf(action, sizeof(action), "%s:%.64s",
+                   session->peer == PEER_QMP ? "qmp" : "agent", command);
+    return audit_log_add(session->daemon->audit_log, &session->user, session->name, action,
+                         verdict, monitor_rights_subject(arguments), error);
+}
+
+/* ---- the beginning and the end ---- */
+
+static void on_jobs_ended(void *user)
+{
+    struct session *session = user;
+
+    session->jobs = NULL;
+    monitor_proxy_end(session->proxy);
+}
+
+static int begin(struct session *session, struct held_vm *held, int fd, const char *bytes,
+                 size_t size)
+{
+    const struct monitor_proxy_options options = {
+        .fd = fd,
+        .bytes = bytes,
+        .size = size,
+        .vm = held_vm_vm(held),
+        .peer = session->peer,
+        .role = policy_role(session->daemon->policy, &session->user, session->name),
+        .owner = {.want = want, .leave = leave, .audit = audit, .user = session},
+    };
+
+    session->proxy = monitor_proxy_new(&options, NULL);
+    if (session->proxy == NULL)
+        return -1;
+    session->jobs = held_vm_jobs(held);
+    session->watcher = (struct vm_jobs_watcher){.ended = on_jobs_ended, .user = session};
+    vm_jobs_watch(session->jobs, &session->watcher);
+    loop_attach(&session->pump, session->daemon->loop, monitor_proxy_pump(session->proxy),
+                session_free, session);
+    return 0;
+}
+
+/* The VM may have gone meanwhile. */
+static void on_upgraded(void *user, int fd, const char *bytes, size_t size)
+{
+    struct session *session = user;
+    struct held_vm *held = fleet_find(session->daemon->fleet, session->name);
+
+    if (fd >= 0 && (held == NULL || held_vm_vm(held) == NULL)) {
+        close(fd);
+        fd = -1;
+    }
+    if (fd < 0 || begin(session, held, fd, bytes, size) < 0)
+        session_free(session);
+}
+
+void v1_monitor_stop(void)
+{
+    struct session *session, *next;
+
+    for (session = TAILQ_FIRST(&sessions); session != NULL; session = next) {
+        next = TAILQ_NEXT(session, link);
+        if (session->proxy == NULL)
+            continue; /* the HTTP server ends it */
+        loop_detach(&session->pump);
+        session_free(session);
+    }
+}
+
+/* ---- the request ---- */
+
+static struct session *session_new(const struct v1_request *request, enum peer peer)
+{
+    struct session *session = session_count < SESSIONS_MAX ? calloc(1, sizeof(*session)) : NULL;
+
+    if (session == NULL)
+        return NULL;
+    session->daemon = request->daemon;
+    session->peer = peer;
+    (void)snprintf(session->name, sizeof(session->name), "%s", request->name);
+    if (peer_copy(&session->user, request->peer, NULL) < 0) {
+        free(session);
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&sessions, session, link);
+    session_count++;
+    return session;
+}
+
+static void upgrade(struct v1_request *request, enum peer peer, const char *protocol)
+{
+    struct held_vm *held = v1_api_ready_vm(request);
+    struct http_request *http = request->http;
+    struct session *session;
+    char process[16];
+
+    if (held == NULL)
+        return;
+    if (!http_request_wants_upgrade(http, protocol)) {
+        http_request_set_header(http, "Upgrade", protocol);
+        v1_api_fail(request, 426, "upgrade-required", "this is another protocol than HTTP",
+                    "send the headers Connection: Upgrade and Upgrade: qmp or qga");
+        return;
+    }
+    if (peer == PEER_AGENT && !vm_has_agent(held_vm_vm(held))) {
+        v1_api_fail(request, 404, "no-agent", "no guest agent is connected",
+                    "name its socket in the manifest: vmplug/agent-socket");
+        return;
+    }
+    session = session_new(request, peer);
+    if (session == NULL) {
+        v1_api_fail(request, 503, "unavailable", "too many speak with monitors already",
+                    "try again later");
+        return;
+    }
+    (void)snprintf(process, sizeof(process), "%ld", (long)vm_process(held_vm_vm(held)));
+    http_request_set_header(http, "Vmplug-Process", process);
+    v1_api_let_go(request);
+    http_request_upgrade(http, protocol, on_upgraded, session);
+}
+
+void v1_monitor_qmp(struct v1_request *request)
+{
+    upgrade(request, PEER_QMP, "qmp");
+}
+
+void v1_monitor_agent(struct v1_request *request)
+{
+    upgrade(request, PEER_AGENT, "qga");
+}
