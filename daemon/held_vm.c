@@ -42,7 +42,7 @@ struct held_vm {
     /* … and ready: */
     struct vm_jobs *jobs;
     struct reboot *reboot;
-    struct held_mark mark;
+    struct held_mark mark, agent_mark;
     struct reconcile *reconcile; /* always */
 };
 
@@ -128,28 +128,36 @@ static void on_reboot(void *user, uint64_t count, const struct error *failure)
     reconcile_request(held->reconcile, NULL);
 }
 
-static void leave_mark(struct held_vm *held)
+static struct held mark_text(const struct held_vm *held)
 {
     struct held text = {.api_socket = ""};
-    struct error error = ERROR_INIT;
 
-    if (held->daemon->api_socket == NULL)
-        return;
     (void)snprintf(text.api_socket, sizeof(text.api_socket), "%s", held->daemon->api_socket);
     (void)snprintf(text.name, sizeof(text.name), "%s", held->name);
-    if (held_make(&held->mark, held->daemon->runtime_dir, held->qmp_path, &text, &error) < 0)
-        log_error(LOG_LEVEL_WARNING, held->name, "no other client will find the monitor", &error);
+    return text;
 }
 
-static void remove_mark(struct held_vm *held)
+static void leave_mark(struct held_vm *held, struct held_mark *mark, const char *path)
 {
-    struct held text = {.api_socket = ""};
+    struct error error = ERROR_INIT;
+    struct held text;
+
+    if (held->daemon->api_socket == NULL || mark->inode != 0)
+        return;
+    text = mark_text(held);
+    if (held_make(mark, held->daemon->runtime_dir, path, &text, &error) < 0)
+        log_error(LOG_LEVEL_WARNING, held->name, "no other client will find its way", &error);
+}
+
+static void remove_marks(struct held_vm *held)
+{
+    struct held text;
 
     if (held->daemon->api_socket == NULL)
         return;
-    (void)snprintf(text.api_socket, sizeof(text.api_socket), "%s", held->daemon->api_socket);
-    (void)snprintf(text.name, sizeof(text.name), "%s", held->name);
+    text = mark_text(held);
     held_remove(&held->mark, held->daemon->runtime_dir, &text);
+    held_remove(&held->agent_mark, held->daemon->runtime_dir, &text);
 }
 
 /* ---- where it is ---- */
@@ -227,7 +235,7 @@ static void disconnect(struct held_vm *held, const struct error *why)
         reconcile_detach(held->reconcile, "Absent", why);
         reboot_free(STEAL(held->reboot));
         vm_jobs_free(STEAL(held->jobs));
-        remove_mark(held);
+        remove_marks(held);
     }
     for (i = 0; i < PUMPS_; i++) {
         if (held->attached[i])
@@ -283,16 +291,19 @@ static void connect_agent(struct held_vm *held)
 
     if (held->by_name && held->agent_path == NULL)
         held->agent_path = find_socket(held->name, VM_DIRECTORY_AGENT, NULL);
-    if (held->agent_path == NULL || vm_has_agent(held->vm))
+    if (held->agent_path == NULL)
         return;
-    pump = vm_connect_agent(held->vm, held->agent_path, NULL);
-    if (pump == NULL) {
-        retry_later(held);
-        return;
+    if (!vm_has_agent(held->vm)) {
+        pump = vm_connect_agent(held->vm, held->agent_path, NULL);
+        if (pump == NULL) {
+            retry_later(held);
+            return;
+        }
+        attach(held, PUMP_AGENT, pump, on_agent_gone);
+        if (held->jobs != NULL)
+            reconcile_nudge(held->reconcile);
     }
-    attach(held, PUMP_AGENT, pump, on_agent_gone);
-    if (held->jobs != NULL)
-        reconcile_nudge(held->reconcile);
+    leave_mark(held, &held->agent_mark, held->agent_path);
 }
 
 /* ---- the beginning of a connection ---- */
@@ -310,7 +321,7 @@ static int begin_service(struct held_vm *held)
     if (held->was_ready)
         metrics_reconnect(held->daemon->metrics);
     held->was_ready = true;
-    leave_mark(held);
+    leave_mark(held, &held->mark, held->qmp_path);
     connect_agent(held);
     set_state(held, HELD_READY, NULL);
     reconcile_attach(held->reconcile, held->jobs);

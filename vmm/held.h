@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who holds a monitor: a daemon, which serves one client where QEMU does, leaves a mark for
- * everyone else. It is a symbolic link `held/DEVICE-INODE` (of the monitor's socket, in hex) beside
+ * Who holds a monitor or an agent: a daemon, which serves one client where QEMU does, leaves a mark
+ * for everyone else. It is a symbolic link `held/DEVICE-INODE` (of the socket, in hex) beside
  * the records (vmm/record.h), whose text is "API-SOCKET NAME". A daemon that was killed leaves its
  * marks behind: nobody listens on the API's socket then, and the monitor is free.
  */
@@ -25,7 +25,7 @@ struct held {
     char name[VM_NAME_MAX + 1]; /* what the daemon calls the VM */
 };
 
-/* Marks the monitor of this socket in the runtime directory, in the place of an earlier mark.
+/* Marks the monitor or agent of this socket in the runtime directory, in place of an earlier mark.
  * Returns 0 and *mark, or -1 with ERROR_SYSTEM, or ERROR_INVALID: the API's path is too long or not
  * one from the root on; mark->inode is 0 then. */
 int held_make(struct held_mark *mark, const char *runtime_dir, const char *qmp_path,
@@ -34,7 +34,7 @@ int held_make(struct held_mark *mark, const char *runtime_dir, const char *qmp_p
 /* Takes the mark away, unless it is another daemon's by now. Idempotent. */
 void held_remove(struct held_mark *mark, const char *runtime_dir, const struct held *held);
 
-/* Is the monitor of this socket held? Looks beside the user's records, and into /run/vmplug; what
+/* Is what is behind this socket held? Looks beside the user's records, and into /run/vmplug; what
  * neither root nor the user has made does not count. */
 bool held_find(const char *qmp_path, struct held *ret);
 
