@@ -15,6 +15,7 @@ struct daemon {
     struct audit_log *audit_log;
     struct v1_operations *operations;
     const char *api_socket;  /* from the root on: where clients find the daemon; NULL: nowhere */
+    const char *socket_group; /* may connect to what the daemon listens on; NULL: its user alone */
     const char *runtime_dir; /* where records and marks are (vmm/record.h) */
     double timeout_ms;       /* of each device, unless somebody says otherwise */
 };

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "daemon/ch_socket.h"
 #include "daemon/event_log.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
@@ -29,6 +30,8 @@ struct held_vm {
     char name[VM_NAME_MAX + 1];
     enum held_state state;
     char *qmp_path, *agent_path; /* NULL: not known; of the agent: there is none */
+    char *api_path;              /* where Cloud Hypervisor's API is to be; NULL: nowhere */
+    struct ch_socket *api;       /* NULL: there is none */
     bool by_name;                /* they are those of the VM's directory */
     struct error *failure;       /* NULL: none */
     ev_timer timer;              /* until it is connected to, or its agent, again */
@@ -186,11 +189,13 @@ static int read_sockets(struct held_vm *held, struct error *error)
     if (status == 0)
         status = desired_take_stored(&desired, held->name, error);
     forget_sockets(held);
+    free(STEAL(held->api_path));
     if (status == 0) {
         vm = &desired.vms[0]->vm;
         held->by_name = vm->qmp_path == NULL;
         held->qmp_path = vm->qmp_path != NULL ? strdup(vm->qmp_path) : NULL;
         held->agent_path = !held->by_name && vm->agent_path != NULL ? strdup(vm->agent_path) : NULL;
+        held->api_path = vm->api_path != NULL ? strdup(vm->api_path) : NULL;
     }
     desired_close(&desired);
     return status;
@@ -232,6 +237,7 @@ static void disconnect(struct held_vm *held, const struct error *why)
     if (held->jobs != NULL) {
         run_timers(vm);
         vm_jobs_abandon(held->jobs, why);
+        ch_socket_set_jobs(held->api, NULL);
         reconcile_detach(held->reconcile, "Absent", why);
         reboot_free(STEAL(held->reboot));
         vm_jobs_free(STEAL(held->jobs));
@@ -325,6 +331,7 @@ static int begin_service(struct held_vm *held)
     connect_agent(held);
     set_state(held, HELD_READY, NULL);
     reconcile_attach(held->reconcile, held->jobs);
+    ch_socket_set_jobs(held->api, held->jobs);
     return 0;
 }
 
@@ -371,11 +378,27 @@ static int open_vm(struct held_vm *held, struct error *error)
     return 0;
 }
 
+/* Before there is a connection, so that nobody's request is under way on another path. */
+static void follow_api(struct held_vm *held)
+{
+    struct error error = ERROR_INIT;
+
+    if (held->api != NULL &&
+        (held->api_path == NULL || strcmp(held->api_path, ch_socket_path(held->api)) != 0))
+        ch_socket_free(STEAL(held->api));
+    if (held->api != NULL || held->api_path == NULL)
+        return;
+    held->api = ch_socket_new(held->daemon, held->name, held->api_path, &error);
+    if (held->api == NULL)
+        log_error(LOG_LEVEL_WARNING, held->name, "without Cloud Hypervisor's API", &error);
+}
+
 static void connect_vm(struct held_vm *held)
 {
     struct error error = ERROR_INIT;
     int status = find_sockets(held, &error);
 
+    follow_api(held);
     if (status == 0)
         status = open_vm(held, &error);
     if (status == 0) {
@@ -434,9 +457,11 @@ void held_vm_free(struct held_vm *held)
     (void)error_set(&why, ERROR_CANCELLED, "", "the daemon lets go of the VM '%s'", held->name);
     held_vm_stop(held);
     disconnect(held, &why);
+    ch_socket_free(held->api);
     reconcile_free(held->reconcile);
     free(held->qmp_path);
     free(held->agent_path);
+    free(held->api_path);
     free(held->failure);
     free(held);
 }
@@ -491,6 +516,7 @@ static bool is_same_path(const char *one, const char *other)
 void held_vm_changed(struct held_vm *held)
 {
     AUTO_FREE char *qmp_path = STEAL(held->qmp_path), *agent_path = STEAL(held->agent_path);
+    AUTO_FREE char *api_path = STEAL(held->api_path);
     struct error error = ERROR_INIT;
     int status;
 
@@ -502,7 +528,8 @@ void held_vm_changed(struct held_vm *held)
     } else if (status < 0) {
         give_up(held, &error);
     } else if (!is_same_path(qmp_path, held->qmp_path) ||
-               !is_same_path(agent_path, held->agent_path)) {
+               !is_same_path(agent_path, held->agent_path) ||
+               !is_same_path(api_path, held->api_path)) {
         (void)error_set(&error, ERROR_DISCONNECTED, "", "the manifest names another socket");
         give_up(held, &error);
     } else if (held->jobs != NULL) {

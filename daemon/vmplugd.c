@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -27,6 +28,7 @@
 #include "vmm/vm_directory.h"
 
 #define CONFIGURATION "/etc/vmplug"
+#define LOGS "/var/log/vmplug"
 #define DEFAULT_TIMEOUT_MS 60000
 #define EVENT_BYTES ((size_t)4 << 20)
 #define IDLE_SECONDS 0.05 /* between two looks whether all has come to its end */
@@ -36,7 +38,7 @@ struct vmplugd {
     /* Of the command line. */
     const char *api_socket, *manifests_dir, *policy_path, *audit_log_path;
     struct daemon daemon;
-    char runtime_dir[VM_DIRECTORY_MAX], default_socket[VM_DIRECTORY_MAX + 8];
+    char runtime_dir[VM_DIRECTORY_MAX], default_socket[VM_DIRECTORY_MAX + 16];
     struct listener listener;
     struct notify notify;
     ev_signal terminate, interrupt, reload;
@@ -121,14 +123,18 @@ static int open_parts(struct vmplugd *self, struct error *error)
     if (daemon->events == NULL || daemon->metrics == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
     if (notify_open(&self->notify, daemon->loop, error) < 0)
-        return -1;
+        log_error(LOG_LEVEL_WARNING, NULL, "systemd hears nothing", error);
     daemon->policy = policy_new(self->policy_path, error);
     if (daemon->policy == NULL)
         return -1;
     daemon->audit_log = audit_log_new(self->audit_log_path, error);
     if (daemon->audit_log == NULL)
         return -1;
-    if (listener_open(&self->listener, self->api_socket, error) < 0)
+    /* Where it is there, or can't be made, is seen when something is made in it. */
+    (void)mkdir(self->runtime_dir, geteuid() == 0 ? 0755 : 0700);
+    if (listener_open(&self->listener, self->api_socket, error) < 0 ||
+        (daemon->socket_group != NULL &&
+         listener_share(&self->listener, daemon->socket_group, error) < 0))
         return -1;
     daemon->api_socket = self->listener.path[0] == '/' ? self->listener.path : NULL;
     return 0;
@@ -219,6 +225,9 @@ static int take_option(struct vmplugd *self, int option)
     case 's':
         self->api_socket = optarg;
         return 0;
+    case 'g':
+        self->daemon.socket_group = optarg;
+        return 0;
     case 'm':
         self->manifests_dir = optarg;
         return 0;
@@ -241,9 +250,13 @@ static int take_option(struct vmplugd *self, int option)
 static int read_arguments(struct vmplugd *self, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"api-socket", required_argument, NULL, 's'}, {"manifests", required_argument, NULL, 'm'},
-        {"policy", required_argument, NULL, 'p'},     {"audit-log", required_argument, NULL, 'a'},
-        {"log-level", required_argument, NULL, 'l'},  {"timeout", required_argument, NULL, 't'},
+        {"api-socket", required_argument, NULL, 's'},
+        {"socket-group", required_argument, NULL, 'g'},
+        {"manifests", required_argument, NULL, 'm'},
+        {"policy", required_argument, NULL, 'p'},
+        {"audit-log", required_argument, NULL, 'a'},
+        {"log-level", required_argument, NULL, 'l'},
+        {"timeout", required_argument, NULL, 't'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -259,7 +272,7 @@ static int read_arguments(struct vmplugd *self, int argc, char **argv)
 static void find_defaults(struct vmplugd *self)
 {
     (void)record_default_directory(self->runtime_dir, sizeof(self->runtime_dir));
-    (void)snprintf(self->default_socket, sizeof(self->default_socket), "%s/api",
+    (void)snprintf(self->default_socket, sizeof(self->default_socket), "%s/api.sock",
                    self->runtime_dir);
     self->daemon.runtime_dir = self->runtime_dir;
     self->daemon.timeout_ms = DEFAULT_TIMEOUT_MS;
@@ -270,6 +283,8 @@ static void find_defaults(struct vmplugd *self)
         self->manifests_dir = CONFIGURATION "/manifests";
     if (access(CONFIGURATION "/policy.yaml", F_OK) == 0)
         self->policy_path = CONFIGURATION "/policy.yaml";
+    if (access(LOGS, F_OK) == 0)
+        self->audit_log_path = LOGS "/audit.log";
 }
 
 int main(int argc, char **argv)
@@ -280,8 +295,9 @@ int main(int argc, char **argv)
     find_defaults(&self);
     if (read_arguments(&self, argc, argv) == 0)
         return serve(&self);
-    fprintf(stderr, "usage: vmplugd [--api-socket PATH] [--manifests DIR] [--policy FILE] "
-                    "[--audit-log FILE]\n               [--timeout SECONDS] "
-                    "[--log-level error|warning|notice|info|debug]\nsee man vmplugd\n");
+    fprintf(stderr, "usage: vmplugd [--api-socket PATH] [--socket-group GROUP] [--manifests DIR]\n"
+                    "               [--policy FILE] [--audit-log FILE] [--timeout SECONDS]\n"
+                    "               [--log-level error|warning|notice|info|debug]\n"
+                    "see man vmplugd\n");
     return EXIT_USAGE;
 }

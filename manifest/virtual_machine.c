@@ -66,7 +66,7 @@ static void read_metadata(const struct reading *reading, struct node metadata)
         {ANNOTATION_QMP, &vm->qmp_path},   {ANNOTATION_AGENT, &vm->agent_path},
         {ANNOTATION_KERNEL, &vm->kernel},  {ANNOTATION_INITRD, &vm->initrd},
         {ANNOTATION_CMDLINE, &vm->cmdline}, {ANNOTATION_ACCEL, &vm->accel},
-        {ANNOTATION_QEMU, &vm->qemu},
+        {ANNOTATION_QEMU, &vm->qemu},      {ANNOTATION_API, &vm->api_path},
     };
     size_t i;
 
@@ -76,7 +76,7 @@ static void read_metadata(const struct reading *reading, struct node metadata)
     document_each_unknown(annotations,
                           WORDS(ANNOTATION_QMP, ANNOTATION_AGENT, ANNOTATION_KERNEL,
                                 ANNOTATION_INITRD, ANNOTATION_CMDLINE, ANNOTATION_ACCEL,
-                                ANNOTATION_QEMU, ANNOTATION_LAST_APPLIED),
+                                ANNOTATION_QEMU, ANNOTATION_API, ANNOTATION_LAST_APPLIED),
                           note_ours, reading->notes);
 }
 

@@ -20,6 +20,7 @@
 /* What Kubernetes has no field for. */
 #define ANNOTATION_QMP "vmplug/qmp-socket"
 #define ANNOTATION_AGENT "vmplug/agent-socket"
+#define ANNOTATION_API "vmplug/api-socket"
 #define ANNOTATION_KERNEL "vmplug/kernel"
 #define ANNOTATION_INITRD "vmplug/initrd"
 #define ANNOTATION_CMDLINE "vmplug/cmdline"
@@ -63,7 +64,7 @@ enum run_strategy { RUN_ALWAYS, RUN_RERUN_ON_FAILURE, RUN_MANUAL, RUN_HALTED, RU
 struct virtual_machine {
     json_t *object;   /* what all strings belong to */
     const char *name; /* NULL: it has none */
-    const char *qmp_path, *agent_path;
+    const char *qmp_path, *agent_path, *api_path;
     const char *kernel, *initrd, *cmdline;
     const char *accel, *qemu;
     enum run_strategy run_strategy; /* running: true is RUN_ALWAYS */

@@ -394,7 +394,7 @@ static void test_sources(void **state)
 static const char *const good_ones[] = {
     "{'apiVersion':'kubevirt.io/v1','kind':'VirtualMachine','metadata':{'name':'vm1','annotations':"
     "{'vmplug/qmp-socket':'/q','vmplug/agent-socket':'/a','vmplug/kernel':'/k',"
-    "'vmplug/initrd':'/i',"
+    "'vmplug/initrd':'/i','vmplug/api-socket':'/c',"
     "'vmplug/cmdline':'c','vmplug/accel':'tcg','vmplug/qemu':'/e'}},'spec':{'runStrategy':'Always',"
     "'template':{'spec':{'architecture':'amd64','terminationGracePeriodSeconds':5,'domain':{"
     "'cpu':{'sockets':2,'cores':2,'threads':2,'maxSockets':8,'model':'host-model'},"

@@ -75,6 +75,7 @@ static void test_all_said(void **state)
               "  name: vm1\n"
               "  labels: {a: b}\n"
               "  annotations: {vmplug/qmp-socket: /q, vmplug/agent-socket: /a, vmplug/kernel: /k,\n"
+              "    vmplug/api-socket: /c,\n"
               "    vmplug/initrd: /i, vmplug/cmdline: quiet, vmplug/accel: tcg, vmplug/qemu: /e,\n"
               "    other/one: 5}\n"
               "spec:\n"
@@ -92,6 +93,7 @@ static void test_all_said(void **state)
               "        machine: {type: q35}\n"
               "        firmware: {uuid: u, bootloader: {efi: {secureBoot: false}}}\n");
     assert_string_equal(vm.qmp_path, "/q");
+    assert_string_equal(vm.api_path, "/c");
     assert_string_equal(vm.agent_path, "/a");
     assert_string_equal(vm.kernel, "/k");
     assert_string_equal(vm.initrd, "/i");
