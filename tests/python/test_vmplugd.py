@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""vmplugd on a fake QEMU: a VM becomes what its manifest says, whenever that changes, and whoever is
-killed meanwhile; what can't be had is said, and not asked for again and again."""
+"""vmplugd on a fake QEMU: a VM becomes what its manifest says, whenever that changes, and whoever
+is killed meanwhile; what can't be had is said, and not asked for again and again."""
 from __future__ import annotations
 
 import json
