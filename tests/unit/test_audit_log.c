@@ -181,7 +181,7 @@ static struct audit_log *open_log(void)
 
 static void test_entries(void **state)
 {
-    const struct peer peer = {.uid = 1000, .gid = 100, .pid = 4711};
+    const struct peer_id peer = {.uid = 1000, .gid = 100, .pid = 4711};
     struct audit_log *log = open_log();
     AUTO_JSON json_t *line = NULL;
     struct stat status;
@@ -220,7 +220,7 @@ static void test_entries(void **state)
 
 static void test_without_file(void **state)
 {
-    const struct peer peer = {.uid = 1000, .gid = 100, .pid = 4711};
+    const struct peer_id peer = {.uid = 1000, .gid = 100, .pid = 4711};
     struct audit_log *log = audit_log_new(NULL, NULL);
 
     (void)state;
