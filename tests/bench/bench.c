@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -43,6 +44,20 @@ double bench_median(const double *values, size_t count)
     memcpy(sorted, values, count * sizeof(*values));
     qsort(sorted, count, sizeof(*sorted), compare);
     return count % 2 == 1 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+}
+
+double bench_exponent(const double *x, const double *y, size_t count)
+{
+    double sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0, n = (double)count;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        sum_x += log(x[i]);
+        sum_y += log(y[i]);
+        sum_xx += log(x[i]) * log(x[i]);
+        sum_xy += log(x[i]) * log(y[i]);
+    }
+    return (n * sum_xy - sum_x * sum_y) / (n * sum_xx - sum_x * sum_x);
 }
 
 double bench_now_ms(void)
@@ -314,7 +329,7 @@ static const struct {
 } workloads[] = {
     {"cost", bench_cost},     {"status", bench_status}, {"device", bench_device},
     {"series", bench_series}, {"parse", bench_parse},   {"events", bench_events},
-    {"idle", bench_idle},     {"guest", bench_guest},
+    {"idle", bench_idle},     {"hold", bench_hold},     {"guest", bench_guest},
 };
 
 /* In a build directory the command is a script that libtool has made, which looks for the library

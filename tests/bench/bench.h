@@ -57,6 +57,9 @@ void bench_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 double bench_median(const double *values, size_t count);
 
+/* Of y over x: 1 is linear. By least squares through the logarithms. */
+double bench_exponent(const double *x, const double *y, size_t count);
+
 /* Time now, in milliseconds. */
 double bench_now_ms(void);
 
@@ -109,6 +112,7 @@ void bench_parse(void);
 void bench_events(void);
 void bench_idle(void);
 void bench_idle_alone(unsigned count); /* in a process of its own */
+void bench_hold(void);
 void bench_cost(void);
 
 #endif

@@ -103,21 +103,6 @@ static double run(void *user)
     return (bench_processor_ms() - start_ms) / reply->times;
 }
 
-/* By least squares through the logarithms. */
-static double exponent(const double *x, const double *y, size_t count)
-{
-    double sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0, n = (double)count;
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        sum_x += log(x[i]);
-        sum_y += log(y[i]);
-        sum_xx += log(x[i]) * log(x[i]);
-        sum_xy += log(x[i]) * log(y[i]);
-    }
-    return (n * sum_xy - sum_x * sum_y) / (n * sum_xx - sum_x * sum_x);
-}
-
 static void measure(size_t bytes, double *ret_bytes, double ms[COUNT_OF(pieces) + 1])
 {
     static const char *const names[] = {"jansson, whole", "1 B", "64 B", "4 KiB", "64 KiB"};
@@ -166,7 +151,7 @@ void bench_parse(void)
     for (j = 0; j < COUNT_OF(pieces); j++) {
         (void)snprintf(what, sizeof(what), "-> time over size, exponent, pieces of %zu B",
                        pieces[j]);
-        bench_claim(what, exponent(bytes, by_piece[j + 1], SIZES), true, 1.05);
+        bench_claim(what, bench_exponent(bytes, by_piece[j + 1], SIZES), true, 1.05);
     }
     bench_plot("parse", "framing and parsing, by pieces", "bytes", "ms", true, curves,
                COUNT_OF(curves));
