@@ -28,6 +28,7 @@ struct pass {
     struct plan plan;
     struct layout_learning *learning;
     unsigned rounds;
+    bool not_begun;      /* the VM waits for its first instruction */
     bool refused;        /* a device was, by whoever has a say in it */
     enum verdict failed; /* of the first device that did; VERDICT_DONE: none has */
     struct batch_result result;
@@ -110,8 +111,9 @@ static void judge(struct reconcile *reconcile, const struct pass *pass,
     bool refused = is_refusal(verdict) || (pass != NULL && pass->refused) ||
                    (partial && result->error.code == ERROR_BLOCKED);
 
-    reconcile->satisfied = verdict_is_success(result->verdict);
-    if (reconcile->satisfied) {
+    reconcile->satisfied =
+        verdict_is_success(result->verdict) && (pass == NULL || !pass->not_begun);
+    if (verdict_is_success(result->verdict)) {
         reconcile->delay_ms = 0;
         reconcile_told_condition(&reconcile->told, CONDITION_TRUE, "Synchronized", "");
         return;
@@ -255,11 +257,15 @@ static json_t *list_steps(const struct plan *plan)
     return json_pack("{s:o}", "steps", steps);
 }
 
+/* A guest that has yet to begin answers nobody, and finds what there is when it does: there QEMU
+ * has the last word. */
 static void carry_out(struct reconcile *reconcile)
 {
-    const struct operation_request pattern = {.type = OPERATION_CPU_ADD,
-                                              .timeout_ms = reconcile->job.timeout_ms};
     struct pass *pass = reconcile->pass;
+    const struct operation_request pattern = {.type = OPERATION_CPU_ADD,
+                                              .wait_set = pass->not_begun,
+                                              .wait = RUNG_REALIZED,
+                                              .timeout_ms = reconcile->job.timeout_ms};
     struct error error = ERROR_INIT;
 
     if (pass->rounds++ == ROUNDS) {
@@ -333,6 +339,7 @@ static void on_looked(void *user, const struct inventory *inventory)
     struct error error = ERROR_INIT;
     int status = make_plan(reconcile, inventory, &error);
 
+    pass->not_begun = strcmp(inventory->machine.state, "prelaunch") == 0;
     if (reconcile->daemon->fleet != NULL)
         fleet_leave(reconcile->daemon->fleet, &reconcile->turn);
     if (pass->audit != NULL)
