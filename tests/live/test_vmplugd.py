@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""vmplugd holds sixty QEMUs without a guest, and a real guest, and is killed fifty times while their
-manifests change: in the end each VM is what its manifest says, and nothing is left beside it or
-there twice. Of those without a guest vCPUs and memory only grow, since nobody would let them go."""
+"""vmplugd holds sixty QEMUs without a guest, and a real guest, and is killed fifty times while
+their manifests change: in the end each VM is what its manifest says, and nothing is left beside it
+or there twice. Of those without a guest vCPUs and memory only grow: nobody would let them go."""
 from __future__ import annotations
 
 import json
@@ -162,7 +162,8 @@ class VM:
         nodes = self.monitor.ask("query-named-block-nodes", flat=True)
         devices = self.monitor.ask("query-memory-devices")
         return (sum(item["name"].startswith("vmplug") for item in objects) - len(devices),
-                sum(node["node-name"].startswith("vmplug") for node in nodes) - len(self.disks))
+                sum(node["node-name"].startswith("vmplug") for node in nodes)
+                - len(self.disks))
 
 
 class Killed(unittest.TestCase):
@@ -201,7 +202,8 @@ class Killed(unittest.TestCase):
         directory.mkdir(mode=0o700)
         arguments = [QEMU, "-S", "-nodefaults", "-no-user-config", "-display", "none",
                      "-accel", "tcg", "-machine", "q35", "-m", "128M,slots=8,maxmem=2G",
-                     "-smp", "1,sockets=16,cores=1,threads=1,maxcpus=16", "-device", "virtio-scsi-pci,id=scsi0",
+                     "-smp", "1,sockets=16,cores=1,threads=1,maxcpus=16",
+                     "-device", "virtio-scsi-pci,id=scsi0",
                      "-daemonize", "-pidfile", f"{directory}/pid"]
         for name in ("qmp", "qmp2"):
             arguments += ["-qmp", f"unix:{directory}/{name},server=on,wait=off"]
@@ -242,7 +244,7 @@ class Killed(unittest.TestCase):
         latest = time.monotonic() + PATIENCE
         for vm in self.vms:
             while vm.there() != vm.wanted() and time.monotonic() < latest:
-                time.sleep(0.1)  # a second monitor's events tell of devices that go, of none that come
+                time.sleep(0.1)  # QEMU's events tell of devices that go, and of none that come
             self.assertEqual(vm.there(), vm.wanted(), f"{vm.name}\n{self.said_of(vm)}")
 
     def said_of(self, vm: VM) -> str:
