@@ -20,6 +20,9 @@
 #define V1_API_CONNECTIONS 1024      /* struct http_server_options.connections */
 #define V1_API_WAITING 512           /* requests, of those, that wait for something, or follow */
 #define V1_API_JSON "application/json"
+#define V1_API_MANIFESTS "application/yaml"
+#define V1_API_JSON_PATCH "application/json-patch+json"
+#define V1_API_MERGE_PATCH "application/merge-patch+json"
 
 struct v1_api;
 struct v1_request;
@@ -56,6 +59,7 @@ struct v1_request {
     bool counted;     /* it is one of V1_API_WAITING */
     /* Of v1_api_look(). */
     struct vm_job job;
+    unsigned parts;
     void (*then)(struct v1_request *request, const struct inventory *inventory);
     /* The handler's own, which is freed with the request. */
     void *state;

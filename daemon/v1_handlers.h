@@ -6,14 +6,25 @@
 
 #include "daemon/v1_api.h"
 
+struct v1_api {
+    struct daemon *daemon;
+    struct v1_events *events;
+    size_t waiting; /* requests that are counted */
+    bool is_stopping;
+};
+
 /* v1_about.c: the daemon itself */
 void v1_about_health(struct v1_request *request);
 void v1_about_metrics(struct v1_request *request);
 void v1_about_openapi(struct v1_request *request);
 
-/* v1_events.c */
+/* v1_events.c: who follows what happens. NULL without memory; freed after the HTTP server. */
+struct v1_events;
+struct v1_events *v1_events_new(struct daemon *daemon);
+void v1_events_free(struct v1_events *events);
+void v1_events_stop(struct v1_events *events); /* all streams end, soon */
+size_t v1_events_count(const struct v1_events *events);
 void v1_events_follow(struct v1_request *request);
-void v1_events_stop(struct v1_api *api);
 
 /* v1_vms.c */
 void v1_vms_list(struct v1_request *request);

@@ -24,6 +24,8 @@
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
 #include "daemon/policy.h"
+#include "daemon/v1_api.h"
+#include "daemon/v1_operation.h"
 #include "vmm/record.h"
 #include "vmm/vm_directory.h"
 
@@ -32,6 +34,7 @@
 #define DEFAULT_TIMEOUT_MS 60000
 #define EVENT_BYTES ((size_t)4 << 20)
 #define IDLE_SECONDS 0.05 /* between two looks whether all has come to its end */
+#define DRAIN_COUNT 40 /* such looks, for answers that are not taken */
 #define EXIT_USAGE 2
 
 struct vmplugd {
@@ -40,9 +43,12 @@ struct vmplugd {
     struct daemon daemon;
     char runtime_dir[VM_DIRECTORY_MAX], default_socket[VM_DIRECTORY_MAX + 16];
     struct listener listener;
+    struct v1_api *api;
+    struct http_server *http;
     struct notify notify;
     ev_signal terminate, interrupt, reload;
     ev_timer idle;
+    unsigned idle_count; /* looks at a fleet that had nothing more to do */
     bool is_stopping;
 };
 
@@ -50,10 +56,12 @@ struct vmplugd {
 
 static void on_idle(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    const struct vmplugd *self = timer->data;
+    struct vmplugd *self = timer->data;
 
     (void)events;
-    if (fleet_is_idle(self->daemon.fleet))
+    if (!fleet_is_idle(self->daemon.fleet))
+        return;
+    if (http_server_is_idle(self->http) || ++self->idle_count > DRAIN_COUNT)
         ev_break(loop, EVBREAK_ALL);
 }
 
@@ -69,6 +77,9 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
     self->is_stopping = true;
     log_line(LOG_LEVEL_INFO, NULL, "ending: what is under way is finished", NULL);
     notify_stopping(&self->notify);
+    listener_close(&self->listener);
+    http_server_quiesce(self->http);
+    v1_api_stop(self->api);
     fleet_stop(self->daemon.fleet);
     ev_timer_start(loop, &self->idle);
 }
@@ -140,13 +151,34 @@ static int open_parts(struct vmplugd *self, struct error *error)
     return 0;
 }
 
+static int open_api(struct vmplugd *self, struct error *error)
+{
+    struct daemon *daemon = &self->daemon;
+    struct http_server_options options = {
+        .loop = daemon->loop,
+        .name = V1_API_SERVER,
+        .connections = V1_API_CONNECTIONS,
+        .error = v1_api_error,
+        .handle = v1_api_handle,
+    };
+
+    daemon->operations = v1_operations_new(daemon);
+    self->api = v1_api_new(daemon);
+    if (daemon->operations == NULL || self->api == NULL)
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
+    options.user = self->api;
+    options.fd = steal_fd(&self->listener.fd);
+    self->http = http_server_new(&options, error);
+    return self->http != NULL ? 0 : -1;
+}
+
 /* The API is there before any monitor is held: who finds a mark gets an answer. */
 static int begin(struct vmplugd *self, struct error *error)
 {
     const struct fleet_options options = {.daemon = &self->daemon,
                                           .manifests_dir = self->manifests_dir};
 
-    if (open_parts(self, error) < 0)
+    if (open_parts(self, error) < 0 || open_api(self, error) < 0)
         return -1;
     watch_signals(self);
     self->daemon.fleet = fleet_new(&options, error);
@@ -156,6 +188,9 @@ static int begin(struct vmplugd *self, struct error *error)
 static void end(struct vmplugd *self)
 {
     fleet_free(STEAL(self->daemon.fleet));
+    v1_operations_free(self->daemon.operations);
+    http_server_free(self->http);
+    v1_api_free(self->api);
     listener_close(&self->listener);
     audit_log_free(self->daemon.audit_log);
     metrics_free(self->daemon.metrics);
