@@ -289,12 +289,22 @@ static int check_role(struct monitor_proxy *proxy, const json_t *message,
     return -1;
 }
 
+static void take_place(struct monitor_proxy *proxy)
+{
+    proxy->place = PLACE_GRANTED;
+    proxy->idle_ms = clock_now_ms() + MONITOR_PROXY_IDLE_MS;
+}
+
+/* Returns as the owner's want(). */
 static int want_place(struct monitor_proxy *proxy, struct error *error)
 {
-    if (proxy->place == PLACE_NONE && proxy->owner.want(proxy->owner.user, error) < 0)
-        return -1;
-    proxy->place = PLACE_WANTED;
-    return 0;
+    int status = proxy->place == PLACE_NONE ? proxy->owner.want(proxy->owner.user, error) : 0;
+
+    if (status > 0)
+        take_place(proxy);
+    else if (status == 0)
+        proxy->place = PLACE_WANTED;
+    return status;
 }
 
 /* The first of those held. Returns false when it has to wait. */
@@ -314,7 +324,7 @@ static bool go_first(struct monitor_proxy *proxy, json_t *message)
         if (status == 0)
             return false;
     }
-    if (status == 0)
+    if (status >= 0)
         status = send_errand(proxy, message, right.changes, &error);
     if (status < 0)
         answer_failure(proxy, message, &error);
@@ -573,7 +583,6 @@ void monitor_proxy_grant(struct monitor_proxy *proxy)
 {
     if (proxy->place != PLACE_WANTED)
         return;
-    proxy->place = PLACE_GRANTED;
-    proxy->idle_ms = clock_now_ms() + MONITOR_PROXY_IDLE_MS;
+    take_place(proxy);
     wake(proxy);
 }

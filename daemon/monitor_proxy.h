@@ -41,8 +41,8 @@ struct monitor_proxy;
 
 /* The owner's side. Called from the proxy's pump or the vm's; the proxy can't be freed in here. */
 struct monitor_proxy_owner {
-    /* It wants to be the only one that changes the VM; monitor_proxy_grant() says when it is, which
-     * is never done in here. Returns 0, or -1 with the error that the client is then given. */
+    /* It wants to be the only one that changes the VM. Returns 1: it is; 0: monitor_proxy_grant()
+     * says when it is, later; or -1 with the error that the client is then given. */
     int (*want)(void *user, struct error *error);
     /* It does no longer, whether it had been granted or not. */
     void (*leave)(void *user);

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * GET /v1/vms/{name}/qmp and /agent: from the answer to an Upgrade on the connection speaks QMP, or
- * the agent's protocol, with the VM (daemon/monitor_proxy.h). A session that changes the VM is a
- * job among the others that do, and keeps the role that its user had when it began.
+ * the agent's protocol, with the VM (daemon/monitor_proxy.h). It keeps the role that its user had
+ * when it began.
+ *
+ * A client that changes the VM is a job among the others that do. What it has to say to QEMU and to
+ * the agent belongs together, so all connections of a process to a VM have one place in the queue.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "daemon/audit_log.h"
 #include "daemon/fleet.h"
 #include "daemon/gate.h"
@@ -20,6 +24,18 @@
 
 #define SESSIONS_MAX 512 /* of all VMs; each has a descriptor */
 
+/* A process's, among those that change the VM. (Of one in another pid namespace the kernel says 0:
+ * all of such a user are one.) */
+struct turn {
+    TAILQ_ENTRY(turn) link;
+    const struct vm_jobs *jobs;
+    uid_t uid;
+    pid_t pid;
+    struct vm_job job;
+    bool is_queued, is_granted;
+    size_t users;
+};
+
 struct session {
     TAILQ_ENTRY(session) link;
     struct daemon *daemon;
@@ -28,14 +44,14 @@ struct session {
     struct peer_id user;
     struct vm_jobs *jobs; /* NULL: they have ended, or it has not begun */
     struct vm_jobs_watcher watcher;
-    struct vm_job job;
-    bool is_queued;
+    struct turn *turn; /* NULL: it does not change the VM */
     struct monitor_proxy *proxy; /* NULL: it has not begun */
     struct loop_pump pump;
 };
 
 static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
 static size_t session_count;
+static TAILQ_HEAD(, turn) turns = TAILQ_HEAD_INITIALIZER(turns);
 
 static void session_free(void *user)
 {
@@ -54,43 +70,97 @@ static void session_free(void *user)
 
 static void on_turn(void *user)
 {
-    struct session *session = user;
+    struct turn *turn = user;
+    struct session *session;
 
-    monitor_proxy_grant(session->proxy);
-    vm_job_hold(&session->job);
+    turn->is_granted = true;
+    TAILQ_FOREACH(session, &sessions, link) {
+        if (session->turn == turn)
+            monitor_proxy_grant(session->proxy);
+    }
+    vm_job_hold(&turn->job);
 }
 
 static void on_failed(void *user, const struct error *error)
 {
-    struct session *session = user;
+    struct turn *turn = user;
+    struct session *session;
+    size_t users = turn->users;
 
     (void)error;
-    session->is_queued = false;
-    monitor_proxy_end(session->proxy);
+    turn->is_queued = false;
+    TAILQ_FOREACH(session, &sessions, link) {
+        if (users == 0)
+            return;
+        if (session->turn != turn)
+            continue;
+        users--; /* the turn goes with its last one */
+        monitor_proxy_end(session->proxy);
+    }
+}
+
+static struct turn *find_turn(const struct session *session)
+{
+    struct turn *turn;
+
+    TAILQ_FOREACH(turn, &turns, link) {
+        if (turn->jobs == session->jobs && turn->uid == session->user.uid &&
+            turn->pid == session->user.pid)
+            return turn;
+    }
+    return NULL;
+}
+
+static struct turn *turn_new(const struct session *session, struct error *error)
+{
+    struct turn *turn = calloc(1, sizeof(*turn));
+
+    if (turn == NULL) {
+        (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
+        return NULL;
+    }
+    turn->jobs = session->jobs;
+    turn->uid = session->user.uid;
+    turn->pid = session->user.pid;
+    turn->job = (struct vm_job){.name = "monitor",
+                                 .changes = true,
+                                 .run = on_turn,
+                                 .failed = on_failed,
+                                 .user = turn};
+    if (vm_jobs_add(session->jobs, &turn->job, error) < 0) {
+        free(turn);
+        return NULL;
+    }
+    turn->is_queued = true;
+    TAILQ_INSERT_TAIL(&turns, turn, link);
+    return turn;
 }
 
 static int want(void *user, struct error *error)
 {
     struct session *session = user;
+    struct turn *turn = find_turn(session);
 
-    session->job = (struct vm_job){.name = session->peer == PEER_QMP ? "qmp" : "agent",
-                                   .changes = true,
-                                   .run = on_turn,
-                                   .failed = on_failed,
-                                   .user = session};
-    if (vm_jobs_add(session->jobs, &session->job, error) < 0)
+    if (turn == NULL)
+        turn = turn_new(session, error);
+    if (turn == NULL)
         return -1;
-    session->is_queued = true;
-    return 0;
+    session->turn = turn;
+    turn->users++;
+    return turn->is_granted ? 1 : 0;
 }
 
 static void leave(void *user)
 {
     struct session *session = user;
+    struct turn *turn = STEAL(session->turn);
 
-    if (session->is_queued)
-        vm_job_end(&session->job);
-    session->is_queued = false;
+    if (--turn->users > 0)
+        return;
+    if (turn->is_queued)
+        vm_job_end(&turn->job);
+    TAILQ_REMOVE(&turns, turn, link);
+    free(turn);
 }
 
 static int audit(void *user, const char *command, const json_t *arguments, const char *verdict,

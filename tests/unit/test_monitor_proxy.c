@@ -31,9 +31,9 @@ struct client {
     char heard[1 << 16];
     size_t size;
     bool deaf, has_end; /* reads nothing; was closed by the proxy */
-    unsigned wants, leaves; /* what the owner saw */
-    bool refuses, can_not_audit;
-    char audited[512];
+    unsigned wants, leaves; /* what the owner saw, and how it is */
+    bool at_once, refuses, can_not_audit;
+    char audited[256];
 };
 
 static struct rig rig;
@@ -44,7 +44,9 @@ static int on_want(void *user, struct error *error)
     struct client *client = user;
 
     client->wants++;
-    return client->refuses ? error_set(error, ERROR_LIMIT, "try again later", "too many wait") : 0;
+    if (client->refuses)
+        return error_set(error, ERROR_LIMIT, "try again later", "too many wait");
+    return client->at_once ? 1 : 0;
 }
 
 static void on_leave(void *user)
@@ -228,21 +230,18 @@ static void test_greeting(void **state)
     (void)state;
     begin(false);
     client = join_with(PEER_QMP, ROLE_VIEWER, "");
+    await(client, "{\"QMP\":{\"version\":{\"qemu\":{");
     await(client, "\"capabilities\":[]}}\r\n");
-    assert_true(strncmp(client->heard, "{\"QMP\":{\"version\":{\"qemu\":{", 27) == 0);
     ask(client, "{\"execute\":\"query-status\",\"id\":[1,{\"a\":null}]}",
         "\"class\":\"CommandNotFound\"");
     assert_non_null(strstr(client->heard, "\"id\":[1,{\"a\":null}]}\r\n"));
-    ask(client,
-        "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]}}",
-        "\"error\"");
+    ask(client, "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]}}", "error");
     ask(client, "{\"execute\":\"qmp_capabilities\",\"id\":\"x\"}",
         "{\"return\":{},\"id\":\"x\"}\r\n");
-    ask(client, CAPABILITIES, "already complete");
+    ask(client, CAPABILITIES, "already");
     ask(client, "{\"execute\":\"query-status\",\"id\":7}", "\"running\":true");
     assert_non_null(strstr(client->heard, ",\"id\":7}\r\n"));
     ask(client, "{\"id\":5}", "lacks member 'execute'");
-    ask(client, "{\"execute\":\"query-status\",\"arguments\":1}", "must be an object");
 }
 
 /* Two that use the same ids, and one that pipelines more than its window. */
@@ -434,12 +433,12 @@ static void test_a_change_that_can_not_be(void **state)
     client->refuses = true;
     ask(client, NODE_GONE("a"), "too many wait; try again later");
     client->refuses = false;
-    client->can_not_audit = true;
-    say(client, NODE_GONE("b"));
-    settle();
-    monitor_proxy_grant(client->proxy);
-    await(client, "it can't be written down; make room");
+    client->at_once = client->can_not_audit = true;
+    ask(client, NODE_GONE("b"), "it can't be written down; make room");
     assert_int_equal(removals(), 0);
+    client->can_not_audit = false;
+    ask(client, NODE_GONE("c"), "\"id\":\"c\"}");
+    assert_int_equal(removals() + client->wants, 3);
 }
 
 /* ---- the agent ---- */
@@ -550,8 +549,8 @@ static void test_one_that_takes_nothing_in_time(void **state)
 
 static void test_one_for_whom_too_much_waits(void **state)
 {
-    (void)state;
     assert_true(was_cut(storm(60000)));
+    (void)state;
 }
 
 static void test_too_long(void **state)
