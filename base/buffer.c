@@ -67,6 +67,12 @@ void buffer_consume(struct buffer *buffer, size_t size)
         buffer_free(buffer);
 }
 
+void buffer_rest(struct buffer *buffer)
+{
+    if (buffer_size(buffer) == 0)
+        buffer_free(buffer);
+}
+
 void buffer_free(struct buffer *buffer)
 {
     free(buffer->bytes);

@@ -24,6 +24,9 @@ int buffer_append(struct buffer *buffer, const void *bytes, size_t size);
  * idle connection costs next to nothing. */
 void buffer_consume(struct buffer *buffer, size_t size);
 
+/* An empty buffer gives its allocation back, whatever its size. */
+void buffer_rest(struct buffer *buffer);
+
 void buffer_free(struct buffer *buffer);
 
 /* The first byte still held; NULL while there is no allocation. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include "daemon/watch.h"
 #include "manifest/store.h"
 #include "qmp/codec.h"
+
+#define REST_SECONDS 1.
 
 TAILQ_HEAD(turn_list, fleet_turn);
 
@@ -34,6 +37,7 @@ struct fleet {
     struct turn_list waiting;
     size_t turns;
     ev_timer begin; /* turns begin from the loop */
+    ev_timer rest;  /* … and after the last of them memory is given back */
     bool is_stopping;
 };
 
@@ -136,6 +140,14 @@ static void begin_turns(struct ev_loop *loop, ev_timer *timer, int events)
     }
 }
 
+/* What plans were made of lies between what is kept of VMs. */
+static void give_back(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    ev_timer_stop(loop, timer);
+    (void)malloc_trim(0);
+}
+
 void fleet_enter(struct fleet *fleet, struct fleet_turn *turn)
 {
     TAILQ_INSERT_TAIL(&fleet->waiting, turn, link);
@@ -152,6 +164,8 @@ void fleet_leave(struct fleet *fleet, struct fleet_turn *turn)
     turn->state = FLEET_NO_TURN;
     if (!TAILQ_EMPTY(&fleet->waiting))
         ev_timer_start(fleet->daemon->loop, &fleet->begin);
+    else if (fleet->turns == 0)
+        ev_timer_again(fleet->daemon->loop, &fleet->rest);
 }
 
 /* ---- the store ---- */
@@ -309,6 +323,7 @@ struct fleet *fleet_new(const struct fleet_options *options, struct error *error
     TAILQ_INIT(&fleet->waiting);
     ev_timer_init(&fleet->begin, begin_turns, 0, 0);
     fleet->begin.data = fleet;
+    ev_timer_init(&fleet->rest, give_back, 0, REST_SECONDS);
     if (follow(fleet, options->manifests_dir, error) == 0)
         return fleet;
     fleet_free(fleet);
@@ -364,6 +379,7 @@ void fleet_free(struct fleet *fleet)
     manifests_free(fleet->manifests);
     tdestroy(fleet->tree, free_key);
     ev_timer_stop(fleet->daemon->loop, &fleet->begin);
+    ev_timer_stop(fleet->daemon->loop, &fleet->rest);
     watch_free(fleet->watch);
     store_close(&fleet->store);
     free(fleet);

@@ -50,6 +50,7 @@ struct held_vm {
 };
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events);
+static void on_turn(void *user);
 
 const char *held_vm_state_name(enum held_state state)
 {
@@ -286,6 +287,7 @@ static void attach(struct held_vm *held, unsigned which, struct pump *pump,
                    void (*on_dead)(void *user))
 {
     loop_attach(&held->pumps[which], held->daemon->loop, pump, on_dead, held);
+    held->pumps[which].on_turn = on_turn;
     held->attached[which] = true;
 }
 
@@ -347,6 +349,8 @@ static void on_turn(void *user)
     struct held_vm *held = user;
     struct error error = ERROR_INIT;
 
+    if (held->jobs != NULL && vm_jobs_are_idle(held->jobs))
+        vm_rest(held->vm);
     if (held->jobs != NULL || !qmp_client_is_ready(vm_qmp(held->vm)) || held->is_stopping)
         return;
     if (begin_service(held) == 0)
@@ -371,7 +375,6 @@ static int open_vm(struct held_vm *held, struct error *error)
         return -1;
     count = vm_pumps(held->vm, pumps);
     attach(held, PUMP_QMP, qmp_client_pump(vm_qmp(held->vm)), on_qemu_gone);
-    held->pumps[PUMP_QMP].on_turn = on_turn;
     attach(held, PUMP_TIMERS, pumps[count - 1], NULL);
     if (vm_agent(held->vm) != NULL)
         attach(held, PUMP_AGENT, agent_pump(vm_agent(held->vm)), on_agent_gone);

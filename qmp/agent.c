@@ -369,6 +369,11 @@ void agent_free(struct agent *agent)
     leave(agent);
 }
 
+void agent_rest(struct agent *agent)
+{
+    channel_rest(&agent->channel);
+}
+
 struct pump *agent_pump(struct agent *agent)
 {
     return &agent->pump;

@@ -54,6 +54,9 @@ void agent_ask_again(struct agent *agent);
  * answered all the same, the file is closed so by itself. */
 void agent_close_file(struct agent *agent, int64_t handle);
 
+/* Nothing is expected for a while: see channel_rest(). Not from inside its callbacks. */
+void agent_rest(struct agent *agent);
+
 /* Its callback will not fire. */
 void agent_cancel(struct agent *agent, int64_t number);
 

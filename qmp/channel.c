@@ -171,6 +171,12 @@ enum framer_result channel_next(struct channel *channel, struct framer_message *
     return result;
 }
 
+void channel_rest(struct channel *channel)
+{
+    buffer_rest(&channel->framer.buffer);
+    buffer_rest(&channel->out);
+}
+
 short channel_events(const struct channel *channel)
 {
     if (channel->fd < 0)

@@ -52,6 +52,9 @@ enum framer_result channel_next(struct channel *channel, struct framer_message *
                                 struct error *error);
 
 /* POLLIN, and POLLOUT while output waits; 0 when closed. */
+/* Nothing is expected for a while: gives back what is kept for the next message. */
+void channel_rest(struct channel *channel);
+
 short channel_events(const struct channel *channel);
 
 #endif

@@ -496,6 +496,11 @@ void qmp_client_free(struct qmp_client *client)
     leave(client);
 }
 
+void qmp_client_rest(struct qmp_client *client)
+{
+    channel_rest(&client->channel);
+}
+
 struct pump *qmp_client_pump(struct qmp_client *client)
 {
     return &client->pump;

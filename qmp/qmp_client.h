@@ -74,6 +74,9 @@ int64_t qmp_client_submit(struct qmp_client *client, const struct request *reque
 /* Its callback will not fire. The command may be carried out all the same. */
 void qmp_client_cancel(struct qmp_client *client, int64_t number);
 
+/* Nothing is expected for a while: see channel_rest(). Not from inside its callbacks. */
+void qmp_client_rest(struct qmp_client *client);
+
 /* Calls on_event for each event from now on. Events can come before the reply of the command that
  * caused them: subscribe first. Returns a handle for unsubscribing, 0 without memory. */
 unsigned qmp_client_subscribe(struct qmp_client *client, qmp_event_fn *on_event, void *user);

@@ -197,6 +197,13 @@ struct pump *vm_connect_agent(struct vm *vm, const char *path, struct error *err
     return NULL;
 }
 
+void vm_rest(struct vm *vm)
+{
+    qmp_client_rest(vm->qmp);
+    if (vm->agent != NULL)
+        agent_rest(vm->agent);
+}
+
 struct ledger *vm_ledger(struct vm *vm)
 {
     return &vm->ledger;

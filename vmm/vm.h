@@ -52,6 +52,10 @@ const struct error *vm_agent_failure(const struct vm *vm);
  * Not from inside the vm's callbacks. */
 struct pump *vm_connect_agent(struct vm *vm, const char *path, struct error *error);
 
+/* Nothing is under way: gives back what both sessions keep for the next message. Not from inside
+ * the vm's callbacks. */
+void vm_rest(struct vm *vm);
+
 struct ledger *vm_ledger(struct vm *vm);
 
 /* The requests that stand. Without a runtime directory, or without knowing which process QEMU is,
