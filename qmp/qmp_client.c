@@ -75,11 +75,6 @@ static void dispose(struct qmp_client *client)
     free(client);
 }
 
-static void enter(struct qmp_client *client)
-{
-    client->dispatching++;
-}
-
 static void leave(struct qmp_client *client)
 {
     if (--client->dispatching == 0 && client->doomed)
@@ -388,7 +383,7 @@ static enum pump_result process(struct pump *pump, short revents)
 
     if (client->state == DEAD)
         return PUMP_DEAD;
-    enter(client);
+    client->dispatching++;
     if (advance(client, revents, &progress, &error) < 0)
         die(client, &error);
     if (client->state != DEAD)
@@ -487,7 +482,7 @@ void qmp_client_free(struct qmp_client *client)
 
     if (client == NULL)
         return;
-    enter(client);
+    client->dispatching++;
     client->doomed = true;
     TAILQ_FOREACH(subscription, &client->subscriptions, link)
         subscription->on_event = NULL;
