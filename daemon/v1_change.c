@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/v1_change.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,13 +39,16 @@ static const char *read_word(struct node node,
     return word;
 }
 
-static const char *read_id(const struct reading *reading, bool required)
+/* Of what is there already: an id, a slot, or a path in QEMU's tree. */
+static const char *read_name(struct node node)
 {
-    struct node node = member(reading, "id");
+    const char *name = NULL;
 
-    if (required && !document_require(node))
-        return NULL;
-    return read_word(node, words_check_id, WORDS_ID_MAX);
+    if (document_require(node) && document_string(node, &name) &&
+        (name[0] == '\0' || strlen(name) > NAME_MAX))
+        document_refuse(node, "see the VM's status for those there are",
+                        "must have 1 to %d characters", NAME_MAX);
+    return name;
 }
 
 static void read_bytes(struct node node, bool required, uint64_t *ret)
@@ -100,7 +104,7 @@ static size_t read_texts(struct reading *reading, const char *key, bool are_file
     reading->change->texts = texts;
     DOCUMENT_EACH(item, list) {
         if (!are_files)
-            texts[i] = read_word(item, words_check_id, WORDS_ID_MAX);
+            texts[i] = read_name(item);
         else if (document_string(item, &texts[i]))
             (void)is_file(item, texts[i]);
         i++;
@@ -162,7 +166,7 @@ static void read_add_memory(struct reading *reading)
 
     request->goal = BATCH_COUNT;
     request->count = 1;
-    request->each.id = read_id(reading, false);
+    request->each.id = read_word(member(reading, "id"), words_check_id, WORDS_ID_MAX);
     read_bytes(member(reading, "bytes"), true, &request->each.dimm.bytes);
     if (document_bool(member(reading, "virtio_mem"), &virtio_mem) && virtio_mem)
         request->each.type = OPERATION_VIRTIO_MEM_ADD;
@@ -184,7 +188,7 @@ static void read_resize_memory(struct reading *reading)
 
     request->goal = BATCH_COUNT;
     request->count = 1;
-    request->each.id = read_id(reading, true);
+    request->each.id = read_name(member(reading, "id"));
     read_bytes(member(reading, "bytes"), true, &request->each.dimm.bytes);
     (void)document_bool(member(reading, "movable"), &request->each.dimm.movable);
 }
@@ -209,7 +213,7 @@ static void read_add_disks(struct reading *reading)
     request->count = read_texts(reading, "files", true);
     request->files = reading->change->texts;
     disk->file = request->count > 0 ? request->files[0] : NULL;
-    request->each.id = read_id(reading, false);
+    request->each.id = read_word(member(reading, "id"), words_check_id, WORDS_ID_MAX);
     disk->serial = read_word(member(reading, "serial"), words_check_serial, WORDS_SERIAL_MAX);
     (void)document_string(member(reading, "bus"), &disk->bus);
     disk->lun_set = document_unsigned(member(reading, "lun"), 0, LUN_MAX, &disk->lun);
@@ -229,7 +233,7 @@ static void read_one(struct reading *reading)
 
     request->goal = BATCH_COUNT;
     request->count = 1;
-    request->each.id = read_id(reading, true);
+    request->each.id = read_name(member(reading, "id"));
 }
 
 static void read_resize_disk(struct reading *reading)
@@ -331,15 +335,23 @@ static void read_all(struct reading *reading)
 {
     struct node operation = member(reading, "operation");
     struct v1_change *change = reading->change;
-    unsigned index = 0;
+    const char *name;
+    size_t index = 0;
 
     if (!document_is_object(reading->root)) {
         document_refuse(reading->root, "send one", "must be an object");
         return;
     }
-    if (!document_require(operation) || !document_choice(operation, v1_change_names, &index))
+    if (!document_require(operation) || !document_string(operation, &name))
         return;
+    while (v1_change_names[index] != NULL && strcmp(v1_change_names[index], name) != 0)
+        index++;
     change->name = v1_change_names[index];
+    if (change->name == NULL) {
+        document_refuse(operation, "see /v1/openapi.json for those there are",
+                        "there is no operation '%.64s'", name);
+        return;
+    }
     change->request.each.type = kinds[index].type;
     read_common(reading);
     kinds[index].read(reading);
@@ -352,7 +364,7 @@ struct v1_change *v1_change_read(json_t *object, double timeout_ms, struct error
     struct reading reading = {.change = change};
     struct error problem = ERROR_INIT;
 
-    if (change == NULL || document_init(&reading.document, "operation", object, &problem) < 0) {
+    if (change == NULL || document_init(&reading.document, "the body", object, &problem) < 0) {
         free(change);
         (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
         return NULL;

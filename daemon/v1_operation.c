@@ -19,6 +19,7 @@
 #include "vmm/result_json.h"
 
 #define BUCKETS 4096
+#define REQUEST_ITEMS 16 /* of a request, that are shown when it is done */
 
 enum state { WAITING, RUNNING, DONE };
 
@@ -151,7 +152,7 @@ json_t *v1_operation_json(const struct v1_operation *operation, bool results)
 
     set_time(&object, "started", operation->started);
     set_time(&object, "ended", operation->ended);
-    if (operation->change != NULL)
+    if (results && operation->change != NULL)
         field_set(&object, "request", json_incref(operation->change->object));
     if (results)
         field_set(&object, "results", json_copy(operation->results));
@@ -205,6 +206,20 @@ static void write_down(const struct v1_operation *operation)
                         json_pack("{s:s}", "operation", write_id(operation, id)), NULL);
 }
 
+/* Of what was asked for only what is short is remembered. */
+static void forget_long_lists(struct v1_operation *operation)
+{
+    json_t *object = operation->change != NULL ? operation->change->object : NULL;
+    const char *key;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe(object, next, key, value) {
+        if (json_array_size(value) > REQUEST_ITEMS)
+            (void)json_object_del(object, key);
+    }
+}
+
 static void conclude(struct v1_operation *operation, const struct batch_result *result)
 {
     struct v1_operations *operations = operation->operations;
@@ -220,6 +235,7 @@ static void conclude(struct v1_operation *operation, const struct batch_result *
     operations->under_way--;
     operations->done++;
     operations->done_results += json_array_size(operation->results);
+    forget_long_lists(operation);
     write_down(operation);
     tell(operation);
     while ((waiter = STAILQ_FIRST(&operation->waiters)) != NULL) {

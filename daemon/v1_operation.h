@@ -47,8 +47,9 @@ struct v1_operation *v1_operation_find(const struct v1_operations *operations, c
 const char *v1_operation_vm(const struct v1_operation *operation);
 bool v1_operation_is_done(const struct v1_operation *operation);
 
-/* {"id", "vm", "operation", "state", "created", …, "verdict", "results", "summary", "error"}; with
- * results NULL or what `vmplug --json` prints. A new reference; NULL without memory. */
+/* {"id", "vm", "operation", "state", "created", …, "verdict", "error"}; with results also "request"
+ * (when it is done, without long lists), "results", each as `vmplug --json` prints it, and
+ * "summary". A new reference; NULL without memory. */
 json_t *v1_operation_json(const struct v1_operation *operation, bool results);
 
 /* All that there are, oldest first. */

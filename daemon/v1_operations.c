@@ -10,6 +10,8 @@
 #include "qmp/codec.h"
 #include "qmp/field.h"
 
+#define BODY_BYTES ((size_t)256 << 10)
+
 static void set_location(struct v1_request *request, const struct v1_operation *operation)
 {
     AUTO_JSON json_t *object = v1_operation_json(operation, false);
@@ -42,10 +44,18 @@ static void answer(struct v1_request *request, struct v1_operation *operation, b
 /* NULL: it is none that can be begun, and that has been answered. */
 static struct v1_change *read_change(struct v1_request *request)
 {
-    AUTO_JSON json_t *body = v1_api_body(request);
     struct error error = ERROR_INIT;
+    AUTO_JSON json_t *body = NULL;
     struct v1_change *change;
+    size_t size;
 
+    (void)http_request_body(request->http, &size);
+    if (size > BODY_BYTES) {
+        v1_api_fail(request, 413, "too-large", "an operation has 256 KiB at most",
+                    "ask for fewer devices at a time");
+        return NULL;
+    }
+    body = v1_api_body(request);
     if (body == NULL)
         return NULL;
     change = v1_change_read(body, request->daemon->timeout_ms, &error);
