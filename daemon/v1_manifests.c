@@ -7,6 +7,8 @@
 #include "base/cleanup.h"
 #include "daemon/audit_log.h"
 #include "daemon/fleet.h"
+#include "daemon/manifest_rights.h"
+#include "daemon/metrics.h"
 #include "daemon/v1_handlers.h"
 #include "daemon/v1_operation.h"
 #include "daemon/v1_plan.h"
@@ -26,7 +28,7 @@ static void fail(struct v1_request *request, const struct error *error)
 
 static void forbid(struct v1_request *request, const struct error *error)
 {
-    v1_api_fail_as(request, 403, error);
+    v1_api_fail(request, 403, "forbidden", error->why, error->fix);
 }
 
 static json_t *list_notes(const struct desired *desired)
@@ -41,45 +43,35 @@ static json_t *list_notes(const struct desired *desired)
 
 /* ---- who may store what ---- */
 
-/* Is there an annotation in one that is not so in the other? */
-static bool has_other(const json_t *one, const json_t *other)
+/* policy_check(), and what may not be is written down. */
+static int need(const struct v1_request *request, const char *vm, enum role role,
+                struct error *error)
 {
-    const char *key;
-    json_t *value;
+    struct daemon *daemon = request->daemon;
 
-    json_object_foreach((json_t *)one, key, value) {
-        if (strncmp(key, "vmplug/", strlen("vmplug/")) == 0 &&
-            strcmp(key, ANNOTATION_LAST_APPLIED) != 0 &&
-            !json_equal(value, json_object_get(other, key)))
-            return true;
-    }
-    return false;
+    if (policy_check(daemon->policy, request->peer, vm, role, error) == 0)
+        return 0;
+    metrics_forbidden(daemon->metrics);
+    (void)audit_log_add(daemon->audit_log, request->peer, vm, request->route->operation_id,
+                        AUDIT_LOG_FORBIDDEN, NULL, NULL);
+    return -1;
 }
 
-/* vmplug's annotations say where sockets are, and which programs run: they could lead to what is
- * another VM's. */
-static bool leads_elsewhere(const json_t *before, const json_t *after)
-{
-    const json_t *old = field_object(json_object_get(before, "metadata"), "annotations");
-    const json_t *new = field_object(json_object_get(after, "metadata"), "annotations");
-
-    return has_other(old, new) || has_other(new, old);
-}
-
+/* A VM of its name is an administrator's of it to bring, and an operator's to change. */
 static int check_vm(const struct v1_request *request, struct desired *desired,
                     const struct desired_vm *vm, struct error *error)
 {
     AUTO_JSON json_t *stored = NULL;
-    enum role needed;
 
     if (vm->vm.name == NULL)
         return error_set(error, ERROR_INVALID, "add metadata.name",
                          "a VirtualMachine has no name");
     if (store_load(&desired->store, KIND_VIRTUAL_MACHINE, vm->vm.name, &stored, error) < 0)
         return -1;
-    needed = stored == NULL || leads_elsewhere(stored, vm->vm.object) ? ROLE_ADMINISTRATOR
-                                                                      : ROLE_OPERATOR;
-    return policy_check(request->daemon->policy, request->peer, vm->vm.name, needed, error);
+    if (manifest_rights_change(stored, vm->vm.object) &&
+        need(request, NULL, ROLE_ADMINISTRATOR, error) < 0)
+        return -1;
+    return need(request, vm->vm.name, stored == NULL ? ROLE_ADMINISTRATOR : ROLE_OPERATOR, error);
 }
 
 /* All else is the host's: which files there are, what is switched off. */
@@ -94,8 +86,7 @@ static int check_documents(const struct v1_request *request, const struct docume
         if (kind_of(&list->items[i], &kind, &name, error) < 0)
             return -1;
         if (kind != KIND_VIRTUAL_MACHINE &&
-            policy_check(request->daemon->policy, request->peer, NULL, ROLE_ADMINISTRATOR,
-                         error) < 0)
+            need(request, NULL, ROLE_ADMINISTRATOR, error) < 0)
             return -1;
     }
     return 0;
@@ -387,9 +378,8 @@ static json_t *patched(const json_t *object, const void *user, struct error *err
     else
         (void)error_set(error, ERROR_INVALID, "for a list of operations say " V1_API_JSON_PATCH,
                         "a merge patch is a part of the object");
-    if (changed != NULL && leads_elsewhere(object, changed) &&
-        policy_check(request->daemon->policy, request->peer, request->name, ROLE_ADMINISTRATOR,
-                     error) < 0)
+    if (changed != NULL && manifest_rights_change(object, changed) &&
+        need(request, NULL, ROLE_ADMINISTRATOR, error) < 0)
         return NULL;
     return STEAL(changed);
 }
