@@ -115,7 +115,8 @@ static void on_event(void *user, const struct qmp_event *event)
         return;
     event_log_add(held->daemon->events, EVENT_QMP, held->name,
                   json_pack("{s:s, s:O?}", "event", event->name, "data", event->data));
-    if (strcmp(event->name, "VSERPORT_CHANGE") == 0 && field_bool(event->data, "open", false))
+    if ((strcmp(event->name, "VSERPORT_CHANGE") == 0 && field_bool(event->data, "open", false)) ||
+        strcmp(event->name, "RESUME") == 0)
         reconcile_nudge(held->reconcile);
 }
 

@@ -75,8 +75,6 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 static void set_timer(struct reconcile *reconcile, double seconds,
                       void (*fired)(struct ev_loop *, ev_timer *, int))
 {
-    if (reconcile->daemon->loop == NULL)
-        return;
     ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
     ev_timer_init(&reconcile->timer, fired, seconds, 0);
     reconcile->timer.data = reconcile;
@@ -132,8 +130,7 @@ static void conclude(struct reconcile *reconcile, const struct batch_result *res
     struct pass *pass = STEAL(reconcile->pass);
     const struct batch_result end = *result;
 
-    if (reconcile->daemon->loop != NULL)
-        ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
+    ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
     if (reconcile->daemon->fleet != NULL)
         fleet_leave(reconcile->daemon->fleet, &reconcile->turn);
     reconcile->under_way = false;
@@ -427,8 +424,7 @@ static void go(struct reconcile *reconcile)
         reconcile->wanted = reconcile->pass != NULL;
         return;
     }
-    if (reconcile->daemon->loop != NULL)
-        ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
+    ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
     reconcile->job = (struct vm_job){
         .name = "reconcile",
         .changes = true,
@@ -502,8 +498,7 @@ void reconcile_detach(struct reconcile *reconcile, const char *reason, const str
 {
     struct batch_result result = {.summary = true, .verdict = VERDICT_LOST, .error = *why};
 
-    if (reconcile->daemon->loop != NULL)
-        ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
+    ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
     reconcile->jobs = NULL;
     metrics_saw(reconcile->daemon->metrics, &reconcile->seen, (struct metrics_vm){0});
     reconcile->wanted = false;
@@ -515,7 +510,7 @@ void reconcile_detach(struct reconcile *reconcile, const char *reason, const str
 void reconcile_stop(struct reconcile *reconcile)
 {
     reconcile->is_stopping = true;
-    if (reconcile->daemon->loop != NULL && !reconcile->under_way)
+    if (!reconcile->under_way)
         ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
 }
 

@@ -78,7 +78,7 @@ void rig_close(struct rig *rig)
         fake_empty(fake_path(RECORD));
 }
 
-static void run(struct rig *rig, blocking_condition_fn *condition, void *user)
+void rig_run(struct rig *rig, blocking_condition_fn *condition, void *user)
 {
     struct pump *pumps[BLOCKING_PUMPS_MAX] = {NULL};
     size_t count = vm_pumps(rig->vm, pumps);
@@ -124,7 +124,7 @@ struct inventory *rig_inventory(struct rig *rig, unsigned parts, double agent_ti
         fake_fail("an inventory can't be fetched");
     if (fetched.ended)
         fake_fail("an inventory ended inside its beginning");
-    run(rig, is_fetched, &fetched);
+    rig_run(rig, is_fetched, &fetched);
     if (ret_failure != NULL)
         *ret_failure = fetched.failure;
     if ((fetched.inventory == NULL) == (fetched.failure.code == ERROR_NONE))
@@ -233,7 +233,7 @@ void rig_start(struct rig *rig, const struct operation_request *request)
 
 const struct operation_result *rig_await(struct rig *rig)
 {
-    run(rig, has_ended, rig);
+    rig_run(rig, has_ended, rig);
     if (rig->ends != 1 || rig->bad_stages > 0)
         fake_fail("ended %u times, with %u odd stages", rig->ends, rig->bad_stages);
     return rig->result;
@@ -267,7 +267,7 @@ const struct batch_result *rig_await_batch(struct rig *rig)
 {
     if (rig->ends > 0)
         fake_fail("it ended in its beginning");
-    run(rig, has_ended, rig);
+    rig_run(rig, has_ended, rig);
     if (rig->ends != 1 || rig->bad_stages > 0)
         fake_fail("ended %u times, with %u odd stages", rig->ends, rig->bad_stages);
     return &rig->batch_result;

@@ -4,6 +4,7 @@
 #ifndef TESTS_FAKE_RIG_H
 #define TESTS_FAKE_RIG_H
 
+#include "qmp/blocking.h"
 #include "tests/fake/sim.h"
 #include "vmm/batch.h"
 #include "vmm/operation.h"
@@ -47,6 +48,9 @@ void rig_reopen(struct rig *rig);
 
 /* The record's entry for this id, a new reference, or NULL. */
 json_t *rig_recorded(struct rig *rig, const char *id);
+
+/* Drives both ends until the condition holds. */
+void rig_run(struct rig *rig, blocking_condition_fn *condition, void *user);
 
 /* Fetches an inventory; the caller frees it. NULL with *ret_failure (may be NULL) when QEMU could
  * not be asked. */
