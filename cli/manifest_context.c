@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/fetch.h"
@@ -36,6 +37,8 @@ int manifest_context_open(struct invocation *invocation, struct manifest_context
 
 void manifest_context_close(struct manifest_context *context)
 {
+    while (context->guard_count > 0)
+        close(context->guards[--context->guard_count]);
     desired_close(&context->desired);
 }
 
@@ -88,6 +91,25 @@ static int check_vms(const struct options *options, const struct document_list *
                      "--qmp is one VM's, and there are %zu in the manifests", vms);
 }
 
+/* Takes them twice: who they are is known before they are stored. */
+static int take_list(struct invocation *invocation, const struct document_list *list, bool save,
+                     struct error *error)
+{
+    struct manifest_context *context = invocation->user;
+    const char *name = invocation->options.vm_name;
+    struct desired first;
+    int status = save ? desired_open(&first, false, error) : 0;
+
+    if (save && status == 0) {
+        if (desired_take(&first, list, name, false, NULL) == 0) { /* else it fails below, too */
+            context->several = first.vm_count > 1;
+            status = manifest_context_guard(invocation, &first, error);
+        }
+        desired_close(&first);
+    }
+    return status < 0 ? -1 : desired_take(&context->desired, list, name, save, error);
+}
+
 int manifest_context_take(struct invocation *invocation, bool save)
 {
     struct manifest_context *context = invocation->user;
@@ -103,7 +125,7 @@ int manifest_context_take(struct invocation *invocation, bool save)
         if (status == 0)
             status = check_vms(options, &list, &error);
         if (status == 0)
-            status = desired_take(&context->desired, &list, options->vm_name, save, &error);
+            status = take_list(invocation, &list, save, &error);
         document_list_free(&list);
         manifest_context_tell_notes(context);
     }
@@ -146,6 +168,25 @@ bool manifest_context_find(const struct invocation *invocation, const struct des
     if (options_given(options, OPTION_AGENT))
         sockets->agent = options->agent_path;
     return sockets->qmp != NULL;
+}
+
+int manifest_context_guard(struct invocation *invocation, const struct desired *desired,
+                           struct error *error)
+{
+    struct manifest_context *context = invocation->user;
+    struct manifest_sockets sockets;
+    size_t i;
+    int *fd;
+
+    for (i = 0; i < desired->vm_count && context->guard_count < MANIFEST_GUARDS_MAX; i++) {
+        fd = &context->guards[context->guard_count];
+        if (!manifest_context_find(invocation, desired->vms[i], false, &sockets))
+            continue;
+        if (session_guard(sockets.qmp, invocation->options.timeout_ms, fd, error) < 0)
+            return -1;
+        context->guard_count += *fd >= 0 ? 1 : 0;
+    }
+    return 0;
 }
 
 static int plan_and_run(struct invocation *invocation)

@@ -8,6 +8,8 @@
 #include "manifest/plan.h"
 #include "vmm/vm_directory.h"
 
+#define MANIFEST_GUARDS_MAX 64 /* of more VMs a daemon may be the first to do what is new */
+
 /* One command's, in invocation->user. */
 struct manifest_context {
     struct desired desired;
@@ -20,6 +22,8 @@ struct manifest_context {
     struct plan_input input;
     char empty_directory[VM_DIRECTORY_MAX];
     json_t *list; /* get vmi of several: where they go, borrowed */
+    int guards[MANIFEST_GUARDS_MAX]; /* of VMs that a daemon holds: session_guard() */
+    size_t guard_count;
     bool several; /* VMs: the sockets that the environment names are none of theirs in particular */
 };
 
@@ -36,6 +40,12 @@ void manifest_context_close(struct manifest_context *context);
 /* Takes the manifests of --file, and of --vm alone what is stored of it; tells of fields that are
  * not acted on. Returns 0, or an exit code. */
 int manifest_context_take(struct invocation *invocation, bool save);
+
+/* Before what is stored changes: until manifest_context_close() no daemon that holds one of these
+ * VMs does what is stored before this command has. Returns 0, or -1 with the errors of
+ * session_guard(). */
+int manifest_context_guard(struct invocation *invocation, const struct desired *desired,
+                           struct error *error);
 
 /* Tells, on stderr, what was noted of what was taken. */
 void manifest_context_tell_notes(const struct manifest_context *context);

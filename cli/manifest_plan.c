@@ -309,6 +309,19 @@ int manifest_patch(struct invocation *invocation)
     return manifest_change(invocation, patched, &invocation->options);
 }
 
+/* One that is not stored is refused later. */
+static int guard(struct invocation *invocation, struct error *error)
+{
+    struct desired desired;
+    int status = 0;
+
+    if (desired_open(&desired, false, NULL) == 0 &&
+        desired_take_stored(&desired, invocation->operands[0], NULL) == 0)
+        status = manifest_context_guard(invocation, &desired, error);
+    desired_close(&desired);
+    return status;
+}
+
 int manifest_change(struct invocation *invocation, desired_change_fn *change, const void *user)
 {
     bool dry_run = invocation->options.dry_run;
@@ -316,6 +329,8 @@ int manifest_change(struct invocation *invocation, desired_change_fn *change, co
     struct error error = ERROR_INIT;
     int exit_code = manifest_context_open(invocation, &context, false);
 
+    if (exit_code == 0 && !dry_run && guard(invocation, &error) < 0)
+        exit_code = manifest_context_fail(invocation, &error);
     if (exit_code == 0 && desired_change(&context.desired, invocation->operands[0], change, user,
                                          !dry_run, &error) < 0)
         exit_code = manifest_context_fail(invocation, &error);

@@ -126,22 +126,25 @@ static bool is_negotiated(void *user)
 }
 
 /* Where a daemon holds what is at the other end of this socket, a connection by way of it, and
- * *ret_process, which is QEMU's, or -1 when it does not say; else *ret_fd is -1. */
+ * *ret_process, which is QEMU's, or -1 when it does not say; else *ret_fd is negative. ret_process
+ * NULL: for session_guard(). */
 static int go_through_daemon(struct session *session, const char *path, const char *protocol,
                              double timeout_ms, int *ret_fd, pid_t *ret_process,
                              struct error *error)
 {
+    bool changes = ret_process == NULL;
     struct through_daemon way;
     const struct session_handlers handlers = {.pump = &way.pump};
     enum session_end end;
 
     *ret_fd = -1;
-    if (path == NULL || !through_daemon_begin(&way, path, protocol))
+    if (path == NULL || !through_daemon_begin(&way, path, protocol, changes))
         return 0;
     end = session_run(session, through_daemon_is_over, &handlers, &way,
                       clock_now_ms() + timeout_ms);
     *ret_fd = through_daemon_end(&way, error);
-    *ret_process = way.process > 0 ? way.process : -1;
+    if (ret_process != NULL)
+        *ret_process = way.process > 0 ? way.process : -1;
     if (end == SESSION_INTERRUPTED) {
         cleanup_fd(ret_fd);
         return error_set(error, ERROR_CANCELLED, "", INTERRUPTED);
@@ -215,6 +218,18 @@ int session_open(struct session *session, const struct session_options *options,
     if (signals_open(&session->signals, error) < 0)
         return -1;
     return (options->qmp_path != NULL ? connect_qmp : connect_agent)(session, options, error);
+}
+
+int session_guard(const char *qmp_path, double timeout_ms, int *ret_fd, struct error *error)
+{
+    struct session session = {.signals.fd = -1};
+    int status = signals_open(&session.signals, error);
+
+    *ret_fd = -1;
+    if (status == 0)
+        status = go_through_daemon(&session, qmp_path, "qmp", timeout_ms, ret_fd, NULL, error);
+    session_close(&session);
+    return status;
 }
 
 void session_close(struct session *session)

@@ -45,6 +45,10 @@ int session_open(struct session *session, const struct session_options *options,
                  struct error *error);
 void session_close(struct session *session);
 
+/* Where a daemon holds the monitor of this socket: waits until this process alone changes the VM,
+ * as long as *ret_fd, the caller's, is open. Else that is negative. The same returns. */
+int session_guard(const char *qmp_path, double timeout_ms, int *ret_fd, struct error *error);
+
 /* Pumps until the condition holds, the deadline has passed, or a second signal came. */
 enum session_end session_run(struct session *session, blocking_condition_fn *condition,
                              const struct session_handlers *handlers, void *user,

@@ -47,8 +47,9 @@ static int ask(struct through_daemon *self)
     bool agent = strcmp(self->protocol, "qga") == 0;
     int size = snprintf(text, sizeof(text),
                         "GET /v1/vms/%s/%s HTTP/1.1\r\nHost: localhost\r\n"
-                        "Connection: Upgrade\r\nUpgrade: %s\r\n\r\n",
-                        self->held.name, agent ? "agent" : "qmp", self->protocol);
+                        "Connection: Upgrade\r\nUpgrade: %s\r\n%s\r\n",
+                        self->held.name, agent ? "agent" : "qmp", self->protocol,
+                        self->changes ? "Vmplug-Change: true\r\n" : "");
 
     /* A new socket has room for more than that. */
     return send(self->fd, text, (size_t)size, MSG_NOSIGNAL) == size ? 0 : fail_errno(self);
@@ -112,7 +113,8 @@ static void take_answer(struct through_daemon *self, const char *body)
         (void)fail(self, "speaks no HTTP");
     } else if (status == SWITCHING) {
         self->process = (pid_t)header_number(self->head, PROCESS);
-        self->is_over = true;
+        self->is_through = true;
+        self->is_over = !self->changes;
     } else if ((long)held >= header_number(self->head, LENGTH) ||
                self->used == sizeof(self->head) - 1) {
         take_error(self, status, body);
@@ -124,12 +126,17 @@ static void hear(struct through_daemon *self)
 {
     char *end = strstr(self->head, "\r\n\r\n");
     size_t room = sizeof(self->head) - 1 - self->used;
-    ssize_t count = recv(self->fd, self->head + self->used, room, end == NULL ? MSG_PEEK : 0);
+    bool peeks = end == NULL || self->is_through;
+    ssize_t count = recv(self->fd, self->head + self->used, room, peeks ? MSG_PEEK : 0);
 
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (count <= 0) {
         (void)fail(self, "gave no answer");
+        return;
+    }
+    if (self->is_through) { /* the greeting, which is for who comes */
+        self->is_over = true;
         return;
     }
     self->head[self->used + (size_t)count] = '\0';
@@ -181,14 +188,16 @@ static const struct pump_ops through_pump_ops = {
     .process = process,
 };
 
-bool through_daemon_begin(struct through_daemon *self, const char *path, const char *protocol)
+bool through_daemon_begin(struct through_daemon *self, const char *path, const char *protocol,
+                          bool changes)
 {
     struct held held;
 
     if (!held_find(path, &held))
         return false;
     *self = (struct through_daemon){
-        .pump.ops = &through_pump_ops, .protocol = protocol, .held = held, .fd = -1};
+        .pump.ops = &through_pump_ops, .protocol = protocol, .held = held, .changes = changes,
+        .fd = -1};
     return true;
 }
 

@@ -17,6 +17,8 @@ struct through_daemon {
     const char *protocol;
     struct held held;
     int fd; /* -1: none yet */
+    bool changes;
+    bool is_through; /* the daemon has switched over */
     bool is_over;
     bool is_stale; /* nobody holds it any more */
     pid_t process; /* QEMU's, as the daemon says; 0: it does not */
@@ -27,8 +29,10 @@ struct through_daemon {
 };
 
 /* Is this socket's other end held by a daemon? Then the pump is begun; protocol: "qmp" or "qga",
- * borrowed. */
-bool through_daemon_begin(struct through_daemon *self, const char *path, const char *protocol);
+ * borrowed. changes: it is over when, until the connection ends, nobody but this process changes
+ * the VM, the daemon itself included. */
+bool through_daemon_begin(struct through_daemon *self, const char *path, const char *protocol,
+                          bool changes);
 
 /* For session_run(); user: the struct. */
 bool through_daemon_is_over(void *user);

@@ -48,6 +48,7 @@ struct monitor_proxy {
     enum role role;
     struct monitor_proxy_owner owner;
     unsigned subscription;
+    bool changes; /* as in the options */
     bool negotiated;
     bool is_due; /* there may be something to do, without anything from outside */
     json_t *held;
@@ -195,11 +196,11 @@ static void take_event(void *user, const struct qmp_event *event)
         say_json(proxy, json_incref((json_t *)event->object), false);
 }
 
-static json_t *greeting(struct monitor_proxy *proxy)
+static void greet(struct monitor_proxy *proxy)
 {
     json_t *version = json_object_get(qmp_client_greeting(vm_qmp(proxy->vm)), "version");
 
-    return json_pack("{s:{s:O*, s:[]}}", "QMP", "version", version, "capabilities");
+    say_json(proxy, json_pack("{s:{s:O*,s:[]}}", "QMP", "version", version, "capabilities"), false);
 }
 
 /* An administrator may go on with a file that another of his programs has opened. */
@@ -289,10 +290,16 @@ static int check_role(struct monitor_proxy *proxy, const json_t *message,
     return -1;
 }
 
+static void begin_idling(struct monitor_proxy *proxy)
+{
+    if (proxy->place == PLACE_GRANTED && !proxy->changes)
+        proxy->idle_ms = clock_now_ms() + MONITOR_PROXY_IDLE_MS;
+}
+
 static void take_place(struct monitor_proxy *proxy)
 {
     proxy->place = PLACE_GRANTED;
-    proxy->idle_ms = clock_now_ms() + MONITOR_PROXY_IDLE_MS;
+    begin_idling(proxy);
 }
 
 /* Returns as the owner's want(). */
@@ -383,8 +390,7 @@ static void take_message(struct monitor_proxy *proxy, json_t *message)
 {
     const json_t *arguments = json_object_get(message, "arguments");
 
-    if (proxy->place == PLACE_GRANTED)
-        proxy->idle_ms = clock_now_ms() + MONITOR_PROXY_IDLE_MS;
+    begin_idling(proxy);
     if (!json_is_string(json_object_get(message, "execute")))
         answer_error(proxy, message, "GenericError", "QMP input lacks member 'execute'");
     else if (arguments != NULL && !json_is_object(arguments))
@@ -466,7 +472,7 @@ static void look_at_clock(struct monitor_proxy *proxy)
     else if (proxy->errand_count == 0)
         leave_place(proxy);
     else
-        proxy->idle_ms = clock_now_ms() + MONITOR_PROXY_IDLE_MS;
+        begin_idling(proxy);
 }
 
 static enum pump_result process(struct pump *pump, short revents)
@@ -518,22 +524,25 @@ static const struct pump_ops proxy_pump_ops = {
 
 /* ---- the beginning ---- */
 
-static int begin(struct monitor_proxy *proxy, const struct monitor_proxy_options *options)
+static int begin(struct monitor_proxy *proxy, const struct monitor_proxy_options *options,
+                 struct error *error)
 {
     char *room = options->size > 0 ? framer_reserve(&proxy->channel.framer, options->size) : NULL;
 
     proxy->held = json_array();
     proxy->subscription = qmp_client_subscribe(vm_qmp(proxy->vm), take_event, proxy);
     if (proxy->held == NULL || proxy->subscription == 0 || (options->size > 0 && room == NULL))
-        return -1;
+        return error_set(error, ERROR_SYSTEM, "", "out of memory");
     if (room != NULL) {
         memcpy(room, options->bytes, options->size);
         framer_fed(&proxy->channel.framer, options->size);
     }
-    if (proxy->peer == PEER_QMP)
-        say_json(proxy, greeting(proxy), false);
+    if (options->changes && want_place(proxy, error) < 0)
+        return -1;
+    if (proxy->place != PLACE_WANTED && proxy->peer == PEER_QMP)
+        greet(proxy);
     proxy->is_due = true;
-    return proxy->vm != NULL ? 0 : -1;
+    return 0;
 }
 
 struct monitor_proxy *monitor_proxy_new(const struct monitor_proxy_options *options,
@@ -553,15 +562,15 @@ struct monitor_proxy *monitor_proxy_new(const struct monitor_proxy_options *opti
     proxy->vm = options->vm;
     proxy->peer = options->peer;
     proxy->role = options->role;
+    proxy->changes = options->changes;
     proxy->owner = options->owner;
     proxy->idle_ms = proxy->stall_ms = CLOCK_NEVER_MS;
     TAILQ_INIT(&proxy->errands);
     channel_init(&proxy->channel, "client", &limits, NULL);
     channel_open(&proxy->channel, options->fd);
-    if (begin(proxy, options) == 0)
+    if (begin(proxy, options, error) == 0)
         return proxy;
     monitor_proxy_free(proxy);
-    (void)error_set(error, ERROR_SYSTEM, "", "out of memory");
     return NULL;
 }
 
@@ -584,5 +593,7 @@ void monitor_proxy_grant(struct monitor_proxy *proxy)
     if (proxy->place != PLACE_WANTED)
         return;
     take_place(proxy);
+    if (proxy->changes && proxy->peer == PEER_QMP)
+        greet(proxy);
     wake(proxy);
 }

@@ -14,7 +14,8 @@
  *
  * The first command that changes the VM waits until this client is the only one to change it, and
  * those behind it wait, too; it stays so until the client has gone or said nothing for
- * MONITOR_PROXY_IDLE_MS.
+ * MONITOR_PROXY_IDLE_MS. One that said so when it came is greeted when it is the only one, and
+ * stays it.
  *
  * No client holds others up, or fills memory: it has MONITOR_PROXY_WINDOW commands under way, and
  * no more of it is read while it does not read. Who takes nothing for MONITOR_PROXY_STALL_MS while
@@ -61,10 +62,12 @@ struct monitor_proxy_options {
     struct vm *vm;  /* with QMP negotiated */
     enum peer peer; /* whom the client wants to speak with */
     enum role role; /* the client's */
+    bool changes;   /* it said when it came that it would change the VM */
     struct monitor_proxy_owner owner;
 };
 
-/* Begins with the greeting. NULL with ERROR_SYSTEM. */
+/* Begins with the greeting. NULL with ERROR_SYSTEM, or an error of the owner's want(), which is
+ * called in here. */
 struct monitor_proxy *monitor_proxy_new(const struct monitor_proxy_options *options,
                                         struct error *error);
 

@@ -32,6 +32,7 @@ void v1_api_free(struct v1_api *api)
 {
     if (api == NULL)
         return;
+    v1_monitor_stop();
     v1_events_free(api->events);
     free(api);
 }

@@ -2,7 +2,8 @@
 /*
  * GET /v1/vms/{name}/qmp and /agent: from the answer to an Upgrade on the connection speaks QMP, or
  * the agent's protocol, with the VM (daemon/monitor_proxy.h). It keeps the role that its user had
- * when it began.
+ * when it began. With a header Vmplug-Change it is greeted once it is the only one that changes the
+ * VM, and is so until it ends.
  *
  * A client that changes the VM is a job among the others that do. What it has to say to QEMU and to
  * the agent belongs together, so all connections of a process to a VM have one place in the queue.
@@ -41,6 +42,7 @@ struct session {
     struct daemon *daemon;
     char name[VM_NAME_MAX + 1]; /* of the VM */
     enum peer peer;
+    bool changes; /* said so when it came */
     struct peer_id user;
     struct vm_jobs *jobs; /* NULL: they have ended, or it has not begun */
     struct vm_jobs_watcher watcher;
@@ -199,14 +201,17 @@ static int begin(struct session *session, struct held_vm *held, int fd, const ch
         .size = size,
         .vm = held_vm_vm(held),
         .peer = session->peer,
+        .changes = session->changes,
         .role = policy_role(session->daemon->policy, &session->user, session->name),
         .owner = {.want = want, .leave = leave, .audit = audit, .user = session},
     };
 
-    session->proxy = monitor_proxy_new(&options, NULL);
-    if (session->proxy == NULL)
-        return -1;
     session->jobs = held_vm_jobs(held);
+    session->proxy = monitor_proxy_new(&options, NULL);
+    if (session->proxy == NULL) {
+        session->jobs = NULL;
+        return -1;
+    }
     session->watcher = (struct vm_jobs_watcher){.ended = on_jobs_ended, .user = session};
     vm_jobs_watch(session->jobs, &session->watcher);
     loop_attach(&session->pump, session->daemon->loop, monitor_proxy_pump(session->proxy),
@@ -265,6 +270,7 @@ static void upgrade(struct v1_request *request, enum peer peer, const char *prot
 {
     struct held_vm *held = v1_api_ready_vm(request);
     struct http_request *http = request->http;
+    bool changes = http_request_header(http, "Vmplug-Change") != NULL;
     struct session *session;
     char process[16];
 
@@ -281,12 +287,18 @@ static void upgrade(struct v1_request *request, enum peer peer, const char *prot
                     "name its socket in the manifest: vmplug/agent-socket");
         return;
     }
+    if (changes && !v1_api_may(request, request->name, ROLE_OPERATOR)) {
+        v1_api_fail(request, 403, "forbidden", "a change of this VM is for the role operator",
+                    "ask whoever keeps vmplugd's policy for it");
+        return;
+    }
     session = session_new(request, peer);
     if (session == NULL) {
         v1_api_fail(request, 503, "unavailable", "too many speak with monitors already",
                     "try again later");
         return;
     }
+    session->changes = changes;
     (void)snprintf(process, sizeof(process), "%ld", (long)vm_process(held_vm_vm(held)));
     http_request_set_header(http, "Vmplug-Process", process);
     v1_api_let_go(request);
