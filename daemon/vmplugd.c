@@ -147,7 +147,7 @@ static int open_parts(struct vmplugd *self, struct error *error)
         (daemon->socket_group != NULL &&
          listener_share(&self->listener, daemon->socket_group, error) < 0))
         return -1;
-    daemon->api_socket = self->listener.path[0] == '/' ? self->listener.path : NULL;
+    daemon->api_socket = self->api_socket[0] == '/' ? self->api_socket : NULL;
     return 0;
 }
 
