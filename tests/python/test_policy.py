@@ -27,7 +27,7 @@ CH_ENDPOINTS = {"vm.resize": {"desired_vcpus": 3}, "vm.resize-disk": {"id": "a",
                 "vm.pause": None, "vm.resume": None}
 
 #: Nobody's that is on this host.
-VIEWER, OPERATOR, MEMBER, STRANGER, ADMINISTRATOR = range(2000001, 2000006)
+VIEWER, OPERATOR, MEMBER, STRANGER, ADMINISTRATOR, NEIGHBOUR = range(2000001, 2000007)
 SOCKET_GROUP, TEAM = 3000001, 3000002
 
 POLICY = f"""\
@@ -36,6 +36,7 @@ rules:
 - {{role: operator, users: [{OPERATOR}], vms: [vm]}}
 - {{role: viewer, groups: [{TEAM}], vms: ["v?"]}}
 - {{role: administrator, users: [{ADMINISTRATOR}]}}
+- {{role: administrator, users: [{NEIGHBOUR}], vms: [other]}}
 """
 
 VM = """\
@@ -143,6 +144,20 @@ class PolicyCase(VmplugdCase):
         self.assertEqual(answer["error"]["code"], "forbidden", answer)
         self.assertIn(f"uid {uid} is", answer["error"]["message"])
         self.assertNotEqual(answer["error"]["fix"], "")
+
+    def talk(self, uid: int, text: str, until: bytes, times: int = 1) -> bytes:
+        """What is said back, up to there, for the n-th time."""
+        connection = Connection(self.api, uid, ())
+        connection.connect()
+        with contextlib.closing(connection.sock) as client:
+            client.sendall(text.encode())
+            said = b""
+            while said.count(until) < times:
+                more = client.recv(65536)
+                if not more:
+                    break
+                said += more
+            return said
 
     def audited(self) -> List[Dict[str, Any]]:
         return [json.loads(line) for line in self.audit_log.read_text().splitlines()]
@@ -270,20 +285,6 @@ class Routes(PolicyCase):
                     self.assertEqual(b'"error"' in said, command != wanted[0], said)
         self.assertEqual(self.everything(), before)
 
-    def talk(self, uid: int, text: str, until: bytes) -> bytes:
-        """What is said back, up to there."""
-        connection = Connection(self.api, uid, ())
-        connection.connect()
-        with contextlib.closing(connection.sock) as client:
-            client.sendall(text.encode())
-            said = b""
-            while until not in said:
-                more = client.recv(65536)
-                if not more:
-                    break
-                said += more
-            return said
-
     def test_cloud_hypervisor(self) -> None:
         self.begin()
         before = self.everything()
@@ -366,6 +367,33 @@ class Roles(PolicyCase):
         self.forbidden(MEMBER, "GET", "/v1/vms")
         self.forbidden(MEMBER, "PATCH", "/v1/vms/vm", {}, type_="application/merge-patch+json",
                        groups=[TEAM])
+
+    def test_told(self) -> None:
+        """What happens to a VM is for those who may look at it."""
+        self.begin()
+        status, operation = self.ask(OPERATOR, "POST", "/v1/vms/vm/operations?wait=true",
+                                     {"operation": "cpu-add"})
+        self.assertEqual(status, 200, operation)
+        path = f"/v1/operations/{operation['id']}"
+        for uid, seen in ((VIEWER, 1), (OPERATOR, 1), (NEIGHBOUR, 0)):
+            status, answer = self.ask(uid, "GET", "/v1/operations")
+            self.assertEqual((status, len(answer["operations"])), (200, seen), answer)
+        self.assertEqual(self.ask(VIEWER, "GET", path)[0], 200)
+        self.forbidden(NEIGHBOUR, "GET", path)
+        self.forbidden(NEIGHBOUR, "DELETE", path)
+        self.forbidden(NEIGHBOUR, "GET", "/metrics")
+
+        follow = "GET /v1/events?since=0 HTTP/1.1\r\nHost: x\r\n\r\n"
+        before = self.talk(VIEWER, follow, operation["id"].encode()).count(b'"vm":"other"')
+        self.ask(ADMINISTRATOR, "DELETE", "/v1/vms/other")
+        self.ask(ADMINISTRATOR, "POST", "/v1/apply",
+                 VM.format(name="other", sockets=1, annotations=""), "application/yaml")
+        for uid, seen in ((VIEWER, True), (NEIGHBOUR, False)):
+            said = self.talk(uid, follow, b'"vm":"other"', before + 1)
+            self.assertIs(b'"vm":"vm"' in said, seen, said)
+        status, operation = self.ask(OPERATOR, "POST", "/v1/vms/vm/operations?wait=true",
+                                     {"operation": "cpu-add"})
+        self.assertNotIn(b'"other"', self.talk(OPERATOR, follow, operation["id"].encode()))
 
     def test_reload(self) -> None:
         daemon = self.begin()
