@@ -234,47 +234,36 @@ static int start_qemu(struct launching *launching, struct error *error)
     return await_sockets(launching, watch, error);
 }
 
-/* A monitor answers once QEMU has made the whole machine. */
-static struct qmp_client *ask_monitor(struct launching *launching, const char *file,
-                                      struct error *error)
+/* A monitor answers once QEMU has made the whole machine, and then the other one does, too, which is
+ * left alone: a daemon that waits for the VM may have it by now. Returns QEMU's process, or -1. */
+static pid_t await_qemu(struct launching *launching, struct error *error)
 {
     char path[VM_DIRECTORY_MAX];
     double left_ms = launching->deadline_ms - clock_now_ms();
     struct qmp_client_options options = {
-        .path = vm_directory_path(launching->launch->name, file, path, sizeof(path)),
+        .path = vm_directory_path(launching->launch->name, VM_DIRECTORY_QMP_2, path,
+                                  sizeof(path)),
         .greeting_timeout_ms = left_ms > 1 ? left_ms : 1,
     };
     struct error problem = ERROR_INIT;
     struct qmp_client *client = qmp_client_new(&options, &problem);
     AUTO_JSON json_t *status = NULL;
+    pid_t process = -1;
 
     if (client != NULL)
         status = blocking_qmp(client, "query-status", NULL, options.greeting_timeout_ms, &problem);
     if (status != NULL)
-        return client;
+        process = qmp_client_peer(client);
     qmp_client_free(client);
+    if (status != NULL)
+        return process;
     if (problem.code == ERROR_TIMEOUT || problem.code == ERROR_BUSY)
         (void)late(error);
     else if (problem.code == ERROR_SYSTEM)
         (void)error_set(error, problem.code, "", "%s", problem.why);
     else
         (void)ended(launching, error);
-    return NULL;
-}
-
-static int await_qemu(struct launching *launching, pid_t *ret_process, struct error *error)
-{
-    struct qmp_client *second = ask_monitor(launching, VM_DIRECTORY_QMP_2, error), *first = NULL;
-    bool answer;
-
-    if (second != NULL)
-        first = ask_monitor(launching, VM_DIRECTORY_QMP, error);
-    answer = first != NULL;
-    if (answer)
-        *ret_process = qmp_client_peer(first);
-    qmp_client_free(first);
-    qmp_client_free(second);
-    return answer ? 0 : -1;
+    return -1;
 }
 
 /* So that disks stay where they are when others leave the manifest before the next launch. The VM
@@ -283,7 +272,7 @@ static void record_layout(const struct launch *launch)
 {
     char path[VM_DIRECTORY_MAX];
     const struct vm_options options = {
-        .qmp_path = vm_directory_path(launch->name, VM_DIRECTORY_QMP, path, sizeof(path))};
+        .qmp_path = vm_directory_path(launch->name, VM_DIRECTORY_QMP_2, path, sizeof(path))};
     struct vm *vm = vm_new(&options, NULL);
 
     if (vm != NULL)
@@ -376,8 +365,10 @@ int launch_start(const struct launch *launch, pid_t *ret_process, struct error *
         status = make_variables(&launching, error);
     if (status == 0)
         status = start_qemu(&launching, error);
-    if (status == 0)
-        status = await_qemu(&launching, ret_process, error);
+    if (status == 0) {
+        *ret_process = await_qemu(&launching, error);
+        status = *ret_process < 0 ? -1 : 0;
+    }
     if (status == 0) {
         supervise_release(&launching.supervision);
         record_layout(launch);

@@ -22,7 +22,8 @@ struct launch {
 };
 
 /* Makes what the VM needs (run-time directory, emptyDisks, hostDisks that may be made, the
- * firmware's variables), starts QEMU, and returns when both monitors have answered; waits for that.
+ * firmware's variables), starts QEMU, and returns when its second monitor has answered; waits for
+ * that.
  * *ret_process is QEMU's. Returns 0, or -1, and then all that it made is gone again, with
  * ERROR_BLOCKED  a VM of this name runs, or is adopted; its kernel can't be read; or see
  *                launch_arguments_make()
