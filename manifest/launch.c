@@ -234,7 +234,7 @@ static int start_qemu(struct launching *launching, struct error *error)
     return await_sockets(launching, watch, error);
 }
 
-/* A monitor answers once QEMU has made the whole machine, and then the other one does, too, which is
+XX
  * left alone: a daemon that waits for the VM may have it by now. Returns QEMU's process, or -1. */
 static pid_t await_qemu(struct launching *launching, struct error *error)
 {
