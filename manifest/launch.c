@@ -234,8 +234,9 @@ static int start_qemu(struct launching *launching, struct error *error)
     return await_sockets(launching, watch, error);
 }
 
-XX
- * left alone: a daemon that waits for the VM may have it by now. Returns QEMU's process, or -1. */
+/* A monitor answers once QEMU has made the whole machine, and then the other one does, too, which
+ * is left alone: a daemon that waits for the VM may have it by now. Returns QEMU's process, or -1.
+ */
 static pid_t await_qemu(struct launching *launching, struct error *error)
 {
     char path[VM_DIRECTORY_MAX];
