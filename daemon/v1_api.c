@@ -407,9 +407,11 @@ json_t *v1_api_body(struct v1_request *request)
         (void)error_set(&error, ERROR_INVALID, "send JSON", "the body is no text");
     else
         body = codec_parse(text, &error);
-    if (body == NULL)
-        v1_api_fail_error(request, &error);
-    return body;
+    if (body != NULL)
+        return body;
+    error_advise(&error, "send one value in JSON");
+    v1_api_fail_error(request, &error);
+    return NULL;
 }
 
 static int fail_parameter(struct v1_request *request, const char *name, const char *what)
