@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "qmp/channel.h"
 
-#define BACKLOG 128
+#define BACKLOG 4096 /* who connects without waiting is refused beyond it; the kernel has a limit */
 
 /* Held while the path is looked at and taken, so that of two servers that start at the same time
  * one finds the other. Returns a descriptor, or -1 with ERROR_SYSTEM. */

@@ -33,6 +33,7 @@
 #define LOGS "/var/log/vmplug"
 #define DEFAULT_TIMEOUT_MS 60000
 #define EVENT_BYTES ((size_t)4 << 20)
+#define EVENT_BYTES_MIN 4096
 #define IDLE_SECONDS 0.05 /* between two looks whether all has come to its end */
 #define DRAIN_COUNT 40 /* such looks, for answers that are not taken */
 #define EXIT_USAGE 2
@@ -40,6 +41,7 @@
 struct vmplugd {
     /* Of the command line. */
     const char *api_socket, *manifests_dir, *policy_path, *audit_log_path;
+    size_t event_bytes; /* that are kept at most */
     struct daemon daemon;
     char runtime_dir[VM_DIRECTORY_MAX], default_socket[VM_DIRECTORY_MAX + 16];
     struct listener listener;
@@ -129,7 +131,7 @@ static int open_parts(struct vmplugd *self, struct error *error)
     daemon->loop = ev_default_loop(0);
     if (daemon->loop == NULL)
         return error_set(error, ERROR_SYSTEM, "", "no event loop can be made");
-    daemon->events = event_log_new(EVENT_BYTES);
+    daemon->events = event_log_new(self->event_bytes);
     daemon->metrics = metrics_new();
     if (daemon->events == NULL || daemon->metrics == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
@@ -272,6 +274,9 @@ static int take_option(struct vmplugd *self, int option)
     case 'a':
         self->audit_log_path = optarg;
         return 0;
+    case 'e':
+        self->event_bytes = strtoul(optarg, &rest, 10);
+        return *rest == '\0' && self->event_bytes >= EVENT_BYTES_MIN ? 0 : -1;
     case 'l':
         return read_level(optarg);
     case 't':
@@ -290,6 +295,7 @@ static int read_arguments(struct vmplugd *self, int argc, char **argv)
         {"manifests", required_argument, NULL, 'm'},
         {"policy", required_argument, NULL, 'p'},
         {"audit-log", required_argument, NULL, 'a'},
+        {"event-bytes", required_argument, NULL, 'e'},
         {"log-level", required_argument, NULL, 'l'},
         {"timeout", required_argument, NULL, 't'},
         {NULL, 0, NULL, 0},
@@ -311,6 +317,7 @@ static void find_defaults(struct vmplugd *self)
                    self->runtime_dir);
     self->daemon.runtime_dir = self->runtime_dir;
     self->daemon.timeout_ms = DEFAULT_TIMEOUT_MS;
+    self->event_bytes = EVENT_BYTES;
     self->api_socket = self->default_socket;
     if (geteuid() != 0)
         return;
@@ -332,7 +339,7 @@ int main(int argc, char **argv)
         return serve(&self);
     fprintf(stderr, "usage: vmplugd [--api-socket PATH] [--socket-group GROUP] [--manifests DIR]\n"
                     "               [--policy FILE] [--audit-log FILE] [--timeout SECONDS]\n"
-                    "               [--log-level error|warning|notice|info|debug]\n"
+                    "               [--event-bytes BYTES] [--log-level error|warning|notice|info|debug]\n"
                     "see man vmplugd\n");
     return EXIT_USAGE;
 }

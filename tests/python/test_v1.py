@@ -4,28 +4,17 @@
 held against doc/vmplugd-openapi.json, and that against the table of routes."""
 from __future__ import annotations
 
-import json
-import os
 import re
-import socket
-import stat
-import subprocess
-import sys
-import unittest
 from typing import Any, Dict, List
 
 import support
 from openapi import Mismatch
-from support import SOON
-from v1 import SOURCE, Connection, V1Case
+from v1 import SOURCE, V1Case
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 YAML = "application/yaml"
-#: No user of this machine.
-NOBODY = 54321
 RUNNING = 'answer {"status": "running", "running": true}'
-PAUSED = 'answer {"status": "paused", "running": false}'
 #: The fake has no pause of its own.
 PAUSES = ("--fault", "qmp stop answer {}", "--fault", "qmp cont answer {}")
 
@@ -343,7 +332,7 @@ class Operations(V1Case):
         self.assertEqual(self.operate(operation="cpu-add")["verdict"], "lost")
         self.assertEqual(self.ask("GET", "/v1/vms")["vms"][0]["state"], "absent")
         daemon.process.terminate()
-        self.assertEqual(daemon.process.wait(SOON), 0)
+        self.assertEqual(daemon.end(), 0)
 
 
 class Manifests(V1Case):
@@ -391,75 +380,6 @@ class Manifests(V1Case):
         self.assertEqual(answer["vms"][0]["operation"]["verdict"], "blocked")
         vm, = self.ask("GET", "/v1/vms")["vms"]
         self.assertEqual(vm["conditions"][0]["status"], "False")
-
-
-#: Asks as another user, and prints the statuses.
-AS_NOBODY = """
-import json, os, sys
-from v1 import Connection
-api, requests = json.load(sys.stdin)
-os.setgroups([])
-os.setgid({0})
-os.setuid({0})
-for method, path, body, content_type in requests:
-    connection = Connection(api)
-    connection.request(method, path, body, {{"Content-Type": content_type}} if body else {{}})
-    answer = connection.getresponse()
-    print(answer.status)
-    answer.close()
-    connection.close()
-""".format(NOBODY)
-
-
-@unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
-class Roles(V1Case):
-    def statuses(self, role: str) -> Dict[str, int]:
-        """What each operation of the document answers to somebody of this role."""
-        rule = f"- role: {role}\n  users: [{NOBODY}]\n" if role != "none" else ""
-        (self.directory / "policy.yaml").write_text("rules:\n" + rule if rule else "rules: []\n")
-        self.hold(*PAUSES, options=("--policy", str(self.directory / "policy.yaml")))
-        os.chmod(self.directory, 0o711)
-        os.chmod(self.api, 0o666)
-        identity = self.operate(operation="cpu-set", count=2)["id"]
-        requests, names = [], []
-        for method, path, operation in self.document.operations():
-            content = operation.get("requestBody", {}).get("content", {})
-            for content_type, part in content.items() or [("", {})]:
-                body = part.get("example")
-                requests.append((method, path.replace("{name}", "vm").replace("{id}", identity),
-                                 body if body is None or isinstance(body, str)
-                                 else json.dumps(body), content_type))
-                names.append(f"{operation['operationId']} {content_type}")
-        run = subprocess.run([sys.executable, "-c", AS_NOBODY], text=True, capture_output=True,
-                             input=json.dumps((str(self.api), requests)), timeout=60, check=True)
-        return dict(zip(names, map(int, run.stdout.split())))
-
-    def check_role(self, role: str, least: List[str]) -> None:
-        statuses = self.statuses(role)
-        roles = {operation["operationId"]: operation["x-vmplug-role"]
-                 for _, _, operation in self.document.operations()}
-        for name, status in statuses.items():
-            with self.subTest(name=name):
-                if roles[name.split(" ")[0]] in least:
-                    self.assertNotEqual(status, 403)
-                else:
-                    self.assertEqual(status, 403)
-
-    def test_viewer(self) -> None:
-        """Looks by every route, and changes nothing by any."""
-        self.check_role("viewer", ["viewer"])
-        self.assertEqual(self.vcpus(), 2)
-        self.assertEqual(len(self.ask("GET", "/v1/operations")["operations"]), 1)
-        self.assertEqual(self.ask("GET", "/v1/vms/vm/plan")["operations"], [])
-
-    def test_nobody(self) -> None:
-        """Learns nothing, not even what there is."""
-        self.assertEqual(set(self.statuses("none").values()), {403})
-
-    def test_socket(self) -> None:
-        """Without a policy the socket is its owner's."""
-        self.hold()
-        self.assertEqual(stat.S_IMODE(os.stat(self.api).st_mode), 0o600)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class V1Case(VmplugdCase):
 
     def hold(self, *fake: str, options: Tuple[str, ...] = (), **manifest: Any) -> Daemon:
         """The daemon, that holds the fake as `vm`, which is what its manifest says."""
-        self.start(*fake)
+        self.fake = self.start(*fake)
         self.write(**manifest)
         daemon = self.launch(*options)
         daemon.await_condition("True", "Synchronized")
