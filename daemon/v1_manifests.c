@@ -268,7 +268,7 @@ static void on_done(void *user, const struct v1_operation *operation)
 static void follow(struct following *following, const char *name)
 {
     struct v1_request *request = following->request;
-    struct held_vm *held = fleet_find(request->daemon->fleet, name);
+    struct held_vm *held = fleet_look(request->daemon->fleet, name, NULL);
     struct error error = ERROR_INIT;
     struct v1_operation *operation;
 
@@ -305,7 +305,6 @@ static void follow_all(struct v1_request *request, const struct desired *desired
     following->vms = json_array();
     following->stored = list_stored(desired);
     following->notes = list_notes(desired);
-    fleet_rescan(request->daemon->fleet);
     following->awaited = 1; /* until all have been begun */
     for (i = 0; i < desired->vm_count; i++)
         follow(following, desired->vms[i]->vm.name);
@@ -451,7 +450,7 @@ void v1_manifests_forget(struct v1_request *request)
         desired_forget(&plan.desired, request->name, &error) < 0) {
         fail(request, &error);
     } else {
-        fleet_rescan(request->daemon->fleet);
+        (void)fleet_look(request->daemon->fleet, request->name, NULL);
         if (v1_api_audit(request, request->name, NULL, "done", NULL) == 0)
             v1_api_answer(request, 200, json_pack("{s:s}", "vm", request->name));
     }

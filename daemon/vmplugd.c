@@ -339,7 +339,8 @@ int main(int argc, char **argv)
         return serve(&self);
     fprintf(stderr, "usage: vmplugd [--api-socket PATH] [--socket-group GROUP] [--manifests DIR]\n"
                     "               [--policy FILE] [--audit-log FILE] [--timeout SECONDS]\n"
-                    "               [--event-bytes BYTES] [--log-level error|warning|notice|info|debug]\n"
+                    "               [--event-bytes BYTES]\n"
+                    "               [--log-level error|warning|notice|info|debug]\n"
                     "see man vmplugd\n");
     return EXIT_USAGE;
 }
