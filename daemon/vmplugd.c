@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config.h"
+
 #include "base/cleanup.h"
 #include "daemon/audit_log.h"
 #include "daemon/event_log.h"
@@ -96,8 +98,11 @@ static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
     if (self->is_stopping)
         return;
     notify_reloading(&self->notify);
-    if (policy_reload(self->daemon.policy, &error) < 0)
+    notify_status(&self->notify, "ready");
+    if (policy_reload(self->daemon.policy, &error) < 0) {
         log_error(LOG_LEVEL_ERROR, NULL, "the policy stays as it was", &error);
+        notify_status(&self->notify, "the policy stays as it was: %s", error.why);
+    }
     error = (struct error)ERROR_INIT;
     if (audit_log_reopen(self->daemon.audit_log, &error) < 0)
         log_error(LOG_LEVEL_ERROR, NULL, "the audit log goes on where it was", &error);
@@ -223,6 +228,7 @@ static int serve(struct vmplugd *self)
         log_line(LOG_LEVEL_INFO, NULL, "ready", "socket", self->api_socket, "manifests",
                  self->manifests_dir, NULL);
         notify_ready(&self->notify);
+        notify_status(&self->notify, "ready");
         ev_run(self->daemon.loop, 0);
     } else {
         log_error(LOG_LEVEL_ERROR, NULL, "cannot begin", &error);
@@ -287,6 +293,19 @@ static int take_option(struct vmplugd *self, int option)
     }
 }
 
+static const char usage[] =
+    "usage: vmplugd [--api-socket PATH] [--socket-group GROUP] [--manifests DIR]\n"
+    "               [--policy FILE] [--audit-log FILE] [--timeout SECONDS]\n"
+    "               [--event-bytes BYTES] [--log-level error|warning|notice|info|debug]\n"
+    "               [--help] [--version]\n"
+    "see man vmplugd\n";
+
+__attribute__((noreturn))
+static void say_and_exit(const char *text)
+{
+    exit(fputs(text, stdout) < 0 || fflush(stdout) != 0 ? 1 : 0);
+}
+
 static int read_arguments(struct vmplugd *self, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -298,11 +317,15 @@ static int read_arguments(struct vmplugd *self, int argc, char **argv)
         {"event-bytes", required_argument, NULL, 'e'},
         {"log-level", required_argument, NULL, 'l'},
         {"timeout", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
     };
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'h' || option == 'V')
+            say_and_exit(option == 'h' ? usage : PACKAGE_STRING "\n");
         if (take_option(self, option) < 0)
             return -1;
     }
@@ -337,10 +360,6 @@ int main(int argc, char **argv)
     find_defaults(&self);
     if (read_arguments(&self, argc, argv) == 0)
         return serve(&self);
-    fprintf(stderr, "usage: vmplugd [--api-socket PATH] [--socket-group GROUP] [--manifests DIR]\n"
-                    "               [--policy FILE] [--audit-log FILE] [--timeout SECONDS]\n"
-                    "               [--event-bytes BYTES]\n"
-                    "               [--log-level error|warning|notice|info|debug]\n"
-                    "see man vmplugd\n");
+    (void)fputs(usage, stderr);
     return EXIT_USAGE;
 }
