@@ -236,11 +236,17 @@ static void look_at_all(struct fleet *fleet)
         look(fleet, json_string_value(name));
 }
 
-/* What VMs rest on. One that is as it is to be had all of it. */
-static void nudge(void *user, struct held_vm *held)
+/* What VMs may rest on. */
+struct source {
+    enum kind kind;
+    const char *name; /* NULL: any of the kind */
+};
+
+static void change_source(void *user, struct held_vm *held)
 {
-    (void)user;
-    held_vm_nudge(held);
+    const struct source *source = user;
+
+    held_vm_source_changed(held, source->kind, source->name);
 }
 
 static void on_folder_changed(void *user, const char *file)
@@ -248,13 +254,14 @@ static void on_folder_changed(void *user, const char *file)
     const struct folder *folder = user;
     struct fleet *fleet = folder->fleet;
     char name[KIND_NAME_MAX + 1];
+    struct source source = {.kind = folder->kind, .name = file != NULL ? name : NULL};
 
     if (file != NULL && !store_read_name(file, name, sizeof(name)))
         return;
     if (folder->kind == KIND_KUBEVIRT)
         fleet_foreach(fleet, change, NULL);
     else if (folder->kind != KIND_VIRTUAL_MACHINE)
-        fleet_foreach(fleet, nudge, NULL);
+        fleet_foreach(fleet, change_source, &source);
     else if (file != NULL)
         look(fleet, name);
     else

@@ -507,9 +507,9 @@ void held_vm_reconcile(struct held_vm *held, const struct batch_observer *observ
     reconcile_request(held->reconcile, observer);
 }
 
-void held_vm_nudge(struct held_vm *held)
+void held_vm_source_changed(struct held_vm *held, enum kind kind, const char *name)
 {
-    reconcile_nudge(held->reconcile);
+    reconcile_source_changed(held->reconcile, kind, name);
 }
 
 static bool is_same_path(const char *one, const char *other)

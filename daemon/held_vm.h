@@ -58,8 +58,8 @@ void held_vm_reconcile(struct held_vm *held, const struct batch_observer *observ
  * Not from inside the vm's callbacks. */
 void held_vm_changed(struct held_vm *held);
 
-/* What it rests on has changed: where it is not as it is to be, that is tried again. */
-void held_vm_nudge(struct held_vm *held);
+/* See reconcile_source_changed(). */
+void held_vm_source_changed(struct held_vm *held, enum kind kind, const char *name);
 
 /* The daemon is about to end: vm_jobs_stop(), and nothing is begun any more, nor connected. */
 void held_vm_stop(struct held_vm *held);

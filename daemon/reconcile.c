@@ -46,6 +46,7 @@ struct reconcile {
     struct pass *pass; /* … and has read the manifest */
     bool wanted;       /* once more, afterwards */
     bool satisfied, is_stopping;
+    json_t *sources; /* what the last pass looked up in the store (objects_used()) */
     struct metrics_vm seen;
     struct reconcile_told told;
 };
@@ -135,6 +136,8 @@ static void conclude(struct reconcile *reconcile, const struct batch_result *res
         fleet_leave(reconcile->daemon->fleet, &reconcile->turn);
     reconcile->under_way = false;
     judge(reconcile, pass, &end);
+    json_decref(reconcile->sources);
+    reconcile->sources = pass != NULL ? objects_used(&pass->desired.objects) : NULL;
     pass_free(pass);
     metrics_reconcile(reconcile->daemon->metrics, end.verdict);
     reconcile_told_done(&reconcile->told, &end);
@@ -468,6 +471,13 @@ void reconcile_nudge(struct reconcile *reconcile)
         reconcile_request(reconcile, NULL);
 }
 
+void reconcile_source_changed(struct reconcile *reconcile, enum kind kind, const char *name)
+{
+    if (objects_use(reconcile->sources, kind, name))
+        reconcile->satisfied = false;
+    reconcile_nudge(reconcile);
+}
+
 /* ---- all ---- */
 
 struct reconcile *reconcile_new(struct daemon *daemon, const char *name)
@@ -524,5 +534,6 @@ void reconcile_free(struct reconcile *reconcile)
     if (reconcile == NULL)
         return;
     reconcile_told_free(&reconcile->told);
+    json_decref(reconcile->sources);
     free(reconcile);
 }

@@ -43,6 +43,10 @@ void reconcile_request(struct reconcile *reconcile, const struct batch_observer 
  * VM is what it is to be, nothing happens. */
 void reconcile_nudge(struct reconcile *reconcile);
 
+/* An object that VMs may rest on has changed (name: NULL: any of the kind): the same, and where the
+ * VM is what it is to be, it is looked at anew if that object was looked at for it. */
+void reconcile_source_changed(struct reconcile *reconcile, enum kind kind, const char *name);
+
 /* Nothing is begun any more. */
 void reconcile_stop(struct reconcile *reconcile);
 

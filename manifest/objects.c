@@ -2,6 +2,8 @@
 #include "manifest/objects.h"
 
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 static int without_memory(struct error *error)
 {
@@ -64,6 +66,49 @@ int objects_list(struct objects *objects, enum kind kind, const json_t **ret, st
         return -1;
     *ret = objects->merged[kind];
     return 0;
+}
+
+static void use(json_t **used, enum kind kind, const char *name)
+{
+    char text[32 + KIND_NAME_MAX];
+
+    (void)snprintf(text, sizeof(text), "%s/%.*s", kind_name(kind), KIND_NAME_MAX, name);
+    if (*used == NULL)
+        *used = json_array();
+    (void)json_array_append_new(*used, json_string(text));
+}
+
+json_t *objects_used(const struct objects *objects)
+{
+    json_t *used = NULL, *object;
+    const char *name;
+    enum kind kind;
+
+    for (kind = 0; kind < KINDS_; kind++) {
+        if (kind == KIND_VIRTUAL_MACHINE || kind == KIND_KUBEVIRT)
+            continue;
+        if (objects->merged[kind] != NULL)
+            use(&used, kind, "");
+        json_object_foreach(objects->found[kind], name, object)
+            use(&used, kind, name);
+    }
+    return used;
+}
+
+bool objects_use(const json_t *used, enum kind kind, const char *name)
+{
+    size_t length = strlen(kind_name(kind)), i;
+    const json_t *entry;
+    const char *text;
+
+    json_array_foreach(used, i, entry) {
+        text = json_string_value(entry);
+        if (strncmp(text, kind_name(kind), length) != 0 || text[length] != '/')
+            continue;
+        if (name == NULL || text[length + 1] == '\0' || strcmp(text + length + 1, name) == 0)
+            return true;
+    }
+    return false;
 }
 
 void objects_free(struct objects *objects)

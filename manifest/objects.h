@@ -29,6 +29,14 @@ int objects_find(struct objects *objects, enum kind kind, const char *name, cons
 /* All of a kind: name -> object, borrowed. */
 int objects_list(struct objects *objects, enum kind kind, const json_t **ret, struct error *error);
 
+/* What of the store was looked up: an array of "KIND/NAME", or "KIND/" where all of a kind were
+ * listed; without VirtualMachines and KubeVirts. A new reference; NULL when nothing was, or without
+ * memory. */
+json_t *objects_used(const struct objects *objects);
+
+/* Is one of these in it? name: NULL: any of the kind. */
+bool objects_use(const json_t *used, enum kind kind, const char *name);
+
 void objects_free(struct objects *objects);
 
 #endif

@@ -261,6 +261,23 @@ class Manifests(VmplugdCase):
         self.check(2, 256, "a")
 
 
+    def test_claim_changes(self) -> None:
+        """A claim that means another file: a VM that was as it is to be gets that one."""
+        self.start()
+        self.write(2, "256Mi", "ab")
+        daemon = self.launch()
+        daemon.await_condition("True", "Synchronized")
+        other = self.image("other.raw")
+        (self.manifests / "claims.yaml").write_text(CLAIM.format(name="b", path=other))
+        daemon.await_condition("False", "Progressing")
+        daemon.await_condition("True", "Synchronized")
+        daemon.kill()
+        self.check(2, 256, "ab")
+        status, = self.vmplug("status", "--qmp", str(self.qmp))
+        self.assertEqual({disk["id"]: disk["file"] for disk in status["disks"]}["vmplug-vol-b"],
+                         str(other))
+
+
 class Ends(VmplugdCase):
     def test_killed(self) -> None:
         """At each device's end, and before the first, upwards and downwards."""
