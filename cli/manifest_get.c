@@ -8,70 +8,13 @@
 #include "base/cleanup.h"
 #include "cli/manifest_context.h"
 #include "cli/manifest_parts.h"
+#include "cli/manifest_show.h"
 #include "cli/report.h"
-#include "cli/table.h"
 #include "manifest/vmi.h"
-#include "manifest/yaml_write.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 
 #define LOOK_MS 2000 /* at each of several VMs */
-#define OBJECT_INDENT 4
-
-static void print_object(struct invocation *invocation, const json_t *object)
-{
-    const struct options *options = &invocation->options;
-    AUTO_FREE char *text = NULL;
-
-    if (options->output == OUTPUT_YAML) {
-        text = yaml_write(object);
-        output_print(&invocation->out, "%s", text != NULL ? text : "");
-    } else {
-        output_json(&invocation->out, object, options->output == OUTPUT_JSON ? OBJECT_INDENT : 0);
-    }
-}
-
-static bool wants_object(const struct invocation *invocation)
-{
-    return invocation->out.json || invocation->options.output == OUTPUT_YAML;
-}
-
-/* ---- one ---- */
-
-static const json_t *status_of(const json_t *object)
-{
-    return json_object_get(object, "status");
-}
-
-static void print_vm_rows(struct output *out, const json_t *const *objects, size_t count)
-{
-    struct table table = {.columns = 3};
-    size_t i;
-
-    table_add(&table, "NAME");
-    table_add(&table, "STATUS");
-    table_add(&table, "READY");
-    for (i = 0; i < count; i++) {
-        table_add(&table, "%s",
-                  field_string(json_object_get(objects[i], "metadata"), "name", ""));
-        table_add(&table, "%s", field_string(status_of(objects[i]), "printableStatus", ""));
-        table_add(&table, "%s",
-                  json_is_true(json_object_get(status_of(objects[i]), "ready")) ? "True"
-                                                                                : "False");
-    }
-    table_print(&table, out, 0);
-}
-
-static int show_vm(struct invocation *invocation, const json_t *object)
-{
-    const json_t *const objects[] = {object};
-
-    if (wants_object(invocation))
-        print_object(invocation, object);
-    else
-        print_vm_rows(&invocation->out, objects, 1);
-    return 0;
-}
 
 static int show_running_vm(struct invocation *invocation)
 {
@@ -79,50 +22,17 @@ static int show_running_vm(struct invocation *invocation)
     AUTO_JSON json_t *object =
         vmi_json_vm(context->vm->vm.object, &context->input, &context->plan, NULL);
 
-    return show_vm(invocation, object);
-}
-
-static void add_vmi_row(struct table *table, const json_t *vmi)
-{
-    const json_t *status = status_of(vmi);
-    unsigned sockets;
-
-    table_add(table, "%s", field_string(json_object_get(vmi, "metadata"), "name", ""));
-    table_add(table, "%s", field_string(status, "phase", ""));
-    if (field_unsigned(json_object_get(status, "currentCPUTopology"), "sockets", &sockets))
-        table_add(table, "%u", sockets);
-    else
-        table_add(table, "-");
-    table_add(table, "%s",
-              field_string(json_object_get(status, "memory"), "guestCurrent", "-"));
-}
-
-static void print_vmi_rows(struct output *out, const json_t *const *objects, size_t count)
-{
-    struct table table = {.columns = 4};
-    size_t i;
-
-    table_add(&table, "NAME");
-    table_add(&table, "PHASE");
-    table_add(&table, "SOCKETS");
-    table_add(&table, "MEMORY");
-    for (i = 0; i < count; i++)
-        add_vmi_row(&table, objects[i]);
-    table_print(&table, out, 0);
+    return manifest_show_object(invocation, object, false);
 }
 
 static int show_vmi(struct invocation *invocation)
 {
     const struct manifest_context *context = invocation->user;
     AUTO_JSON json_t *vmi = vmi_json(&context->input, &context->plan);
-    const json_t *const objects[] = {vmi};
 
-    if (context->list != NULL)
-        (void)json_array_append(context->list, vmi);
-    else if (wants_object(invocation))
-        print_object(invocation, vmi);
-    else
-        print_vmi_rows(&invocation->out, objects, 1);
+    if (context->list == NULL)
+        return manifest_show_object(invocation, vmi, true);
+    (void)json_array_append(context->list, vmi);
     return 0;
 }
 
@@ -210,18 +120,8 @@ static int print_list(struct invocation *invocation, json_t *items, bool instanc
 {
     AUTO_JSON json_t *list =
         json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", items);
-    size_t count = json_array_size(items), i;
-    AUTO_FREE const json_t **rows = calloc(count + 1, sizeof(*rows));
 
-    if (list == NULL || rows == NULL)
-        return 1;
-    for (i = 0; i < count; i++)
-        rows[i] = json_array_get(items, i);
-    if (wants_object(invocation))
-        print_object(invocation, list);
-    else
-        (instances ? print_vmi_rows : print_vm_rows)(&invocation->out, rows, count);
-    return 0;
+    return list != NULL ? manifest_show_object(invocation, list, instances) : 1;
 }
 
 static int list_all(struct invocation *invocation, bool instances)
@@ -289,7 +189,7 @@ static int get_one(struct invocation *invocation, const char *name, bool instanc
     if (!stored)
         return report_failure(invocation, VERDICT_BLOCKED, &error);
     AUTO_JSON json_t *object = vmi_json_vm(vm->vm.object, NULL, NULL, NULL);
-    return show_vm(invocation, object);
+    return manifest_show_object(invocation, object, false);
 }
 
 static int get(struct invocation *invocation, bool instance)

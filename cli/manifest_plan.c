@@ -6,9 +6,9 @@
 #include "base/cleanup.h"
 #include "cli/manifest_context.h"
 #include "cli/manifest_parts.h"
+#include "cli/manifest_show.h"
 #include "cli/perform.h"
 #include "cli/report.h"
-#include "cli/table.h"
 #include "manifest/apply.h"
 #include "manifest/layout.h"
 #include "manifest/patch.h"
@@ -18,85 +18,33 @@
 #include "qmp/field.h"
 #include "vmm/result_json.h"
 
-#define EXIT_CHANGES 11
-#define EXIT_BLOCKED 7
 #define EXIT_INTERRUPTED 130
 #define LAYOUT_MS 5000
 
-static const char *name_of(const struct desired_vm *vm)
-{
-    return vm->vm.name != NULL ? vm->vm.name : "the VM";
-}
-
 /* ---- plan ---- */
 
-static void print_steps(struct output *out, const struct plan *plan)
+static json_t *named_plan(const struct manifest_context *context)
 {
-    struct table table = {.columns = 3};
-    size_t i;
+    json_t *object = plan_json(&context->plan);
 
-    for (i = 0; i < plan->step_count; i++) {
-        table_add(&table, "%zu.", i + 1);
-        table_add(&table, "%s", plan->steps[i].what);
-        table_add(&table, "%s", plan->steps[i].reason);
-    }
-    table_print(&table, out, 2);
-}
-
-static void print_blocks(struct output *out, const struct plan *plan)
-{
-    const struct plan_block *block;
-    size_t i;
-
-    for (i = 0; i < plan->block_count; i++) {
-        block = &plan->blocks[i];
-        output_style(out, OUTPUT_BAD);
-        output_print(out, "  %s", block->restart ? "restart required" : "blocked");
-        output_style(out, OUTPUT_PLAIN);
-        output_print(out, "  %s: %s; %s\n", block->path, block->error.why,
-                     result_json_fix(&block->error));
-    }
+    if (context->vm->vm.name != NULL)
+        field_set(&object, "vm", json_string(context->vm->vm.name));
+    return object;
 }
 
 static int print_plan(struct invocation *invocation)
 {
-    const struct manifest_context *context = invocation->user;
-    const struct plan *plan = &context->plan;
-    struct output *out = &invocation->out;
-    AUTO_JSON json_t *object = plan_json(plan);
+    AUTO_JSON json_t *plan = named_plan(invocation->user);
 
-    if (context->vm->vm.name != NULL)
-        field_set(&object, "vm", json_string(context->vm->vm.name));
-    if (out->json)
-        output_json(out, object, 0);
-    output_print(out, "%s: ", name_of(context->vm));
-    if (plan->step_count == 0 && plan->block_count == 0)
-        output_print(out, "nothing to do\n");
-    else if (plan->step_count == 0)
-        output_print(out, "nothing can be done while it runs\n");
-    else
-        output_print(out, "%zu change%s to make\n", plan->step_count,
-                     plan->step_count == 1 ? "" : "s");
-    print_steps(out, plan);
-    print_blocks(out, plan);
-    if (plan->block_count > 0)
-        return EXIT_BLOCKED;
-    return plan->step_count > 0 ? EXIT_CHANGES : 0;
+    return manifest_show_plan(&invocation->out, plan, "");
 }
 
 static int tell_absent(struct invocation *invocation, const char *comes)
 {
-    const struct manifest_context *context = invocation->user;
-    struct output *out = &invocation->out;
-    AUTO_JSON json_t *object = plan_json(&context->plan);
+    AUTO_JSON json_t *plan = named_plan(invocation->user);
 
-    field_set(&object, "vm", json_string(name_of(context->vm)));
-    field_set(&object, "running", json_false());
-    if (out->json)
-        output_json(out, object, 0);
-    output_print(out, "%s does not run: %s\n", name_of(context->vm), comes);
-    print_blocks(out, &context->plan);
-    return context->plan.block_count > 0 ? EXIT_BLOCKED : 0;
+    field_set(&plan, "running", json_false());
+    return manifest_show_plan(&invocation->out, plan, comes);
 }
 
 static int tell_not_running(struct invocation *invocation)
@@ -208,6 +156,7 @@ static int carry_out(struct invocation *invocation)
 {
     struct manifest_context *context = invocation->user;
     const struct plan *plan = &context->plan;
+    AUTO_JSON json_t *object = plan_json(plan);
     int exit_code;
     const struct work work = {
         .plan = plan,
@@ -224,7 +173,7 @@ static int carry_out(struct invocation *invocation)
     if (invocation->out.json)
         print_block_objects(invocation, plan);
     else
-        print_blocks(&invocation->out, plan);
+        manifest_show_blocks(&invocation->out, object);
     exit_code = perform_work(invocation, &performed);
     if (plan->step_count > 0 && !invocation->options.dry_run &&
         exit_code != verdict_exit_code(VERDICT_LOST)) /* then there is nobody to ask */
