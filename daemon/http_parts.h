@@ -34,6 +34,7 @@ struct http_server {
     size_t connection_count; /* but for those that have been told to go */
     size_t request_count;    /* handed over, and their answers not yet gone */
     size_t body_bytes;       /* of all requests that there are */
+    size_t answer_bytes;     /* likewise */
 };
 
 enum http_body { HTTP_BODY_TAKEN, HTTP_BODY_TOO_LARGE, HTTP_BODY_NO_ROOM };
@@ -49,6 +50,7 @@ struct http_request {
     bool is_1_1, handed_over, suspended, answered, peer_read;
     struct MHD_Response *response; /* NULL, although answered: without memory */
     unsigned status;
+    size_t answer_bytes; /* of the response */
     struct {
         const char *name;
         char *value;

@@ -6,6 +6,8 @@
 #include "daemon/http_parts.h"
 #include "qmp/codec.h"
 
+#define SHORT_BYTES 4096 /* of an answer that there is always room for */
+
 static void request_free(struct http_request *request)
 {
     size_t i;
@@ -16,6 +18,7 @@ static void request_free(struct http_request *request)
     for (i = 0; i < request->header_count; i++)
         free(request->headers[i].value);
     request->server->body_bytes -= buffer_size(&request->body);
+    request->server->answer_bytes -= request->answer_bytes;
     buffer_free(&request->body);
     peer_free(&request->peer);
     free(request->method);
@@ -302,13 +305,32 @@ void http_request_respond(struct http_request *request, unsigned status,
     http_server_run_soon(request->server);
 }
 
+/* All that clients have asked for, and do not take, would add up. */
+static bool is_too_much(const struct http_request *request, size_t size)
+{
+    return size > SHORT_BYTES &&
+           request->server->answer_bytes + size > HTTP_SERVER_ANSWERS_BYTES;
+}
+
 /* Without memory there is an answer without a body. */
 void http_request_answer_text(struct http_request *request, unsigned status,
                               const char *content_type, char *text)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        text != NULL ? strlen(text) : 0, text, MHD_RESPMEM_MUST_FREE);
+    size_t size = text != NULL ? strlen(text) : 0;
+    struct MHD_Response *response;
 
+    if (is_too_much(request, size)) {
+        free(text);
+        http_request_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+                            request->server->options.error(
+                                MHD_HTTP_SERVICE_UNAVAILABLE, "The answer could not be kept",
+                                "too much waits for clients that do not take it",
+                                "try again later"));
+        return;
+    }
+    request->answer_bytes = size;
+    request->server->answer_bytes += size;
+    response = MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)
         free(text);
     else if (text != NULL)

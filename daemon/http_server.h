@@ -8,7 +8,8 @@
  * and an answer has to be taken as fast; of an answer in pieces, each piece. Of more than
  * `connections` the one that has kept us waiting longest is closed. Too long a body is refused
  * before it is read, where it is announced, and too long a head, too; of a body that was not
- * announced as much again is read and dropped, so that its sender hears why. What libmicrohttpd
+ * announced as much again is read and dropped, so that its sender hears why. When too much waits to
+ * be taken, an answer that is not short is none but 503. What libmicrohttpd
  * itself finds wrong (400, 413, 414, 431 of a request that is no HTTP) it answers with a page of
  * HTML, which can't be helped.
  */
@@ -26,6 +27,7 @@
 
 #define HTTP_SERVER_BODY_BYTES ((size_t)4 << 20)
 #define HTTP_SERVER_BODIES_BYTES ((size_t)64 << 20) /* of all requests that are there at once */
+#define HTTP_SERVER_ANSWERS_BYTES ((size_t)64 << 20) /* … of answers that have yet to be taken */
 #define HTTP_SERVER_HEAD_BYTES ((size_t)16 << 10)   /* of a connection all but the body */
 #define HTTP_SERVER_CONNECTIONS 64
 #define HTTP_SERVER_REQUEST_MS 10000

@@ -106,15 +106,19 @@ bool v1_operation_is_done(const struct v1_operation *operation)
 }
 
 void v1_operations_each(const struct v1_operations *operations,
-                        void (*visit)(void *user, const struct v1_operation *operation),
+                        bool (*visit)(void *user, const struct v1_operation *operation),
                         void *user)
 {
     const struct v1_operation *operation;
 
-    TAILQ_FOREACH(operation, &operations->finished, link)
-        visit(user, operation);
-    TAILQ_FOREACH(operation, &operations->active, link)
-        visit(user, operation);
+    TAILQ_FOREACH_REVERSE(operation, &operations->active, operation_list, link) {
+        if (!visit(user, operation))
+            return;
+    }
+    TAILQ_FOREACH_REVERSE(operation, &operations->finished, operation_list, link) {
+        if (!visit(user, operation))
+            return;
+    }
 }
 
 size_t v1_operations_under_way(const struct v1_operations *operations)

@@ -52,9 +52,10 @@ bool v1_operation_is_done(const struct v1_operation *operation);
  * "summary". A new reference; NULL without memory. */
 json_t *v1_operation_json(const struct v1_operation *operation, bool results);
 
-/* All that there are, oldest first. */
+/* All that there are, those that are under way first, the latest first of each; until visit says
+ * that it has enough, by false. */
 void v1_operations_each(const struct v1_operations *operations,
-                        void (*visit)(void *user, const struct v1_operation *operation),
+                        bool (*visit)(void *user, const struct v1_operation *operation),
                         void *user);
 
 size_t v1_operations_under_way(const struct v1_operations *operations);

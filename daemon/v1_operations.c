@@ -11,6 +11,8 @@
 #include "qmp/field.h"
 
 #define BODY_BYTES ((size_t)256 << 10)
+#define LIST 100
+#define LIST_MAX 1000
 
 static void set_location(struct v1_request *request, const struct v1_operation *operation)
 {
@@ -103,10 +105,11 @@ void v1_operations_begin(struct v1_request *request)
 struct listing {
     const struct v1_request *request;
     const char *vm;
+    uint64_t limit;
     json_t *items;
 };
 
-static void list_one(void *user, const struct v1_operation *operation)
+static bool list_one(void *user, const struct v1_operation *operation)
 {
     struct listing *listing = user;
     const char *vm = v1_operation_vm(operation);
@@ -114,14 +117,18 @@ static void list_one(void *user, const struct v1_operation *operation)
     if ((listing->vm == NULL || strcmp(listing->vm, vm) == 0) &&
         v1_api_may(listing->request, vm, ROLE_VIEWER))
         field_append(&listing->items, v1_operation_json(operation, false));
+    return json_array_size(listing->items) < listing->limit;
 }
 
 void v1_operations_list(struct v1_request *request)
 {
     struct listing listing = {.request = request,
                               .vm = http_request_parameter(request->http, "vm"),
-                              .items = json_array()};
+                              .limit = LIST};
 
+    if (v1_api_number(request, "limit", 1, LIST_MAX, &listing.limit) < 0)
+        return;
+    listing.items = json_array();
     v1_operations_each(request->daemon->operations, list_one, &listing);
     v1_api_answer(request, 200, json_pack("{s:o}", "operations", listing.items));
 }

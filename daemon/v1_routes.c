@@ -9,7 +9,7 @@ static const char *const patches[] = {V1_API_JSON_PATCH, V1_API_MERGE_PATCH, NUL
 static const char *const wait[] = {"wait", NULL};
 static const char *const patching[] = {"wait", "dry_run", NULL};
 static const char *const paging[] = {"after", "limit", NULL};
-static const char *const listing[] = {"vm", NULL};
+static const char *const listing[] = {"vm", "limit", NULL};
 static const char *const following[] = {"since", "vm", NULL};
 
 #define VM "/v1/vms/{name}"

@@ -288,9 +288,21 @@ class Operations(V1Case):
         self.assertEqual(done["verdict"], "online")
         listed = self.ask("GET", "/v1/operations?vm=vm")["operations"]
         self.assertEqual([(one["id"], one["state"]) for one in listed],
-                         [(identity, "done") for identity in ids])
+                         [(identity, "done") for identity in reversed(ids)])
+        listed = self.ask("GET", "/v1/operations?limit=1")["operations"]
+        self.assertEqual([one["id"] for one in listed], ids[2:])
         self.assertEqual(self.ask("GET", "/v1/operations?vm=other")["operations"], [])
         self.assertEqual(self.vcpus(), 5)
+
+    def test_forgotten(self) -> None:
+        """Of those that are done so many are remembered."""
+        self.hold()
+        first = self.operate(operation="wait", id="x")["id"]
+        for _ in range(1000):
+            last = self.operate(operation="wait", id="x")["id"]
+        self.refused(404, "none any more", "GET", f"/v1/operations/{first}")
+        listed = self.ask("GET", "/v1/operations?limit=1000")["operations"]
+        self.assertEqual((len(listed), listed[0]["id"]), (1000, last))
 
     def test_all_kinds(self) -> None:
         """What vmplug can be told by its command line."""

@@ -209,6 +209,26 @@ class Hostile(V1Case):
         self.assertGreater(time.monotonic(), end - 3 * REQUEST_SECONDS)
         self.assertLess(self.memory(daemon.process.pid), 64 << 10)
 
+    def test_long_answers(self) -> None:
+        """That nobody takes are not kept beyond some; others are answered."""
+        self.write()
+        text = (self.manifests / "vm.yaml").read_text().replace(str(self.qmp), "/no/where")
+        store = self.directory / "state-home/vmplug/virtualmachine"
+        store.mkdir(0o700, parents=True)
+        for number in range(2000):
+            (store / f"vm-{number}.yaml").write_text(text.replace(": vm\n", f": vm-{number}\n"))
+        daemon = self.launch()
+        before = self.memory(daemon.process.pid)
+        page = len(json.dumps(self.ask("GET", "/v1/vms?limit=10000")))
+        count = (96 << 20) // page
+        clients = [self.client(b"GET /v1/vms?limit=10000 HTTP/1.1\r\nHost: x\r\n\r\n")
+                   for _ in range(count)]
+        answers = [client.recv(12) for client in clients]
+        self.assertEqual(set(answers), {b"HTTP/1.1 200", b"HTTP/1.1 503"})
+        self.assertLess(answers.count(b"HTTP/1.1 200") * page, 80 << 20)
+        self.assertLess(self.memory(daemon.process.pid) - before, 160 << 10)
+        self.assertEqual(self.ask("GET", "/v1/health")["vms"], 2001)
+
     def test_five_hundred(self) -> None:
         """At once, and silent; then at once, and all with something to ask."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)
