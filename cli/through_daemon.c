@@ -16,6 +16,7 @@
 #include "qmp/field.h"
 
 #define RETRY_MS 50
+#define TRIES_MAX 20
 #define PROCESS "\r\nVmplug-Process:"
 #define LENGTH "\r\nContent-Length:"
 #define SWITCHING 101
@@ -39,6 +40,17 @@ static int fail_errno(struct through_daemon *self)
                            self->held.api_socket);
 }
 
+/* Of a daemon that has just been killed the socket still takes a client, and lets go of it: soon
+ * nobody listens there, or the next daemon does. */
+static int come_again(struct through_daemon *self)
+{
+    if (++self->tries >= TRIES_MAX)
+        return fail(self, "gave no answer");
+    close(steal_fd(&self->fd));
+    self->next_ms = clock_now_ms() + RETRY_MS;
+    return 0;
+}
+
 /* ---- the question ---- */
 
 static int ask(struct through_daemon *self)
@@ -52,7 +64,9 @@ static int ask(struct through_daemon *self)
                         self->changes ? "Vmplug-Change: true\r\n" : "");
 
     /* A new socket has room for more than that. */
-    return send(self->fd, text, (size_t)size, MSG_NOSIGNAL) == size ? 0 : fail_errno(self);
+    if (send(self->fd, text, (size_t)size, MSG_NOSIGNAL) == size)
+        return 0;
+    return errno == EPIPE || errno == ECONNRESET ? come_again(self) : fail_errno(self);
 }
 
 /* Returns 0, also when the daemon's queue is full: then again later; or -1. */
@@ -132,7 +146,7 @@ static void hear(struct through_daemon *self)
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (count <= 0) {
-        (void)fail(self, "gave no answer");
+        (void)(self->used == 0 ? come_again(self) : fail(self, "broke off its answer"));
         return;
     }
     if (self->is_through) { /* the greeting, which is for who comes */

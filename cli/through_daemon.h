@@ -23,6 +23,7 @@ struct through_daemon {
     bool is_stale; /* nobody holds it any more */
     pid_t process; /* QEMU's, as the daemon says; 0: it does not */
     double next_ms;
+    unsigned tries; /* that came to nothing */
     struct error failure;
     size_t used;
     char head[4096]; /* of the answer, and an error's body behind it */

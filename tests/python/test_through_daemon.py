@@ -22,6 +22,7 @@ from test_vmplugd import Daemon, VmplugdCase
 
 VMPLUG = os.environ.get("VMPLUG", "vmplug")
 NOBODY = 65534
+TRIES = 20  # of a command whose connections come to nothing
 
 Run = Tuple[int, str, str]
 
@@ -309,27 +310,32 @@ class Viewer(ThroughCase):
 class Answers(ThroughCase):
     """What may stand at the other end of a mark."""
 
-    def serve(self, answer: Optional[bytes]) -> None:
-        """One connection; None: it is not answered."""
+    def serve(self, answer: Optional[bytes], times: int) -> None:
+        """So many connections, then nobody listens. None: they are not answered."""
         server = socket.socket(socket.AF_UNIX)
         server.bind(str(self.directory / "other"))
         server.listen()
         done = threading.Event()
 
+        def answer_one(connection: socket.socket) -> None:
+            while b"\r\n\r\n" not in connection.recv(4096):
+                pass
+            if answer is None:
+                done.wait(SOON)
+            with contextlib.suppress(OSError):  # it may have heard enough
+                for at in range(len(answer or b"")):
+                    connection.sendall(answer[at:at + 1] if answer else b"")
+
         def run() -> None:
-            connection, _ = server.accept()
-            with connection:
-                while b"\r\n\r\n" not in connection.recv(4096):
-                    pass
-                if answer is None:
-                    done.wait(SOON)
-                with contextlib.suppress(OSError):  # it may have heard enough
-                    for at in range(len(answer or b"")):
-                        connection.sendall(answer[at:at + 1] if answer else b"")
+            for number in range(times):
+                connection, _ = server.accept()
+                with connection:
+                    answer_one(connection)
+                    if number == times - 1:
+                        server.close()
 
         thread = threading.Thread(target=run)
         thread.start()
-        self.addCleanup(server.close)
         self.addCleanup(thread.join)
         self.addCleanup(done.set)
 
@@ -339,9 +345,9 @@ class Answers(ThroughCase):
         held.mkdir(parents=True)
         (held / f"{status.st_dev:x}-{status.st_ino:x}").symlink_to(f"{self.directory}/other vm")
 
-    def claim(self, answer: Optional[bytes], code: int, words: str) -> None:
+    def claim(self, answer: Optional[bytes], code: int, words: str, times: int = 1) -> None:
         self.start()
-        self.serve(answer)
+        self.serve(answer, times)
         self.mark()
         got, _, error = self.run_vmplug("status", "--timeout", "1")
         self.assertEqual(got, code, error)
@@ -368,13 +374,20 @@ class Answers(ThroughCase):
         self.claim(b"SSH-2.0-x\r\n\r\n", 3, "speaks no HTTP")
 
     def test_no_answer(self) -> None:
-        self.claim(b"", 3, "gave no answer")
+        self.claim(b"", 3, "gave no answer", TRIES)
+
+    def test_just_killed(self) -> None:
+        """Its socket takes one more client, and lets go of it."""
+        self.claim(b"", 0, "")
+
+    def test_broken_off(self) -> None:
+        self.claim(b"HTTP/1.1 ", 3, "broke off its answer")
 
     def test_silence(self) -> None:
         self.claim(None, 3, "did not answer in time")
 
     def test_no_end(self) -> None:
-        self.claim(b"HTTP/1.1 200 OK\r\n" + b"A: " + b"a" * 8000, 3, "gave no answer")
+        self.claim(b"HTTP/1.1 200 OK\r\n" + b"A: " + b"a" * 8000, 3, "broke off its answer")
 
 
 if __name__ == "__main__":
