@@ -377,7 +377,8 @@ struct v1_change *v1_change_read(json_t *object, double timeout_ms, struct error
     if (problem.code == ERROR_NONE)
         return change;
     v1_change_free(change);
-    *error = problem;
+    if (error != NULL)
+        *error = problem;
     return NULL;
 }
 
