@@ -190,9 +190,10 @@ static void on_learnt(void *user, const struct layout *layout, const struct erro
         fail(reconcile, VERDICT_ERROR, failure != NULL ? failure : &error);
 }
 
-/* QEMU and the guest have all that can be had of the manifest. */
-static void record_layout(struct reconcile *reconcile, const struct inventory *inventory)
+/* All that can be done for now has been. */
+static void record_layout(void *user, const struct inventory *inventory)
 {
+    struct reconcile *reconcile = user;
     struct pass *pass = reconcile->pass;
     struct error error = ERROR_INIT;
 
@@ -243,8 +244,10 @@ static void on_applied(void *user, const struct batch_result *result)
     pass->result = *result;
     if (well && pass->failed == VERDICT_DONE)
         look(reconcile);
-    else
+    else if (result->verdict == VERDICT_LOST || result->verdict == VERDICT_INTERRUPTED)
         finish(reconcile, result);
+    else
+        vm_job_look(&reconcile->job, INVENTORY_DISKS, record_layout);
 }
 
 static json_t *list_steps(const struct plan *plan)
