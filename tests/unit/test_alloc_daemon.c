@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Who may, and who did, with each allocation failing in turn: nobody may more for it, and no line is
- * lost unnoticed. */
+/* Who may, and who did, with each allocation failing in turn: nobody may more for it, and no line
+ * is lost unnoticed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
