@@ -443,6 +443,7 @@ static void go(struct reconcile *reconcile)
     reconcile->under_way = true;
     if (vm_jobs_add(reconcile->jobs, &reconcile->job, &error) == 0)
         return;
+    reconcile->wanted = false;
     reconcile_told_begin(&reconcile->told);
     result.error = error;
     conclude(reconcile, &result);

@@ -303,6 +303,25 @@ static void test_lost(void **state)
     end_daemon();
 }
 
+/* QEMU goes in the middle of one that somebody already wants once more: he is told, once. */
+static void test_lost_when_wanted(void **state)
+{
+    const struct batch_observer observer = {.done = on_done};
+    struct error why = ERROR_INIT;
+
+    (void)state;
+    launch();
+    rig_run(&rig, has_changed, NULL);
+    reconcile_request(reconcile, &observer);
+    (void)error_set(&why, ERROR_DISCONNECTED, "", "gone");
+    vm_jobs_abandon(jobs, &why);
+    reconcile_detach(reconcile, "Absent", &why);
+    assert_int_equal(dones, 1);
+    assert_condition("Unknown", "Absent");
+    vm_jobs_free(STEAL(jobs));
+    reconcile_free(STEAL(reconcile));
+}
+
 /* A manifest that is none is said to be. */
 static void test_nothing_stored(void **state)
 {
@@ -340,6 +359,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_killed_anywhere, begin, end),
         cmocka_unit_test_setup_teardown(test_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_lost, begin, end),
+        cmocka_unit_test_setup_teardown(test_lost_when_wanted, begin, end),
         cmocka_unit_test_setup_teardown(test_nothing_stored, begin, end),
         cmocka_unit_test_setup_teardown(test_not_connected, begin, end),
     };
