@@ -72,7 +72,8 @@ static const struct command_example removevolume_examples[] = {
     {NULL, NULL},
 };
 
-#define OPTIONS_PLAN (OPTIONS_VM | OPTION_BIT(OPTION_FILE))
+#define OPTIONS_PLAN \
+    (OPTIONS_VM | OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_API_SOCKET))
 
 static const struct command commands[] = {
     {
@@ -156,7 +157,8 @@ static const struct command_example get_vmi_examples[] = {
     {NULL, NULL},
 };
 
-#define OPTIONS_GET (OPTIONS_VM | OPTION_BIT(OPTION_OUTPUT))
+#define OPTIONS_GET \
+    (OPTIONS_VM | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_API_SOCKET))
 
 static const struct command get_commands[] = {
     {
@@ -212,7 +214,8 @@ static const struct command patch_commands[] = {
         .help = "As kubectl patch, with --type json (RFC 6902) or merge (RFC 7386). A patch whose "
                 "outcome is no VirtualMachine changes nothing.",
         .examples = patch_examples,
-        .options = OPTIONS_REMOVE | OPTION_BIT(OPTION_TYPE) | OPTION_BIT(OPTION_PATCH),
+        .options = OPTIONS_REMOVE | OPTION_BIT(OPTION_TYPE) | OPTION_BIT(OPTION_PATCH) |
+                   OPTION_BIT(OPTION_API_SOCKET),
         .flags = COMMAND_NAMES_VM,
         .check = check_patch,
         .run = manifest_run,

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -11,6 +12,7 @@
 #include "cli/report.h"
 #include "manifest/files.h"
 #include "manifest/launch.h"
+#include "vmm/held.h"
 
 int manifest_context_fail(struct invocation *invocation, struct error *error)
 {
@@ -170,6 +172,21 @@ bool manifest_context_find(const struct invocation *invocation, const struct des
     return sockets->qmp != NULL;
 }
 
+/* What this user stores says nothing to a daemon of another's. */
+static int check_owner(const char *qmp_path, struct error *error)
+{
+    struct held held;
+    struct stat status;
+
+    if (!held_find(qmp_path, &held) || stat(held.api_socket, &status) < 0 ||
+        status.st_uid == geteuid())
+        return 0;
+    (void)error_set(error, ERROR_BLOCKED, "",
+                    "another user's vmplugd holds the VM '%s', and keeps its manifest", held.name);
+    error_advise(error, "add --api-socket %s", held.api_socket);
+    return -1;
+}
+
 int manifest_context_guard(struct invocation *invocation, const struct desired *desired,
                            struct error *error)
 {
@@ -184,7 +201,11 @@ int manifest_context_guard(struct invocation *invocation, const struct desired *
             continue;
         if (session_guard(sockets.qmp, invocation->options.timeout_ms, fd, error) < 0)
             return -1;
-        context->guard_count += *fd >= 0 ? 1 : 0;
+        if (*fd < 0)
+            continue;
+        context->guard_count++;
+        if (check_owner(sockets.qmp, error) < 0)
+            return -1;
     }
     return 0;
 }
@@ -250,17 +271,4 @@ int manifest_context_run(struct invocation *invocation, const struct desired_vm 
     context->run = run;
     (void)manifest_context_find(invocation, vm, second, &sockets);
     return invocation_run_connected(invocation, sockets.qmp, sockets.agent, plan_and_run);
-}
-
-int manifest_context_worse(int first, int second)
-{
-    /* By what is amiss: nothing, changes to make, something blocked; last, any failure. */
-    static const int order[] = {0, 11, 7};
-    size_t i;
-
-    for (i = COUNT_OF(order); i-- > 0;) {
-        if (first == order[i])
-            return second == 0 || (i == 2 && second == 11) ? first : second;
-    }
-    return first;
 }

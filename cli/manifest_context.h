@@ -43,7 +43,7 @@ int manifest_context_take(struct invocation *invocation, bool save);
 
 /* Before what is stored changes: until manifest_context_close() no daemon that holds one of these
  * VMs does what is stored before this command has. Returns 0, or -1 with the errors of
- * session_guard(). */
+ * session_guard(), or ERROR_BLOCKED: it is another user's, which has a store of its own. */
 int manifest_context_guard(struct invocation *invocation, const struct desired *desired,
                            struct error *error);
 
@@ -67,8 +67,5 @@ int manifest_context_run_absent(struct invocation *invocation, const struct desi
  * exit code, or that of a failure. */
 int manifest_context_run(struct invocation *invocation, const struct desired_vm *vm, bool second,
                          int (*run)(struct invocation *invocation));
-
-/* How to go on about several VMs: the worse of two exit codes. */
-int manifest_context_worse(int first, int second);
 
 #endif

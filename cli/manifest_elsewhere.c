@@ -4,5 +4,8 @@
 
 int manifest_run(struct invocation *invocation)
 {
-    return elsewhere_run(invocation, MANIFEST_PROGRAM, invocation->arguments);
+    return elsewhere_run(invocation,
+                         invocation->options.api_socket != NULL ? REMOTE_PROGRAM
+                                                                : MANIFEST_PROGRAM,
+                         invocation->arguments);
 }

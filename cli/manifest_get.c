@@ -152,7 +152,7 @@ static int list_all(struct invocation *invocation, bool instances)
         else
             list_vm(context, vm, &presence);
         json_decref(presence.answer);
-        exit_code = manifest_context_worse(exit_code, one);
+        exit_code = manifest_show_worse(exit_code, one);
     }
     one = print_list(invocation, items, instances);
     return exit_code != 0 ? exit_code : one;

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "cli/manifest_context.h"
 #include "cli/manifest_parts.h"
+#include "cli/manifest_show.h"
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "manifest/adopt.h"
@@ -110,7 +111,7 @@ int manifest_launch(struct invocation *invocation)
     }
     for (i = 0; exit_code == 0 && i < context.desired.vm_count; i++) {
         one = launch_one(invocation, context.desired.vms[i]);
-        exit_code = manifest_context_worse(exit_code, one);
+        exit_code = manifest_show_worse(exit_code, one);
     }
     manifest_context_close(&context);
     return exit_code;

@@ -66,7 +66,7 @@ static int for_each_vm(struct invocation *invocation, int (*run)(struct invocati
             one = manifest_context_run(invocation, context->desired.vms[i], false, run);
         else
             one = manifest_context_run_absent(invocation, context->desired.vms[i], absent);
-        exit_code = manifest_context_worse(exit_code, one);
+        exit_code = manifest_show_worse(exit_code, one);
     }
     return exit_code;
 }

@@ -66,6 +66,19 @@ int manifest_show_plan(struct output *out, const json_t *plan, const char *comes
     return runs && steps > 0 ? EXIT_CHANGES : 0;
 }
 
+int manifest_show_worse(int first, int second)
+{
+    /* By what is amiss: nothing, changes to make, something blocked; last, any failure. */
+    static const int order[] = {0, 11, 7};
+    size_t i;
+
+    for (i = COUNT_OF(order); i-- > 0;) {
+        if (first == order[i])
+            return second == 0 || (i == 2 && second == 11) ? first : second;
+    }
+    return first;
+}
+
 /* ---- objects ---- */
 
 static const json_t *status_of(const json_t *object)

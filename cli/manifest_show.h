@@ -12,6 +12,9 @@ int manifest_show_plan(struct output *out, const json_t *plan, const char *comes
 /* What of it is blocked, for people. */
 void manifest_show_blocks(struct output *out, const json_t *plan);
 
+/* How to go on about several VMs: the worse of two exit codes. */
+int manifest_show_worse(int first, int second);
+
 /* A VirtualMachine, or with instance a VirtualMachineInstance; or a List of them. */
 int manifest_show_object(struct invocation *invocation, const json_t *object, bool instance);
 

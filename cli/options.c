@@ -405,8 +405,10 @@ static const struct option_spec specs[] = {
                       "how long the guest may take before it is ended by force; if not given, the "
                       "manifest's terminationGracePeriodSeconds, else 30",
                       NULL, false, READ(read_grace)},
-    [OPTION_API_SOCKET] = {"api-socket", 0, "PATH", NULL, "the Unix socket to listen on", NULL,
-                           true, READ(read_api_socket)},
+    [OPTION_API_SOCKET] = {"api-socket", 0, "PATH", NULL,
+                           "the Unix socket of an API: that serve is to make, or vmplugd's, whose "
+                           "manifests are meant",
+                           NULL, true, READ(read_api_socket)},
 };
 
 _Static_assert(COUNT_OF(specs) == OPTIONS_, "every option is described");
