@@ -31,6 +31,7 @@ struct http_server {
     ev_timer timer;
     struct http_connection_list waited_for; /* longest first */
     struct http_stream_list streams;
+    bool run_again;          /* asked for, also while libmicrohttpd runs */
     size_t connection_count; /* but for those that have been told to go */
     size_t request_count;    /* handed over, and their answers not yet gone */
     size_t body_bytes;       /* of all requests that there are */

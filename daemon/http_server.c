@@ -89,6 +89,7 @@ struct http_connection *http_connection_of(const struct http_request *request)
 
 void http_server_run_soon(struct http_server *server)
 {
+    server->run_again = true;
     ev_timer_stop(server->options.loop, &server->timer);
     ev_timer_set(&server->timer, 0, 0);
     ev_timer_start(server->options.loop, &server->timer);
@@ -111,9 +112,12 @@ static void run(struct http_server *server)
     MHD_UNSIGNED_LONG_LONG timeout_ms;
 
     send_away_the_slow(server);
+    server->run_again = false;
     (void)MHD_run(server->daemon);
     if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES)
         wake_ms = (double)timeout_ms;
+    if (server->run_again)
+        wake_ms = 0; /* one request has answered another: libmicrohttpd does not count that in */
     first = TAILQ_FIRST(&server->waited_for);
     if (first != NULL)
         wake_ms = clock_earlier_ms(wake_ms,

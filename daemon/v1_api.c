@@ -61,7 +61,8 @@ json_t *v1_api_error(unsigned status, const char *what, const char *why, const c
 
 void v1_api_let_go(struct v1_request *request)
 {
-    request->api->waiting -= request->counted ? 1 : 0;
+    if (request->counted)
+        LIST_REMOVE(request, link);
     if (request->free_state != NULL)
         request->free_state(request->state);
     free(request);
@@ -280,7 +281,19 @@ static int check_form(struct v1_request *request)
 }
 
 /* Those that wait can't be sent away for others' sake (daemon/http_server.h), so they are few
- * enough that others always find room. */
+ * enough that others always find room; and one user's so few that others can wait, too. */
+static bool is_crowded(const struct v1_request *request)
+{
+    const struct v1_request *other;
+    size_t count = 0, own = 0;
+
+    LIST_FOREACH(other, &request->api->waiting, link) {
+        count++;
+        own += other->peer->uid == request->peer->uid ? 1 : 0;
+    }
+    return count >= V1_API_WAITING || own >= V1_API_WAITING_EACH;
+}
+
 static int check_room(struct v1_request *request)
 {
     if (request->api->is_stopping) {
@@ -290,14 +303,14 @@ static int check_room(struct v1_request *request)
     }
     if (!request->route->waits)
         return 0;
-    if (request->api->waiting >= V1_API_WAITING) {
+    if (is_crowded(request)) {
         http_request_set_header(request->http, "Retry-After", "1");
         v1_api_fail(request, 503, "unavailable", "too many requests wait already",
                     "try again later");
         return -1;
     }
     request->counted = true;
-    request->api->waiting++;
+    LIST_INSERT_HEAD(&request->api->waiting, request, link);
     return 0;
 }
 

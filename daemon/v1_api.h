@@ -19,6 +19,7 @@
 #define V1_API_SERVER "vmplugd"      /* header Server */
 #define V1_API_CONNECTIONS 1024      /* struct http_server_options.connections */
 #define V1_API_WAITING 512           /* requests, of those, that wait for something, or follow */
+#define V1_API_WAITING_EACH 384      /* … of one user */
 #define V1_API_JSON "application/json"
 #define V1_API_MANIFESTS "application/yaml"
 #define V1_API_JSON_PATCH "application/json-patch+json"
@@ -57,6 +58,7 @@ struct v1_request {
     char name[64];    /* what stands in the path for the part in braces, or "" */
     const char *type; /* of the body: one of the route's, or NULL */
     bool counted;     /* it is one of V1_API_WAITING */
+    LIST_ENTRY(v1_request) link; /* of those */
     /* Of v1_api_look(). */
     struct vm_job job;
     unsigned parts;

@@ -15,6 +15,7 @@
 #include "daemon/v1_handlers.h"
 
 #define STREAMS_MAX 256
+#define STREAMS_EACH 192 /* of one user */
 #define HEARTBEAT_SECONDS 15. /* a comment, so that it is seen who has gone */
 
 struct stream {
@@ -239,13 +240,24 @@ static struct stream *stream_new(struct v1_request *request)
     return NULL;
 }
 
+static bool is_crowded(const struct v1_request *request)
+{
+    const struct v1_events *events = request->api->events;
+    const struct stream *stream;
+    size_t own = 0;
+
+    LIST_FOREACH(stream, &events->streams, link)
+        own += stream->peer.uid == request->peer->uid ? 1 : 0;
+    return events->count >= STREAMS_MAX || own >= STREAMS_EACH;
+}
+
 void v1_events_follow(struct v1_request *request)
 {
     const char *vm = http_request_parameter(request->http, "vm");
     struct v1_events *events = request->api->events;
     struct stream *stream;
 
-    if (events->count >= STREAMS_MAX) {
+    if (is_crowded(request)) {
         v1_api_fail(request, 503, "unavailable", "too many follow events already",
                     "try again later");
         return;

@@ -9,7 +9,7 @@
 struct v1_api {
     struct daemon *daemon;
     struct v1_events *events;
-    size_t waiting; /* requests that are counted */
+    LIST_HEAD(, v1_request) waiting;
     bool is_stopping;
 };
 

@@ -19,8 +19,8 @@ from v1 import Events, V1Case
 
 #: How long a request may take to arrive, and an answer to be taken (daemon/http_server.h).
 REQUEST_SECONDS = 10
-#: Streams at once (daemon/v1_events.c), and requests that wait (daemon/v1_api.h).
-STREAMS = 256
+#: Streams of one user at once (daemon/v1_events.c).
+STREAMS = 192
 OPERATIONS = "/v1/vms/vm/operations"
 
 
@@ -77,6 +77,24 @@ class Following(V1Case):
             self.read_until(events, "operation", id=begun["id"], state="done")
             waits.append(time.monotonic() - start)
         self.assertLess(sorted(waits)[10], 0.5)
+
+    def test_at_once(self) -> None:
+        """What one request brings about is told to others without anything else happening."""
+        self.hold("--cpus", "2", "--max-cpus", "8", "--guest", "ignores-adds")
+        ids = [self.ask("POST", OPERATIONS, {"operation": "cpu-add"}, status=202)["id"]
+               for _ in range(2)]
+        events = self.events("?since=0")
+        self.read_until(events, "stage", stage="realized")
+        waiting = self.client(f"GET /v1/operations/{ids[1]}?wait HTTP/1.1\r\nHost: x\r\n\r\n"
+                              .encode())
+        self.ask("GET", "/v1/health")
+        start = time.monotonic()
+        interrupting = self.client(f"DELETE /v1/operations/{ids[1]} HTTP/1.1\r\nHost: x\r\n\r\n"
+                                   .encode())
+        self.assertIn(b" 200 ", waiting.recv(4096))
+        self.read_until(events, "operation", id=ids[1], state="done")
+        self.assertLess(time.monotonic() - start, 2)
+        self.assertIn(b" 200 ", interrupting.recv(4096))
 
     def test_coming_back(self) -> None:
         """Where it left off, by Last-Event-ID, and by `since`; of another VM there is nothing."""
