@@ -352,6 +352,20 @@ static const char *format_limit(size_t limit, bool bytes, char text[SIZE_TEXT_MA
     return text;
 }
 
+static const char held_vms[] =
+    "A monitor serves one client. Where that is vmplugd (vmplugd(8)), every subcommand goes "
+    "through it, without being told to, and says the same: the daemon leaves a mark for each "
+    "socket that it holds, in held/ beside the records (FILES). Any number may look at a VM at once; those that "
+    "change it wait for each other, and for the daemon. Its policy says who may do what: what is "
+    "forbidden QEMU is not asked, and the command ends as if QEMU had refused it (rejected). A "
+    "daemon that was killed is nobody, and its VMs are spoken with directly. Descriptors can't be "
+    "passed through it, and no command can be sent out of band.\n\n"
+    "apply and patch store what is to be, have the daemon wait, and do it. A daemon that another "
+    "user runs keeps its own manifests: with --api-socket PATH, plan, apply, patch and get are "
+    "about those, and the daemon does what is to be done, also when nobody waits any more. Then "
+    "--qmp, --agent, --wait, --force and --dry-run don't go with it, its --timeout counts, and the "
+    "rungs are shown when all is done.";
+
 static void print_limits(struct output *out)
 {
     char qmp[SIZE_TEXT_MAX], agent[SIZE_TEXT_MAX], text[128];
@@ -497,7 +511,8 @@ static void print_files_and_trace(struct output *out)
     print_head(out, "SEE ALSO");
     output_print(out, ".BR vmplug\\-fake\\-qemu (1),\n.BR qemu\\-system\\-x86_64 (1),\n"
                       ".BR qemu\\-img (1),\n.BR libvmplug (3),\n"
-                      ".BR vmplug\\-manifest (5),\n.BR qemu\\-ga (8)\n");
+                      ".BR vmplug\\-manifest (5),\n.BR qemu\\-ga (8),\n"
+                      ".BR vmplugd (8)\n");
 }
 
 void manual_print(struct output *out, const struct command_group *const *groups)
@@ -519,6 +534,8 @@ void manual_print(struct output *out, const struct command_group *const *groups)
     print_verdicts(out);
     print_json(out);
     print_environment(out);
+    print_head(out, "VMS THAT A DAEMON HOLDS");
+    roff_text(out, held_vms, ".PP");
     print_limits(out);
     print_boards(out);
     print_versions(out);
