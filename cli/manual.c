@@ -355,16 +355,16 @@ static const char *format_limit(size_t limit, bool bytes, char text[SIZE_TEXT_MA
 static const char held_vms[] =
     "A monitor serves one client. Where that is vmplugd (vmplugd(8)), every subcommand goes "
     "through it, without being told to, and says the same: the daemon leaves a mark for each "
-    "socket that it holds, in held/ beside the records (FILES). Any number may look at a VM at once; those that "
-    "change it wait for each other, and for the daemon. Its policy says who may do what: what is "
-    "forbidden QEMU is not asked, and the command ends as if QEMU had refused it (rejected). A "
-    "daemon that was killed is nobody, and its VMs are spoken with directly. Descriptors can't be "
-    "passed through it, and no command can be sent out of band.\n\n"
-    "apply and patch store what is to be, have the daemon wait, and do it. A daemon that another "
-    "user runs keeps its own manifests: with --api-socket PATH, plan, apply, patch and get are "
-    "about those, and the daemon does what is to be done, also when nobody waits any more. Then "
-    "--qmp, --agent, --wait, --force and --dry-run don't go with it, its --timeout counts, and the "
-    "rungs are shown when all is done.";
+    "socket that it holds, in held/ beside the records (FILES). Any number may look at a VM "
+    "at once; those that change it wait for each other, and for the daemon. Its policy says "
+    "who may do what: what is forbidden QEMU is not asked, and the command ends as if QEMU "
+    "had refused it (rejected). A daemon that was killed is nobody, and its VMs are spoken "
+    "with directly. Descriptors can't be passed through it, and no command can be sent out of "
+    "band.\n\napply and patch store what is to be, have the daemon wait, and do it. A daemon "
+    "that another user runs keeps its own manifests: with --api-socket PATH, plan, apply, "
+    "patch and get are about those, and the daemon does what is to be done, also when nobody "
+    "waits any more. Then --qmp, --agent, --wait, --force and --dry-run don't go with it, its "
+    "--timeout counts, and the rungs are shown when all is done.";
 
 static void print_limits(struct output *out)
 {
