@@ -12,7 +12,8 @@
 
 #include <stddef.h>
 
-#define LIMITS_READ_BYTES ((size_t)64 << 10) /* taken from a socket at once, and then dealt with */
+#define LIMITS_READ_BYTES ((size_t)16 << 10) /* taken from a socket at once, and then dealt with,
+                                                while whoever else is in the loop waits */
 #define LIMITS_READ_QUIET_BYTES ((size_t)8 << 10) /* … where the last time it was less than that */
 
 /* A reply or an event of QEMU's: how long, how deeply nested, how many values in it. */
