@@ -17,6 +17,7 @@
 #include "qmp/codec.h"
 
 #define REST_SECONDS 1.
+#define TURNS_A_TURN 16 /* of the loop, which serves others in between */
 
 TAILQ_HEAD(turn_list, fleet_turn);
 
@@ -129,15 +130,19 @@ static void begin_turns(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct fleet *fleet = timer->data;
     struct fleet_turn *turn;
+    unsigned begun;
 
-    (void)loop;
     (void)events;
-    while (fleet->turns < FLEET_AT_ONCE && (turn = TAILQ_FIRST(&fleet->waiting)) != NULL) {
+    for (begun = 0; begun < TURNS_A_TURN && fleet->turns < FLEET_AT_ONCE &&
+                    (turn = TAILQ_FIRST(&fleet->waiting)) != NULL;
+         begun++) {
         TAILQ_REMOVE(&fleet->waiting, turn, link);
         turn->state = FLEET_HAS_TURN;
         fleet->turns++;
         turn->begin(turn->user);
     }
+    if (begun == TURNS_A_TURN)
+        ev_timer_start(loop, timer);
 }
 
 /* What plans were made of lies between what is kept of VMs. */

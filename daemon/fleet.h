@@ -12,7 +12,7 @@
 
 #include "daemon/held_vm.h"
 
-/* Reconciles that look and plan at the same time; the others wait for their turn. */
+/* VMs that are looked at at the same time; the others wait for their turn. */
 #define FLEET_AT_ONCE 64
 
 struct fleet;
@@ -51,7 +51,7 @@ void fleet_rescan(struct fleet *fleet);
 void fleet_stop(struct fleet *fleet);
 bool fleet_is_idle(const struct fleet *fleet);
 
-/* ---- for daemon/reconcile.c ---- */
+/* ---- for daemon/held_vm.c and daemon/reconcile.c ---- */
 
 /* Asks for a turn: begin is called, from here or later from the loop, once one is free. The caller
  * keeps the structure until fleet_leave(), which also withdraws it. */

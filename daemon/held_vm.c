@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "daemon/ch_socket.h"
 #include "daemon/event_log.h"
+#include "daemon/fleet.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/metrics.h"
@@ -36,6 +37,7 @@ struct held_vm {
     struct error *failure;       /* NULL: none */
     ev_timer timer;              /* until it is connected to, or its agent, again */
     double delay_s;
+    struct fleet_turn turn; /* to connect */
     bool was_ready; /* before: it is connected again */
     bool is_stopping;
     /* While it is connected, and else NULL: */
@@ -103,6 +105,8 @@ static void set_state(struct held_vm *held, enum held_state state, const struct 
         return; /* what comes of it is said */
     log_line(state == HELD_BUSY ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, held->name, "state", "state",
              held_vm_state_name(state), "why", failure != NULL ? failure->why : NULL, NULL);
+    if (failure != NULL)
+        reconcile_detach(held->reconcile, state == HELD_BUSY ? "MonitorBusy" : "Absent", failure);
 }
 
 /* ---- ready ---- */
@@ -240,7 +244,7 @@ static void disconnect(struct held_vm *held, const struct error *why)
         run_timers(vm);
         vm_jobs_abandon(held->jobs, why);
         ch_socket_set_jobs(held->api, NULL);
-        reconcile_detach(held->reconcile, "Absent", why);
+        reconcile_detach(held->reconcile, held->is_stopping ? "Stopping" : "Absent", why);
         reboot_free(STEAL(held->reboot));
         vm_jobs_free(STEAL(held->jobs));
         remove_marks(held);
@@ -414,14 +418,22 @@ static void connect_vm(struct held_vm *held)
     retry_later(held);
 }
 
+static void take_turn(void *user)
+{
+    struct held_vm *held = user;
+
+    fleet_leave(held->daemon->fleet, &held->turn);
+    connect_vm(held);
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct held_vm *held = timer->data;
 
     (void)loop;
     (void)events;
-    if (held->vm == NULL)
-        connect_vm(held);
+    if (held->vm == NULL && held->turn.state == FLEET_NO_TURN)
+        fleet_enter(held->daemon->fleet, &held->turn);
     else if (held->state == HELD_READY)
         connect_agent(held);
 }
@@ -448,6 +460,7 @@ struct held_vm *held_vm_new(struct daemon *daemon, const char *name, struct erro
     held->delay_s = FIRST_RETRY_SECONDS;
     ev_timer_init(&held->timer, on_timer, 0, 0);
     held->timer.data = held;
+    held->turn = (struct fleet_turn){.begin = take_turn, .user = held};
     set_timer(held, 0);
     return held;
 }
@@ -529,8 +542,11 @@ void held_vm_changed(struct held_vm *held)
     held->delay_s = FIRST_RETRY_SECONDS;
     if (held->vm == NULL) {
         set_timer(held, 0);
-    } else if (status < 0) {
-        give_up(held, &error);
+    } else if (status < 0 && !held->by_name) { /* it is no manifest any more: that is said */
+        held->qmp_path = STEAL(qmp_path);
+        held->agent_path = STEAL(agent_path);
+        held->api_path = STEAL(api_path);
+        reconcile_request(held->reconcile, NULL);
     } else if (!is_same_path(qmp_path, held->qmp_path) ||
                !is_same_path(agent_path, held->agent_path) ||
                !is_same_path(api_path, held->api_path)) {
@@ -545,6 +561,7 @@ void held_vm_stop(struct held_vm *held)
 {
     held->is_stopping = true;
     ev_timer_stop(held->daemon->loop, &held->timer);
+    fleet_leave(held->daemon->fleet, &held->turn);
     reconcile_stop(held->reconcile);
     if (held->jobs != NULL)
         vm_jobs_stop(held->jobs);

@@ -22,7 +22,8 @@ enum held_state {
 
 struct held_vm;
 
-/* Begins to hold it: a turn of the loop later it connects. NULL with ERROR_SYSTEM. */
+/* Begins to hold it: it connects when its turn comes (daemon/fleet.h), from the loop. NULL with
+ * ERROR_INVALID: it is no name, or ERROR_SYSTEM. */
 struct held_vm *held_vm_new(struct daemon *daemon, const char *name, struct error *error);
 
 /* Lets go of it, whatever is under way (vm_jobs_abandon()). Not from inside the vm's callbacks.

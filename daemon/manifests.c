@@ -22,6 +22,7 @@
 
 struct manifests {
     struct ev_loop *loop;
+    struct watch *watch;
     const char *path;
     json_t *waiting; /* names of files -> true, in the order in which they came */
     ev_timer timer;
@@ -127,10 +128,14 @@ static void wait_for(struct manifests *manifests, const char *name)
         set_timer(manifests, SETTLE_SECONDS);
 }
 
+static void on_changed(void *user, const char *name);
+
+/* The directory may be another one by now. */
 void manifests_rescan(struct manifests *manifests)
 {
+    int watched = watch_add(manifests->watch, manifests->path, on_changed, manifests, NULL);
     struct dirent **entries;
-    int count = scandir(manifests->path, &entries, NULL, alphasort), i;
+    int count = watched == 0 ? scandir(manifests->path, &entries, NULL, alphasort) : -1, i;
 
     if (count < 0)
         log_line(LOG_LEVEL_WARNING, NULL, "the directory of manifests can't be read", "directory",
@@ -167,6 +172,7 @@ struct manifests *manifests_new(struct ev_loop *loop, struct watch *watch, const
         return NULL;
     }
     manifests->loop = loop;
+    manifests->watch = watch;
     manifests->path = path;
     ev_timer_init(&manifests->timer, on_timer, 0, 0);
     manifests->timer.data = manifests;

@@ -225,6 +225,19 @@ class Manifests(VmplugdCase):
         daemon.await_line("level=error", "a manifest is not taken", "a.yaml")
         daemon.await_condition("True", "Synchronized")
 
+    def test_spoilt(self) -> None:
+        """What is stored is no manifest any more: the VM stays as it is, and that is said."""
+        self.start()
+        self.write(3)
+        daemon = self.launch()
+        daemon.await_condition("True", "Synchronized")
+        stored = self.directory / "state-home/vmplug/virtualmachine/vm.yaml"
+        text = stored.read_text()
+        stored.write_text("kind: [\n")
+        daemon.await_condition("False", "Blocked")
+        stored.write_text(text)
+        daemon.await_condition("True", "Synchronized")
+
     def test_file_goes(self) -> None:
         self.start()
         self.write(3)
@@ -393,6 +406,7 @@ class Monitors(VmplugdCase):
             other.recv(1)
             daemon = self.launch()
             daemon.await_line("state=busy", "why=")
+            daemon.await_condition("Unknown", "MonitorBusy")
         daemon.await_condition("True", "Synchronized")
         daemon.kill()
         self.check(3, 256, "")
