@@ -20,8 +20,8 @@ import support
 VMPLUGD = os.environ.get("VMPLUGD", "./vmplugd")
 FLEET = os.path.join(os.path.dirname(os.path.abspath(support.FAKE_QEMU)), "tests/fake/fleet")
 GOOD = 8
-#: What a good VM may take to become another one, and an answer to come, among bad ones. What vmplugd
-#: has of patience with these begins with five seconds.
+#: What a good VM may take to become another one, and an answer to come, among bad ones. What
+#: vmplugd has of patience with these begins with five seconds.
 SOON = 3.0
 #: What vmplugd may hold of them all.
 RESIDENT_KIB = 128 << 10
