@@ -194,7 +194,8 @@ static int begin(struct vmplugd *self, struct error *error)
 
 static void end(struct vmplugd *self)
 {
-    fleet_free(STEAL(self->daemon.fleet));
+    fleet_free(self->daemon.fleet);
+    self->daemon.fleet = NULL;
     v1_operations_free(self->daemon.operations);
     http_server_free(self->http);
     v1_api_free(self->api);
