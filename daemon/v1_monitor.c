@@ -268,14 +268,14 @@ static struct session *session_new(const struct v1_request *request, enum peer p
 
 static void upgrade(struct v1_request *request, enum peer peer, const char *protocol)
 {
-    struct held_vm *held = v1_api_ready_vm(request);
     struct http_request *http = request->http;
     bool changes = http_request_header(http, "Vmplug-Change") != NULL;
+    struct held_vm *held = v1_api_ready_vm(request);
     struct session *session;
     char process[16];
 
     if (held == NULL)
-        return;
+        return; /* the request has been answered, and is no more */
     if (!http_request_wants_upgrade(http, protocol)) {
         http_request_set_header(http, "Upgrade", protocol);
         v1_api_fail(request, 426, "upgrade-required", "this is another protocol than HTTP",
