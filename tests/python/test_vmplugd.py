@@ -248,6 +248,24 @@ class Manifests(VmplugdCase):
         daemon.kill()
         self.check(3, 256, "")
 
+    def test_reloaded(self) -> None:
+        """The directory may be another one: that is followed from then on."""
+        self.start()
+        self.write(3)
+        daemon = self.launch()
+        daemon.await_condition("True", "Synchronized")
+        self.manifests.rename(self.directory / "old")
+        self.manifests.mkdir()
+        self.write(4)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.await_condition("False", "Progressing")
+        daemon.await_condition("True", "Synchronized")
+        self.write(4, "512Mi")
+        daemon.await_condition("False", "Progressing")
+        daemon.await_condition("True", "Synchronized")
+        daemon.kill()
+        self.check(4, 512, "")
+
     def test_forgotten(self) -> None:
         """What is stored no more is let go of, as it is."""
         self.start()
@@ -480,7 +498,6 @@ class Failures(VmplugdCase):
         daemon.await_condition("False", "Pending")
         self.assertGreater(times[1] - times[0], 1)
         self.assertGreater(times[2] - times[1], 2)
-        self.assertLess(times[2] - times[0], 3 + 3 * 0.3 + 3)
         self.assertEqual([cpu["id"] for cpu in self.state()["cpus"]
                           if cpu.get("id")], ["vmplug-cpu-2"])
 
