@@ -94,6 +94,46 @@ static void test_unreachable_agent(void **state)
     end();
 }
 
+static void on_answer(void *user, const struct reply *reply)
+{
+    *(bool *)user = reply->value != NULL;
+}
+
+static bool is_true(void *user)
+{
+    return *(bool *)user;
+}
+
+/* One that comes later, or again, is connected to; what was kept for messages is given back. */
+static void test_agent_comes_later(void **state)
+{
+    bool answered = false;
+    const struct request request = {
+        .command = "guest-info", .timeout_ms = 5000, .done = on_answer, .user = &answered};
+    struct error error = ERROR_INIT;
+    struct pump *pumps[VM_PUMPS_MAX];
+
+    (void)state;
+    begin(false);
+    assert_null(vm_connect_agent(vm, fake_path("nothing"), &error));
+    assert_int_equal(error.code, ERROR_CONNECT);
+    assert_int_equal(vm_agent_failure(vm)->code, ERROR_CONNECT);
+    assert_non_null(vm_connect_agent(vm, sim->agent.path, &error));
+    assert_true(vm_has_agent(vm));
+    assert_int_equal(vm_agent_failure(vm)->code, ERROR_NONE);
+    assert_int_equal(vm_pumps(vm, pumps), 3);
+    assert_null(vm_connect_agent(vm, sim->agent.path, &error));
+    assert_int_equal(error.code, ERROR_BUSY);
+    assert_true(vm_submit(vm, PEER_AGENT, &request, NULL) > 0);
+    vm_rest(vm); /* what is to be sent is kept */
+    assert_true(run(is_true, &answered, 5000));
+    vm_rest(vm);
+    answered = false;
+    assert_true(vm_submit(vm, PEER_AGENT, &request, NULL) > 0);
+    assert_true(run(is_true, &answered, 5000));
+    end();
+}
+
 /* The process that made the socket is QEMU, but for a pair of our own: then nothing is recorded,
  * which two VMs of ours would share, unless the process is told. */
 static void test_process(void **state)
@@ -367,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_no_qemu),
         cmocka_unit_test(test_no_agent),
         cmocka_unit_test(test_unreachable_agent),
+        cmocka_unit_test(test_agent_comes_later),
         cmocka_unit_test(test_process),
         cmocka_unit_test(test_timers),
         cmocka_unit_test(test_timer_that_sets_itself),
