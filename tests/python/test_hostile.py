@@ -68,6 +68,10 @@ def negotiate(client: socket.socket) -> None:
 
 def flood(client: socket.socket) -> None:
     negotiate(client)
+    flood_unasked(client)
+
+
+def flood_unasked(client: socket.socket) -> None:
     while True:
         client.sendall(EVENT * BUNCH)
 
@@ -150,7 +154,7 @@ MONITORS: Dict[str, Callable[[socket.socket], None]] = {
 }
 AGENTS: Dict[str, Callable[[socket.socket], None]] = {
     "agent-silent": say_nothing,
-    "agent-floods": flood,
+    "agent-floods": flood_unasked,
     "agent-endless": begin_without_end,
     "agent-hangs-up": hang_up,
     "agent-nonsense": talk_nonsense,
