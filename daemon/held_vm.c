@@ -225,7 +225,7 @@ static int find_sockets(struct held_vm *held, struct error *error)
 /* What has ended with the monitor ends by timers that are due. */
 static void run_timers(struct vm *vm)
 {
-    struct pump *pumps[VM_PUMPS_MAX];
+    struct pump *pumps[VM_PUMPS_MAX] = {NULL};
     struct pump *timers = pumps[vm_pumps(vm, pumps) - 1];
     unsigned i;
 
