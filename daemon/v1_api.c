@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/v1_api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -182,27 +183,29 @@ static bool matches(const char *pattern, const char *path, char *name, size_t si
     if (strncmp(pattern, path, prefix) != 0)
         return false;
     length = strcspn(path + prefix, "/");
-    if (length == 0 || length >= size || strcmp(strchr(pattern, '}') + 1, path + prefix + length))
+    if (length == 0 || length >= size ||
+        strcmp(strchr(pattern, '}') + 1, path + prefix + length) != 0)
         return false;
     memcpy(name, path + prefix, length);
     name[length] = '\0';
     return true;
 }
 
-/* allow, of at least 64 bytes: the methods that there are, "" where there is nothing. */
-static void find_route(struct v1_request *request, char *allow)
+#define ALLOW_MAX 64
+
+/* allow: the methods that there are, "" where there is nothing. */
+static void find_route(struct v1_request *request, char allow[ALLOW_MAX])
 {
     const char *method = http_request_method(request->http);
     const char *path = http_request_path(request->http);
     char name[sizeof(request->name)];
-    size_t i;
+    size_t i, used = 0;
 
     for (i = 0; i < v1_route_count; i++) {
         if (!matches(v1_routes[i].pattern, path, name, sizeof(name)))
             continue;
-        if (allow[0] != '\0')
-            strcat(allow, ", ");
-        strcat(allow, v1_routes[i].method);
+        used += (size_t)snprintf(allow + used, ALLOW_MAX - used, "%s%s", used > 0 ? ", " : "",
+                                 v1_routes[i].method);
         if (strcmp(method, v1_routes[i].method) != 0)
             continue;
         request->route = &v1_routes[i];
@@ -319,7 +322,7 @@ void v1_api_handle(void *user, struct http_request *http)
     struct v1_api *api = user;
     struct v1_request *request = calloc(1, sizeof(*request));
     struct error error = ERROR_INIT;
-    char allow[64] = "";
+    char allow[ALLOW_MAX] = "";
 
     if (request == NULL) {
         http_request_answer(http, 500, make_error("system", "out of memory", "try again later"));
