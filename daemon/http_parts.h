@@ -22,7 +22,7 @@ struct http_connection {
 };
 
 TAILQ_HEAD(http_connection_list, http_connection);
-LIST_HEAD(http_stream_list, http_request);
+LIST_HEAD(http_request_list, http_request);
 
 struct http_server {
     struct MHD_Daemon *daemon;
@@ -30,7 +30,7 @@ struct http_server {
     ev_io io;
     ev_timer timer;
     struct http_connection_list waited_for; /* longest first */
-    struct http_stream_list streams;
+    struct http_request_list requests;
     bool run_again;          /* asked for, also while libmicrohttpd runs */
     size_t connection_count; /* but for those that have been told to go */
     size_t request_count;    /* handed over, and their answers not yet gone */
@@ -41,6 +41,7 @@ struct http_server {
 enum http_body { HTTP_BODY_TAKEN, HTTP_BODY_TOO_LARGE, HTTP_BODY_NO_ROOM };
 
 struct http_request {
+    LIST_ENTRY(http_request) link;
     struct http_server *server;
     struct MHD_Connection *connection;
     char *method, *path;
@@ -58,7 +59,6 @@ struct http_request {
     } headers[HTTP_REQUEST_HEADERS];
     size_t header_count;
     /* An answer in pieces. */
-    LIST_ENTRY(http_request) link;
     struct http_stream_source source;
     bool is_stream, is_asleep;
     /* Another protocol. */

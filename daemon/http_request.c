@@ -12,6 +12,7 @@ static void request_free(struct http_request *request)
 {
     size_t i;
 
+    LIST_REMOVE(request, link);
     http_stream_close(request);
     if (request->response != NULL)
         MHD_destroy_response(request->response);
@@ -34,6 +35,7 @@ static struct http_request *request_new(struct http_server *server,
 
     if (request == NULL)
         return NULL;
+    LIST_INSERT_HEAD(&server->requests, request, link);
     request->server = server;
     request->connection = connection;
     request->is_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;

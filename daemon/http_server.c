@@ -156,7 +156,7 @@ struct http_server *http_server_new(const struct http_server_options *options,
             server->options.connections = HTTP_SERVER_CONNECTIONS;
         if (server->options.error == NULL)
             server->options.error = http_server_error;
-        LIST_INIT(&server->streams);
+        LIST_INIT(&server->requests);
         TAILQ_INIT(&server->waited_for);
         server->daemon = MHD_start_daemon(
             MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL,
@@ -196,12 +196,14 @@ bool http_server_is_idle(const struct http_server *server)
 
 void http_server_free(struct http_server *server)
 {
-    struct http_request *stream;
+    struct http_request *request;
 
     if (server == NULL)
         return;
-    LIST_FOREACH(stream, &server->streams, link)
-        http_stream_wake(stream); /* libmicrohttpd can't close what is suspended */
+    LIST_FOREACH(request, &server->requests, link) { /* what is suspended can't be closed */
+        if (request->suspended || request->is_asleep)
+            MHD_resume_connection(request->connection);
+    }
     ev_io_stop(server->options.loop, &server->io);
     ev_timer_stop(server->options.loop, &server->timer);
     MHD_stop_daemon(server->daemon);

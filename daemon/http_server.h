@@ -61,8 +61,8 @@ void http_server_quiesce(struct http_server *server);
 /* Every request has been answered, and the answer taken or given up. */
 bool http_server_is_idle(const struct http_server *server);
 
-/* Closes all connections, answers in pieces among them. Only when every request has been answered.
- * NULL is allowed. */
+/* Closes all connections, also of requests that have not been answered: nothing may be done with
+ * those any more. NULL is allowed. */
 void http_server_free(struct http_server *server);
 
 /* ---- what was asked ---- */

@@ -39,7 +39,6 @@ void http_request_stream(struct http_request *request, const char *content_type,
 
     request->source = *source;
     request->is_stream = true;
-    LIST_INSERT_HEAD(&request->server->streams, request, link);
     if (response != NULL) {
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
@@ -58,10 +57,8 @@ void http_stream_wake(struct http_request *request)
 
 void http_stream_close(struct http_request *request)
 {
-    if (request->is_stream) {
-        LIST_REMOVE(request, link);
+    if (request->is_stream)
         request->source.closed(request->source.user);
-    }
     if (request->upgraded != NULL)
         request->upgraded(request->user, -1, NULL, 0);
 }

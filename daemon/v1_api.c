@@ -60,12 +60,18 @@ json_t *v1_api_error(unsigned status, const char *what, const char *why, const c
     return make_error(status == 413 ? "too-large" : "unavailable", error.why, fix);
 }
 
+static void free_state(struct v1_request *request)
+{
+    if (request->free_state != NULL)
+        request->free_state(STEAL(request->state));
+    request->free_state = NULL;
+}
+
 void v1_api_let_go(struct v1_request *request)
 {
     if (request->counted)
         LIST_REMOVE(request, link);
-    if (request->free_state != NULL)
-        request->free_state(request->state);
+    free_state(request);
     free(request);
 }
 
@@ -103,6 +109,31 @@ void v1_api_fail_error(struct v1_request *request, const struct error *error)
     };
 
     v1_api_fail_as(request, statuses[error->code] != 0 ? statuses[error->code] : 500, error);
+}
+
+#define RETRY_SECONDS 0.05
+#define RETRIES 200
+
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct v1_request *request = timer->data;
+
+    (void)loop;
+    (void)events;
+    request->route->run(request);
+}
+
+void v1_api_again(struct v1_request *request, const struct error *error)
+{
+    if (request->attempts++ == RETRIES || request->api->is_stopping) {
+        http_request_set_header(request->http, "Retry-After", "1");
+        v1_api_fail_error(request, error);
+        return;
+    }
+    free_state(request);
+    ev_timer_init(&request->retry, on_retry, RETRY_SECONDS, 0);
+    request->retry.data = request;
+    ev_timer_start(request->daemon->loop, &request->retry);
 }
 
 /* ---- who may ---- */
@@ -162,6 +193,10 @@ int v1_api_audit(struct v1_request *request, const char *vm, const char *action,
 {
     struct error error = ERROR_INIT;
 
+    if (request->attempts > 0 && strcmp(verdict, AUDIT_LOG_BEGUN) == 0) {
+        json_decref(details);
+        return 0;
+    }
     if (audit_log_add(request->daemon->audit_log, request->peer, vm,
                       action != NULL ? action : request->route->operation_id, verdict, details,
                       &error) == 0)

@@ -59,6 +59,8 @@ struct v1_request {
     const char *type; /* of the body: one of the route's, or NULL */
     bool counted;     /* it is one of V1_API_WAITING */
     LIST_ENTRY(v1_request) link; /* of those */
+    ev_timer retry; /* of v1_api_again() */
+    unsigned attempts;
     /* Of v1_api_look(). */
     struct vm_job job;
     unsigned parts;
@@ -98,6 +100,10 @@ void v1_api_fail(struct v1_request *request, unsigned status, const char *code, 
 void v1_api_fail_error(struct v1_request *request, const struct error *error);
 void v1_api_fail_as(struct v1_request *request, unsigned status, const struct error *error);
 
+/* Somebody has what it takes at the moment (ERROR_BUSY): the handler is called once more, a little
+ * later, with a state of NULL; when that has been so for ten seconds, the error is the answer. */
+void v1_api_again(struct v1_request *request, const struct error *error);
+
 /* The HTTP request is somebody else's to answer from now on (http_request_stream(),
  * http_request_upgrade()): all but it is freed. */
 void v1_api_let_go(struct v1_request *request);
@@ -105,8 +111,8 @@ void v1_api_let_go(struct v1_request *request);
 /* Has the peer this role, or a higher one, of the VM (NULL: of the daemon)? */
 bool v1_api_may(const struct v1_request *request, const char *vm, enum role role);
 
-/* Writes to the audit log that the change which the request is about is begun (or another verdict):
- * action is the route's operation_id where NULL. Returns 0, or -1: it has been answered (503). */
+/* Writes to the audit log that the change which the request is about is begun, once however often it
+ * is begun again, or another verdict: action is the route's operation_id where NULL. Returns 0, or -1: it has been answered (503). */
 int v1_api_audit(struct v1_request *request, const char *vm, const char *action,
                  const char *verdict, json_t *details);
 

@@ -18,12 +18,13 @@
 #include "qmp/codec.h"
 #include "qmp/field.h"
 
-/* One is somebody else's at the moment; the client may ask again. */
+/* Somebody else's change of the store is waited for. */
 static void fail(struct v1_request *request, const struct error *error)
 {
     if (error->code == ERROR_BUSY)
-        http_request_set_header(request->http, "Retry-After", "1");
-    v1_api_fail_error(request, error);
+        v1_api_again(request, error);
+    else
+        v1_api_fail_error(request, error);
 }
 
 static void forbid(struct v1_request *request, const struct error *error)

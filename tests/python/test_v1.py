@@ -4,12 +4,15 @@
 held against doc/vmplugd-openapi.json, and that against the table of routes."""
 from __future__ import annotations
 
+import fcntl
+import json
 import re
+import select
 from typing import Any, Dict, List
 
 import support
 from openapi import Mismatch
-from v1 import SOURCE, V1Case
+from v1 import SOURCE, Connection, V1Case
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -384,6 +387,32 @@ class Manifests(V1Case):
         self.assertEqual(self.vcpus(), 4)
         self.ask("DELETE", "/v1/vms/other")
         self.refused(404, "'other'", "GET", "/v1/vms/other")
+
+    def test_locked_store(self) -> None:
+        """Somebody who stores something at the moment is waited for, and nobody else meanwhile."""
+        self.hold("--cpus", "2", "--max-cpus", "8")
+        with open(self.directory / "state-home/vmplug/lock", "r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            waiting = Connection(str(self.api))
+            waiting.request("PATCH", "/v1/vms/vm?wait", json.dumps(cpus(3)),
+                            {"Content-Type": MERGE_PATCH})
+            for _ in range(5):
+                self.ask("GET", "/v1/vms/vm/plan")
+            self.assertEqual(select.select([waiting.sock], [], [], 0.2)[0], [])
+        self.assertEqual(waiting.getresponse().status, 200)
+        waiting.close()
+        self.assertEqual(self.vcpus(), 3)
+
+    def test_end_while_locked(self) -> None:
+        """Who waits for that does not keep the daemon from ending."""
+        daemon = self.hold()
+        with open(self.directory / "state-home/vmplug/lock", "r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            client = self.client(b"DELETE /v1/vms/vm HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.ask("GET", "/v1/health")
+            daemon.process.terminate()
+            self.assertIn(b" 503 ", client.recv(4096))
+            self.assertEqual(daemon.end(), 0)
 
     def test_blocked(self) -> None:
         """What can't be had is the operation's verdict, and the VM's condition."""
