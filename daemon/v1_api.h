@@ -111,8 +111,9 @@ void v1_api_let_go(struct v1_request *request);
 /* Has the peer this role, or a higher one, of the VM (NULL: of the daemon)? */
 bool v1_api_may(const struct v1_request *request, const char *vm, enum role role);
 
-/* Writes to the audit log that the change which the request is about is begun, once however often it
- * is begun again, or another verdict: action is the route's operation_id where NULL. Returns 0, or -1: it has been answered (503). */
+/* Writes to the audit log that the change which the request is about is begun (once, however often
+ * it is begun again), or another verdict. action: NULL: the route's operation_id. Returns 0, or -1:
+ * it has been answered (503). */
 int v1_api_audit(struct v1_request *request, const char *vm, const char *action,
                  const char *verdict, json_t *details);
 
