@@ -244,7 +244,7 @@ class Hostile(V1Case):
                    for _ in range(count)]
         answers = [client.recv(12) for client in clients]
         self.assertLessEqual(set(answers), {b"HTTP/1.1 200", b"HTTP/1.1 503", b""})
-        if time.monotonic() - start < REQUEST_SECONDS:  # else the first have been cut, and let go of
+        if time.monotonic() - start < REQUEST_SECONDS:  # else the first have been cut
             self.assertIn(b"HTTP/1.1 503", answers)
             self.assertLess(answers.count(b"HTTP/1.1 200") * page, 80 << 20)
         self.assertLess(self.memory(daemon.process.pid) - before, 160 << 10)
