@@ -155,6 +155,21 @@ class Following(V1Case):
         self.assertIn("retry", list(events)[0])
         self.assertEqual(daemon.end(), 0)
 
+    def test_end_at_once(self) -> None:
+        """The second signal leaves what is under way as it is; who waits for it hears so."""
+        daemon = self.hold("--cpus", "2", "--max-cpus", "8", "--guest", "ignores-adds")
+        events = self.events()
+        self.ask("POST", OPERATIONS, {"operation": "cpu-add"}, status=202)
+        self.read_until(events, "stage", stage="realized")
+        waiting = self.client(b"POST /v1/vms/vm/operations?wait HTTP/1.1\r\nHost: x\r\n"
+                              b"Content-Length: 24\r\n\r\n{\"operation\": \"cpu-add\"}")
+        self.read_until(events, "operation", state="waiting")
+        daemon.process.terminate()
+        daemon.await_line("ending")
+        self.assertIn(b'"verdict":"interrupted"', waiting.recv(65536))
+        daemon.process.terminate()
+        self.assertEqual(daemon.end(), 0)
+
 
 class Hostile(V1Case):
     def is_served(self) -> None:
