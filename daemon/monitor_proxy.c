@@ -147,12 +147,11 @@ static void say(struct monitor_proxy *proxy, const struct buffer *text)
 static void say_json(struct monitor_proxy *proxy, json_t *message, bool delimited)
 {
     AUTO_JSON json_t *owned = message;
+    const char *end = proxy->peer == PEER_AGENT ? "\n" : "\r\n";
     struct buffer text = {0};
 
-    if (message == NULL || (delimited && buffer_append(&text, "\xff", 1) < 0) ||
-        codec_append(&text, message) < 0 ||
-        buffer_append(&text, "\r\n" + (proxy->peer == PEER_AGENT ? 1 : 0),
-                      proxy->peer == PEER_AGENT ? 1 : 2) < 0)
+    if (owned == NULL || (delimited && buffer_append(&text, "\xff", 1) < 0) ||
+        codec_append(&text, owned) < 0 || buffer_append(&text, end, strlen(end)) < 0)
         monitor_proxy_end(proxy); /* an answer that is missing would be waited for */
     else
         say(proxy, &text);
