@@ -15,6 +15,7 @@
 #define ROUNDS_MAX 5
 #define EVENTS 200
 #define EVENT_PAUSE_US 5000
+#define REST_US 2000000 /* after a second without work vmplugd gives back what that took */
 #define SPARE_FDS 200
 #define FEWEST_CLAIMED 1000 /* VMs: of fewer, what the first one brings is most */
 #define CLAIMED_KIB 24
@@ -38,6 +39,7 @@ static void claim_memory(unsigned count, const char *what, double idle)
 {
     char text[96];
 
+    (void)usleep(REST_US);
     (void)snprintf(text, sizeof(text), "-> KiB resident for each of %u VMs, %s", count, what);
     bench_claim(text, (hold_resident_kib() - idle) / count, true, CLAIMED_KIB);
 }
