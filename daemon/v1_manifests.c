@@ -32,6 +32,16 @@ static void forbid(struct v1_request *request, const struct error *error)
     v1_api_fail(request, 403, "forbidden", error->why, error->fix);
 }
 
+/* Answers, and returns -1. */
+static int refuse(struct v1_request *request, const struct error *error)
+{
+    if (error->code == ERROR_BLOCKED)
+        forbid(request, error);
+    else
+        fail(request, error);
+    return -1;
+}
+
 static json_t *list_notes(const struct desired *desired)
 {
     json_t *notes = json_array();
@@ -113,11 +123,7 @@ static int take(struct v1_request *request, struct v1_plan *plan, struct documen
         status = check_vm(request, &plan->desired, plan->desired.vms[i], &error);
     if (status == 0)
         return 0;
-    if (error.code == ERROR_BLOCKED)
-        forbid(request, &error);
-    else
-        fail(request, &error);
-    return -1;
+    return refuse(request, &error);
 }
 
 /* ---- POST /v1/plan, PATCH with dry_run ---- */
@@ -402,11 +408,7 @@ static int change(struct v1_request *request, struct v1_plan *plan, bool save)
     document_free(&patch);
     if (status == 0)
         return 0;
-    if (error.code == ERROR_BLOCKED)
-        forbid(request, &error);
-    else
-        fail(request, &error);
-    return -1;
+    return refuse(request, &error);
 }
 
 static void patch_and_store(struct v1_request *request, bool wait)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An apply that is ended in the middle of what it says."""
+"""An apply that is ended in the middle of what it says, and a claim for it to apply."""
 from __future__ import annotations
 
 import fcntl
@@ -10,6 +10,19 @@ import subprocess
 F_SETPIPE_SZ = 1031
 PAGE = 4096
 SOON = 20
+
+CLAIM = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: {name}}}
+spec: {{volumeName: {name}}}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: {name}}}
+spec: {{local: {{path: {path}}}}}
+---
+"""
 
 
 def end_at(message: int, vmplug: str, manifest: str, environment: dict[str, str],

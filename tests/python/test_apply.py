@@ -12,24 +12,12 @@ from typing import Any
 
 import applying
 import support
+from applying import CLAIM
 
 VMPLUG = os.environ.get("VMPLUG", "vmplug")
 MEBIBYTE = 1 << 20
 #: Between the messages at which it is ended; the whole of it is some three hundred.
 STRIDE = 23
-
-CLAIM = """\
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {{name: {name}}}
-spec: {{volumeName: {name}}}
----
-apiVersion: v1
-kind: PersistentVolume
-metadata: {{name: {name}}}
-spec: {{local: {{path: {path}}}}}
----
-"""
 
 VM = """\
 apiVersion: kubevirt.io/v1

@@ -4,7 +4,6 @@
 Hypervisor's API; clients that mean no good; how it begins, and how it ends."""
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
@@ -17,26 +16,13 @@ import unittest
 from typing import Any, Callable, List, Optional, Tuple
 
 import support
-from support import SOON, FakeCase
+from support import SOON, Connection, FakeCase
 
 VMPLUG = os.environ.get("VMPLUG", "./vmplug")
 SERVER = "Cloud Hypervisor API"
 MEBIBYTE = 1 << 20
 #: How long a request may take to arrive (daemon/http_server.h).
 REQUEST_SECONDS = 10
-
-
-class Connection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=SOON)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(SOON)
-        self.sock.connect(self.path)
 
 
 class ServeCase(FakeCase):

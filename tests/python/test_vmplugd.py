@@ -16,24 +16,12 @@ import time
 from typing import Any, List, Optional
 
 import support
+from applying import CLAIM
 from support import SOON, FakeCase
 
 VMPLUG = os.environ.get("VMPLUG", "vmplug")
 VMPLUGD = os.environ.get("VMPLUGD", "./vmplugd")
 MEBIBYTE = 1 << 20
-
-CLAIM = """\
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {{name: {name}}}
-spec: {{volumeName: {name}}}
----
-apiVersion: v1
-kind: PersistentVolume
-metadata: {{name: {name}}}
-spec: {{local: {{path: {path}}}}}
----
-"""
 
 VM = """\
 apiVersion: kubevirt.io/v1
@@ -91,6 +79,11 @@ class Daemon:
 
     def await_condition(self, status: str, reason: str) -> str:
         return self.await_line("message=condition", f"status={status} ", f"reason={reason}")
+
+    def await_change(self) -> None:
+        """It makes something of the VM, and all of it comes to be."""
+        self.await_condition("False", "Progressing")
+        self.await_condition("True", "Synchronized")
 
     def says_within(self, seconds: float, part: str) -> bool:
         try:
@@ -173,11 +166,9 @@ class Manifests(VmplugdCase):
         daemon = self.launch()
         daemon.await_condition("True", "Synchronized")
         self.write(4, "640Mi", "b")
-        daemon.await_condition("False", "Progressing")
-        daemon.await_condition("True", "Synchronized")
+        daemon.await_change()
         self.write(2, "512Mi", "bc", file="another.yml")
-        daemon.await_condition("False", "Progressing")
-        daemon.await_condition("True", "Synchronized")
+        daemon.await_change()
         daemon.kill()
         self.check(2, 512, "bc")
 
@@ -187,8 +178,7 @@ class Manifests(VmplugdCase):
         daemon = self.launch()
         daemon.await_condition("True", "Synchronized")
         self.patch(3)
-        daemon.await_condition("False", "Progressing")
-        daemon.await_condition("True", "Synchronized")
+        daemon.await_change()
         daemon.kill()
         self.check(3, 256, "")
 
@@ -208,8 +198,7 @@ class Manifests(VmplugdCase):
         daemon = self.launch()
         daemon.await_condition("True", "Synchronized")
         self.patch(3)
-        daemon.await_condition("False", "Progressing")
-        daemon.await_condition("True", "Synchronized")
+        daemon.await_change()
         daemon.kill()
         daemon = self.launch()
         daemon.await_condition("True", "Synchronized")
@@ -258,11 +247,9 @@ class Manifests(VmplugdCase):
         self.manifests.mkdir()
         self.write(4)
         daemon.process.send_signal(signal.SIGHUP)
-        daemon.await_condition("False", "Progressing")
-        daemon.await_condition("True", "Synchronized")
+        daemon.await_change()
         self.write(4, "512Mi")
-        daemon.await_condition("False", "Progressing")
-        daemon.await_condition("True", "Synchronized")
+        daemon.await_change()
         daemon.kill()
         self.check(4, 512, "")
 
@@ -300,8 +287,7 @@ class Manifests(VmplugdCase):
         daemon.await_condition("True", "Synchronized")
         other = self.image("other.raw")
         (self.manifests / "claims.yaml").write_text(CLAIM.format(name="b", path=other))
-        daemon.await_condition("False", "Progressing")
-        daemon.await_condition("True", "Synchronized")
+        daemon.await_change()
         daemon.kill()
         self.check(2, 256, "ab")
         status, = self.vmplug("status", "--qmp", str(self.qmp))

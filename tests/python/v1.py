@@ -2,7 +2,6 @@
 """A client of vmplugd's /v1 for the tests: each of its answers is held against the document."""
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
@@ -10,24 +9,11 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from openapi import Document
-from support import SOON
+from support import SOON, Connection
 from test_vmplugd import Daemon, VmplugdCase
 
 SOURCE = Path(os.environ.get("VMPLUG_SCRIPTS", "../scripts")).parent
 DOCUMENT = SOURCE / "doc/vmplugd-openapi.json"
-
-
-class Connection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=SOON)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(SOON)
-        self.sock.connect(self.path)
 
 
 class Events:
