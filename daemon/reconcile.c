@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/reconcile.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "daemon/audit_log.h"
 #include "daemon/fleet.h"
 #include "daemon/metrics.h"
@@ -29,6 +31,7 @@ struct pass {
     struct layout_learning *learning;
     unsigned rounds;
     bool not_begun;      /* the VM waits for its first instruction */
+    char unseen[512];    /* why nobody could ask the guest; "": it was asked */
     bool refused;        /* a device was, by whoever has a say in it */
     enum verdict failed; /* of the first device that did; VERDICT_DONE: none has */
     struct batch_result result;
@@ -100,6 +103,16 @@ static bool is_refusal(enum verdict verdict)
            verdict == VERDICT_INTERRUPTED;
 }
 
+/* What is as the manifest says by QEMU's word alone is not said to be more. */
+static void tell_success(struct reconcile *reconcile, const struct pass *pass)
+{
+    const char *unseen = pass != NULL ? pass->unseen : "";
+
+    reconcile->satisfied = *unseen == '\0';
+    reconcile_told_condition(&reconcile->told, CONDITION_TRUE,
+                             *unseen != '\0' ? "Unconfirmed" : "Synchronized", unseen);
+}
+
 static void judge(struct reconcile *reconcile, const struct pass *pass,
                   const struct batch_result *result)
 {
@@ -110,11 +123,10 @@ static void judge(struct reconcile *reconcile, const struct pass *pass,
     bool refused = is_refusal(verdict) || (pass != NULL && pass->refused) ||
                    (partial && result->error.code == ERROR_BLOCKED);
 
-    reconcile->satisfied =
-        verdict_is_success(result->verdict) && (pass == NULL || !pass->not_begun);
+    reconcile->satisfied = false;
     if (verdict_is_success(result->verdict)) {
         reconcile->delay_ms = 0;
-        reconcile_told_condition(&reconcile->told, CONDITION_TRUE, "Synchronized", "");
+        tell_success(reconcile, pass);
         return;
     }
     reconcile_told_failure(&reconcile->told, verdict,
@@ -335,6 +347,18 @@ static void take_blocks(struct pass *pass)
     result->error = pass->plan.blocks[0].error;
 }
 
+static void note_unseen(struct pass *pass, const struct inventory *inventory)
+{
+    pass->unseen[0] = '\0';
+    if (pass->not_begun)
+        text_copy(pass->unseen, sizeof(pass->unseen),
+                  "QEMU has it all, and the guest has yet to begin");
+    else if (!inventory->guest.connected)
+        (void)snprintf(pass->unseen, sizeof(pass->unseen),
+                       "QEMU has it all, and nobody could ask the guest: %s",
+                       inventory->guest.reason);
+}
+
 static void on_looked(void *user, const struct inventory *inventory)
 {
     struct reconcile *reconcile = user;
@@ -343,6 +367,7 @@ static void on_looked(void *user, const struct inventory *inventory)
     int status = make_plan(reconcile, inventory, &error);
 
     pass->not_begun = strcmp(inventory->machine.state, "prelaunch") == 0;
+    note_unseen(pass, inventory);
     if (reconcile->daemon->fleet != NULL)
         fleet_leave(reconcile->daemon->fleet, &reconcile->turn);
     if (pass->audit != NULL)

@@ -264,6 +264,19 @@ class Manifests(VmplugdCase):
         self.check(3, 256, "")
         self.assertIsNone(daemon.process.poll())
 
+    def test_no_agent(self) -> None:
+        """What only QEMU says is not said to be more; with the agent the rest is done."""
+        self.start()
+        self.write(3)
+        manifest = self.manifests / "vm.yaml"
+        manifest.write_text(re.sub(r"\n +vmplug/agent-socket: .*", "", manifest.read_text()))
+        daemon = self.launch()
+        self.assertIn("nobody could ask the guest", daemon.await_condition("True", "Unconfirmed"))
+        self.write(3)
+        daemon.await_condition("True", "Synchronized")
+        daemon.kill()
+        self.check(3, 256, "")
+
     def test_claim_comes_later(self) -> None:
         """A volume without its claim is blocked, until that is there."""
         self.start()
