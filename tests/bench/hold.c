@@ -245,7 +245,8 @@ static void start_daemon(void)
 {
     (void)setenv("XDG_STATE_HOME", path_of("state"), 1);
     daemon_pid = start(HARNESS_ARGUMENTS(beside_vmplug("vmplugd"), "--api-socket", path_of("api"),
-                                         "--manifests", path_of("manifests")), -1, -1);
+                                         "--manifests", path_of("manifests"), "--log-level",
+                                         "warning"), -1, -1);
 }
 
 void hold_start(unsigned count, unsigned sockets, bool agents)
