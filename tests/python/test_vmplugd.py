@@ -264,15 +264,15 @@ class Manifests(VmplugdCase):
         self.check(3, 256, "")
         self.assertIsNone(daemon.process.poll())
 
-    def test_no_agent(self) -> None:
-        """What only QEMU says is not said to be more; with the agent the rest is done."""
+    def test_agent_comes_later(self) -> None:
+        """What only QEMU says is not said to be more, until the guest can be asked."""
         self.start()
         self.write(3)
-        manifest = self.manifests / "vm.yaml"
-        manifest.write_text(re.sub(r"\n +vmplug/agent-socket: .*", "", manifest.read_text()))
+        manifest, later = self.manifests / "vm.yaml", self.directory / "later"
+        manifest.write_text(manifest.read_text().replace(str(self.agent), str(later)))
         daemon = self.launch()
         self.assertIn("nobody could ask the guest", daemon.await_condition("True", "Unconfirmed"))
-        self.write(3)
+        later.symlink_to(self.agent)
         daemon.await_condition("True", "Synchronized")
         daemon.kill()
         self.check(3, 256, "")

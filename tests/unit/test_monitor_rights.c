@@ -42,6 +42,49 @@ static void test_qmp(void **state)
     claim(PEER_QMP, "guest-ping", "{}", ROLE_ADMINISTRATOR, true);
 }
 
+/* Each command that changes something is an operator's at least, and waits for its turn. */
+static void test_no_viewer(void **state)
+{
+    static const struct {
+        enum peer peer;
+        const char *command;
+    } rows[] = {
+        {PEER_QMP, "balloon"},
+        {PEER_QMP, "block_resize"},
+        {PEER_QMP, "block_set_io_throttle"},
+        {PEER_QMP, "blockdev-add"},
+        {PEER_QMP, "blockdev-close-tray"},
+        {PEER_QMP, "blockdev-del"},
+        {PEER_QMP, "blockdev-insert-medium"},
+        {PEER_QMP, "blockdev-open-tray"},
+        {PEER_QMP, "blockdev-remove-medium"},
+        {PEER_QMP, "cont"},
+        {PEER_QMP, "device_add"},
+        {PEER_QMP, "device_del"},
+        {PEER_QMP, "human-monitor-command"},
+        {PEER_QMP, "object-add"},
+        {PEER_QMP, "object-del"},
+        {PEER_QMP, "qom-set"},
+        {PEER_QMP, "stop"},
+        {PEER_QMP, "system_powerdown"},
+        {PEER_QMP, "system_reset"},
+        {PEER_AGENT, "guest-exec"},
+        {PEER_AGENT, "guest-file-write"},
+        {PEER_AGENT, "guest-set-memory-blocks"},
+        {PEER_AGENT, "guest-set-vcpus"},
+        {PEER_AGENT, "guest-shutdown"},
+    };
+    struct monitor_right right;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        right = monitor_rights_of(rows[i].peer, rows[i].command, NULL);
+        if (right.role < ROLE_OPERATOR || !right.changes)
+            fail_msg("%s: %s", rows[i].command, policy_role_name(right.role));
+    }
+}
+
 static void test_agent(void **state)
 {
     (void)state;
@@ -103,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_qmp),
+        cmocka_unit_test(test_no_viewer),
         cmocka_unit_test(test_agent),
         cmocka_unit_test(test_operations),
         cmocka_unit_test(test_subject),
