@@ -88,11 +88,6 @@ bool vm_jobs_are_idle(const struct vm_jobs *jobs)
     return TAILQ_EMPTY(&jobs->queues[0].list) && TAILQ_EMPTY(&jobs->queues[1].list);
 }
 
-struct vm_job *vm_jobs_change(const struct vm_jobs *jobs)
-{
-    return jobs->queues[1].is_running ? TAILQ_FIRST(&jobs->queues[1].list) : NULL;
-}
-
 void vm_jobs_watch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher)
 {
     TAILQ_INSERT_TAIL(&jobs->watchers, watcher, link);
@@ -271,16 +266,24 @@ static struct batch_observer observe(struct vm_job *job)
         .stage = on_stage, .result = on_result, .done = on_batch_done, .user = job};
 }
 
+/* False when nothing is begun any more: then the job has failed. */
+static bool may_begin(struct vm_job *job, vm_job_batch_fn *then)
+{
+    bool may = !job->jobs->is_stopping;
+
+    job->then.batch = then;
+    if (!may)
+        fail_stopping(job);
+    return may;
+}
+
 void vm_job_batch(struct vm_job *job, const struct batch_request *request, vm_job_batch_fn *then)
 {
     const struct batch_observer observer = observe(job);
     struct error error = ERROR_INIT;
 
-    if (job->jobs->is_stopping) {
-        fail_stopping(job);
+    if (!may_begin(job, then))
         return;
-    }
-    job->then.batch = then;
     job->batch = batch_start(job->vm, request, &observer, &error);
     if (job->batch == NULL)
         fail(job, &error);
@@ -292,11 +295,8 @@ void vm_job_apply(struct vm_job *job, const struct plan *plan,
     const struct batch_observer observer = observe(job);
     struct error error = ERROR_INIT;
 
-    if (job->jobs->is_stopping) {
-        fail_stopping(job);
+    if (!may_begin(job, then))
         return;
-    }
-    job->then.batch = then;
     job->apply = apply_start(job->vm, plan, pattern, &observer, &error);
     if (job->apply == NULL)
         fail(job, &error);

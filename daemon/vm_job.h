@@ -79,9 +79,6 @@ struct vm_jobs_watcher {
 void vm_jobs_watch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher);
 void vm_jobs_unwatch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher);
 
-/* The changing job that is under way, or NULL. */
-struct vm_job *vm_jobs_change(const struct vm_jobs *jobs);
-
 /* The device under way is finished, and no other is begun; what waits, or holds the queue without a
  * step (vm_job_hold()), fails with ERROR_CANCELLED, also from now on. Not from inside the vm's
  * callbacks. */
