@@ -87,21 +87,32 @@ static void tell_ost(struct sim *sim, const struct sim_task *task, const struct 
                        (int)ost->source, "status", (int)ost->status));
 }
 
+/* What the guest has done before it says its last word; `last` is NULL when it says none. QEMU
+ * unplugs by then, too, and the word then names no device. */
+static void do_asked(struct sim *sim, const struct sim_task *task, const struct sim_ost *last)
+{
+    if (!task->ejecting && !sim->guest.ignores)
+        sim_guest_shows(sim, task->is_cpu, task->slot);
+    if (task->ejecting && last != NULL && last->status == 0)
+        sim_unplug(sim, task->is_cpu, task->slot);
+}
+
 /* Gives the answers that have their time. Returns false when some have not. */
 static bool tell_answers(struct sim *sim, struct sim_task *task)
 {
     const struct sim_ost *answers = task->ejecting ? sim->guest.eject : sim->guest.ost;
     unsigned count = task->ejecting ? sim->guest.eject_count : sim->guest.ost_count;
 
+    if (count == 0)
+        do_asked(sim, task, NULL);
     while (task->told < count) {
         if (sim->guest.ost_delay_ms > 0 && sim->qmp.wake_ms == CLOCK_NEVER_MS) {
             sim->qmp.wake_ms = clock_now_ms() + sim->guest.ost_delay_ms;
             return false;
         }
         sim->qmp.wake_ms = CLOCK_NEVER_MS;
-        /* QEMU unplugs before the guest has said its last word, which then names no device. */
-        if (task->ejecting && task->told + 1 == count && answers[task->told].status == 0)
-            sim_unplug(sim, task->is_cpu, task->slot);
+        if (task->told + 1 == count)
+            do_asked(sim, task, &answers[task->told]);
         tell_ost(sim, task, &answers[task->told++]);
     }
     return true;
@@ -116,8 +127,6 @@ static void tell_more(struct sim *sim)
             sim_refuse_by_event(sim, device_of(sim, task));
         else if (!tell_answers(sim, task))
             return;
-        if (!task->ejecting && !sim->guest.ignores)
-            sim_guest_shows(sim, task->is_cpu, task->slot);
         sim->task_count--;
         memmove(task, task + 1, sim->task_count * sizeof(*task));
     }

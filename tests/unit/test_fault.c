@@ -465,6 +465,31 @@ static void test_bad_lines(void **state)
     sim_end(sim);
 }
 
+static void count_told(void *user, struct sim *changed)
+{
+    if (changed->cpus[2].ost.source == 0)
+        return;
+    ++*(unsigned *)user;
+    assert_int_equal(changed->guest.vcpu_count, 3);
+}
+
+/* Who hears the guest's last word and then looks, at the state that a program tells or by the
+ * agent, finds what it speaks of. */
+static void test_last_word(void **state)
+{
+    unsigned told = 0;
+
+    (void)state;
+    begin("# no fault");
+    sim->on_change = count_told;
+    sim->user = &told;
+    say(&client, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"qemu64-x86_64-cpu\","
+                 "\"id\":\"c\",\"socket-id\":2,\"core-id\":0,\"thread-id\":0},\"id\":1}");
+    hear_bytes(&client, 1);
+    assert_true(told > 0);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,7 +499,7 @@ int main(void)
         cmocka_unit_test(test_pieces),      cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_time),        cmocka_unit_test(test_large),
         cmocka_unit_test(test_other_messages), cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_bad_lines),
+        cmocka_unit_test(test_bad_lines),     cmocka_unit_test(test_last_word),
     };
 
     return cmocka_run_group_tests_name("faults on the wire", tests, NULL, NULL);
