@@ -331,6 +331,7 @@ struct fleet *fleet_new(const struct fleet_options *options, struct error *error
         return NULL;
     }
     fleet->daemon = options->daemon;
+    fleet->daemon->fleet = fleet;
     fleet->store = (struct store){.directory = -1, .lock = -1};
     TAILQ_INIT(&fleet->waiting);
     ev_timer_init(&fleet->begin, begin_turns, 0, 0);
@@ -394,5 +395,6 @@ void fleet_free(struct fleet *fleet)
     ev_timer_stop(fleet->daemon->loop, &fleet->rest);
     watch_free(fleet->watch);
     store_close(&fleet->store);
+    fleet->daemon->fleet = NULL;
     free(fleet);
 }

@@ -18,7 +18,7 @@
 struct fleet;
 
 struct fleet_options {
-    struct daemon *daemon;     /* outlives the fleet; its member fleet is set by the caller */
+    struct daemon *daemon;     /* outlives the fleet, which is its member fleet from now on */
     const char *manifests_dir; /* borrowed; NULL: none */
 };
 

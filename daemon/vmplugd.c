@@ -188,14 +188,12 @@ static int begin(struct vmplugd *self, struct error *error)
     if (open_parts(self, error) < 0 || open_api(self, error) < 0)
         return -1;
     watch_signals(self);
-    self->daemon.fleet = fleet_new(&options, error);
-    return self->daemon.fleet != NULL ? 0 : -1;
+    return fleet_new(&options, error) != NULL ? 0 : -1;
 }
 
 static void end(struct vmplugd *self)
 {
     fleet_free(self->daemon.fleet);
-    self->daemon.fleet = NULL;
     v1_operations_free(self->daemon.operations);
     http_server_free(self->http);
     v1_api_free(self->api);
@@ -240,6 +238,13 @@ static int serve(struct vmplugd *self)
 
 /* ---- the command line ---- */
 
+/* Says it on stderr. Returns -1. */
+static int wrong(const char *what, const char *why, const char *fix)
+{
+    (void)fprintf(stderr, "vmplugd: %s: %s; %s\n", what, why, fix);
+    return -1;
+}
+
 static int read_level(const char *word)
 {
     static const struct {
@@ -258,7 +263,8 @@ static int read_level(const char *word)
             return 0;
         }
     }
-    return -1;
+    return wrong("--log-level", "there is no such level",
+                 "choose error, warning, notice, info or debug");
 }
 
 static int take_option(struct vmplugd *self, int option)
@@ -283,12 +289,17 @@ static int take_option(struct vmplugd *self, int option)
         return 0;
     case 'e':
         self->event_bytes = strtoul(optarg, &rest, 10);
-        return *rest == '\0' && self->event_bytes >= EVENT_BYTES_MIN ? 0 : -1;
+        if (*rest == '\0' && self->event_bytes >= EVENT_BYTES_MIN)
+            return 0;
+        return wrong("--event-bytes", "that is no number from 4096", "write digits only");
     case 'l':
         return read_level(optarg);
     case 't':
         self->daemon.timeout_ms = strtod(optarg, &rest) * 1e3;
-        return *rest == '\0' && self->daemon.timeout_ms > 0 ? 0 : -1;
+        if (*rest == '\0' && self->daemon.timeout_ms > 0)
+            return 0;
+        return wrong("--timeout", "that is no number of seconds",
+                     "write a number above 0, for example 30 or 0.5");
     default:
         return -1;
     }
@@ -322,15 +333,22 @@ static int read_arguments(struct vmplugd *self, int argc, char **argv)
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
     };
-    int option;
+    int option, at;
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    opterr = 0;
+    for (at = 1; (option = getopt_long(argc, argv, "+:", options, NULL)) != -1; at = optind) {
         if (option == 'h' || option == 'V')
             say_and_exit(option == 'h' ? usage : PACKAGE_STRING "\n");
+        if (option == '?')
+            return wrong(argv[at], "there is no such option", "see vmplugd --help");
+        if (option == ':')
+            return wrong(argv[at], "its value is missing", "see vmplugd --help");
         if (take_option(self, option) < 0)
             return -1;
     }
-    return optind == argc ? 0 : -1;
+    if (at < argc)
+        return wrong(argv[at], "it takes nothing but options", "see vmplugd --help");
+    return 0;
 }
 
 /* What the command line does not say. */
@@ -361,6 +379,5 @@ int main(int argc, char **argv)
     find_defaults(&self);
     if (read_arguments(&self, argc, argv) == 0)
         return serve(&self);
-    (void)fputs(usage, stderr);
     return EXIT_USAGE;
 }

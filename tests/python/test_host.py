@@ -124,12 +124,20 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((code, said[:7]), (0, "vmplug "))
 
     def test_wrong(self) -> None:
-        for wrong in (["--no-such"], ["extra"], ["--timeout", "0"], ["--timeout", "1x"],
-                      ["--log-level", "loud"], ["--policy"]):
+        help_ = "; see vmplugd --help"
+        for wrong, why in ((["--no-such"], "--no-such: there is no such option" + help_),
+                           (["-xy"], "-xy: there is no such option" + help_),
+                           (["extra", "--no-such"], "extra: it takes nothing but options" + help_),
+                           (["--policy"], "--policy: its value is missing" + help_),
+                           (["--timeout", "0"], "--timeout: that is no number of seconds; write"),
+                           (["--timeout", "1x"], "--timeout: that is no number of seconds; write"),
+                           (["--event-bytes", "1"], "--event-bytes: that is no number from 4096;"),
+                           (["--log-level", "loud"], "--log-level: there is no such level; choose")):
             with self.subTest(wrong=wrong):
                 code, said, complaint = self.run_it(*wrong)
                 self.assertEqual((code, said), (2, ""))
-                self.assertIn("usage: vmplugd ", complaint)
+                self.assertEqual(complaint.count("\n"), 1, complaint)
+                self.assertTrue(complaint.startswith(f"vmplugd: {why}"), complaint)
 
 
 if __name__ == "__main__":
