@@ -132,7 +132,7 @@ class CommandLine(unittest.TestCase):
                            (["--timeout", "0"], "--timeout: that is no number of seconds; write"),
                            (["--timeout", "1x"], "--timeout: that is no number of seconds; write"),
                            (["--event-bytes", "1"], "--event-bytes: that is no number from 4096;"),
-                           (["--log-level", "loud"], "--log-level: there is no such level; choose")):
+                           (["--log-level", "x"], "--log-level: there is no such level; choose")):
             with self.subTest(wrong=wrong):
                 code, said, complaint = self.run_it(*wrong)
                 self.assertEqual((code, said), (2, ""))
