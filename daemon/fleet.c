@@ -359,6 +359,7 @@ static void stop_one(void *user, struct held_vm *held)
 void fleet_stop(struct fleet *fleet)
 {
     fleet->is_stopping = true;
+    watch_free(STEAL(fleet->watch)); /* which knows the manifests */
     manifests_free(STEAL(fleet->manifests));
     fleet_foreach(fleet, stop_one, NULL);
 }

@@ -19,7 +19,7 @@ struct manifests *manifests_new(struct ev_loop *loop, struct watch *watch, const
 /* Looks at all files anew. */
 void manifests_rescan(struct manifests *manifests);
 
-/* Before watch_free(). NULL is allowed. */
+/* The watch, which tells it of changes, is not to turn any more. NULL is allowed. */
 void manifests_free(struct manifests *manifests);
 
 #endif

@@ -407,6 +407,33 @@ class Ends(VmplugdCase):
         daemon.process.terminate()
         self.assertEqual(daemon.end(), 0)
 
+    def test_manifest_while_it_ends(self) -> None:
+        """One that comes then is the next daemon's to take."""
+        self.environment["MALLOC_PERTURB_"] = "85"
+        self.start("--guest", "ignores-adds")
+        self.write(4)
+        daemon = self.launch()
+        daemon.await_condition("False", "Progressing")
+        daemon.process.terminate()
+        daemon.await_line("ending")
+        self.write(5, file="other.yaml")
+        daemon.process.terminate()
+        self.assertEqual(daemon.end(), 0)
+
+    def test_no_directory(self) -> None:
+        """What is stored already is let go of, too."""
+        self.write(2)
+        daemon = self.launch()
+        daemon.await_line("state=absent")
+        daemon.kill()
+        (self.manifests / "vm.yaml").unlink()
+        self.manifests.rmdir()
+        run = subprocess.run([VMPLUGD, "--manifests", str(self.manifests),
+                              "--api-socket", str(self.api)], env=self.environment, text=True,
+                             capture_output=True, timeout=SOON, check=False)
+        self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertIn(f"cannot watch '{self.manifests}'", run.stderr)
+
     def test_nothing_to_end(self) -> None:
         daemon = self.launch()
         daemon.process.terminate()
