@@ -64,7 +64,8 @@ class Systemd(VmplugdCase):
         heard = [self.hear()[0] for _ in range(5)]
         self.assertGreaterEqual(heard.count("WATCHDOG=1"), 3, heard)
         os.kill(daemon.process.pid, signal.SIGSTOP)  # a loop that does not turn
-        self.systemd.settimeout(0.01)
+        os.waitid(os.P_PID, daemon.process.pid, os.WSTOPPED)
+        self.systemd.setblocking(False)
         with self.assertRaises(OSError):
             while True:  # what was on its way
                 self.hear()
