@@ -72,6 +72,7 @@ void v1_api_let_go(struct v1_request *request)
     if (request->counted)
         LIST_REMOVE(request, link);
     free_state(request);
+    json_decref(request->begun);
     free(request);
 }
 
@@ -89,9 +90,23 @@ void v1_api_answer(struct v1_request *request, unsigned status, json_t *body)
     v1_api_answer_text(request, status, V1_API_JSON, text);
 }
 
+/* Of each change that the audit log has the beginning of, it has the end, too. */
+static void end_changes(struct v1_request *request)
+{
+    const json_t *change;
+    size_t i;
+
+    json_array_foreach(request->begun, i, change)
+        (void)audit_log_add(request->daemon->audit_log, request->peer,
+                            json_string_value(json_array_get(change, 0)),
+                            json_string_value(json_array_get(change, 1)), "error", NULL, NULL);
+    v1_api_audit_later(request);
+}
+
 void v1_api_fail(struct v1_request *request, unsigned status, const char *code, const char *what,
                  const char *fix)
 {
+    end_changes(request);
     v1_api_answer(request, status, make_error(code, what, fix));
 }
 
@@ -188,21 +203,49 @@ static void forbid(struct v1_request *request, const struct error *error)
     v1_api_fail(request, 403, "forbidden", error->why, error->fix);
 }
 
+/* Its index, or the number of all. */
+static size_t find_begun(const struct v1_request *request, const json_t *change)
+{
+    const json_t *other;
+    size_t i;
+
+    json_array_foreach(request->begun, i, other) {
+        if (json_equal(other, change))
+            break;
+    }
+    return i;
+}
+
 int v1_api_audit(struct v1_request *request, const char *vm, const char *action,
                  const char *verdict, json_t *details)
 {
+    const char *name = action != NULL ? action : request->route->operation_id;
+    bool begins = strcmp(verdict, AUDIT_LOG_BEGUN) == 0;
+    AUTO_JSON json_t *change = json_pack("[s?, s]", vm, name);
+    size_t index = find_begun(request, change);
     struct error error = ERROR_INIT;
 
-    if (request->attempts > 0 && strcmp(verdict, AUDIT_LOG_BEGUN) == 0) {
+    if (begins && index < json_array_size(request->begun)) {
         json_decref(details);
         return 0;
     }
-    if (audit_log_add(request->daemon->audit_log, request->peer, vm,
-                      action != NULL ? action : request->route->operation_id, verdict, details,
-                      &error) == 0)
-        return 0;
-    v1_api_fail_as(request, 503, &error);
-    return -1;
+    if (audit_log_add(request->daemon->audit_log, request->peer, vm, name, verdict, details,
+                      &error) < 0) {
+        v1_api_fail_as(request, 503, &error);
+        return -1;
+    }
+    if (request->begun == NULL)
+        request->begun = json_array();
+    if (begins)
+        (void)json_array_append(request->begun, change);
+    else
+        (void)json_array_remove(request->begun, index);
+    return 0;
+}
+
+void v1_api_audit_later(struct v1_request *request)
+{
+    json_decref(STEAL(request->begun));
 }
 
 /* ---- which route ---- */

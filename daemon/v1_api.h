@@ -61,6 +61,7 @@ struct v1_request {
     LIST_ENTRY(v1_request) link; /* of those */
     ev_timer retry; /* of v1_api_again() */
     unsigned attempts;
+    json_t *begun; /* changes that the audit log has the beginning of: [VM or null, action] */
     /* Of v1_api_look(). */
     struct vm_job job;
     unsigned parts;
@@ -112,10 +113,13 @@ void v1_api_let_go(struct v1_request *request);
 bool v1_api_may(const struct v1_request *request, const char *vm, enum role role);
 
 /* Writes to the audit log that the change which the request is about is begun (once, however often
- * it is begun again), or another verdict. action: NULL: the route's operation_id. Returns 0, or -1:
- * it has been answered (503). */
+ * it is begun again), or what came of it; of what has only begun a failure's answer writes
+ * "error". action: NULL: the route's operation_id. Returns 0, or -1: it has been answered (503). */
 int v1_api_audit(struct v1_request *request, const char *vm, const char *action,
                  const char *verdict, json_t *details);
+
+/* What has begun is somebody else's to write the end of. */
+void v1_api_audit_later(struct v1_request *request);
 
 /* The VM that the path names; NULL: it is not held, and the request has been answered (404). */
 struct held_vm *v1_api_vm(struct v1_request *request);

@@ -271,6 +271,18 @@ static void on_done(void *user, const struct v1_operation *operation)
         answer(following);
 }
 
+/* In the audit log, and of the operation. */
+static const char *action_of(const struct v1_request *request)
+{
+    return request->route->scope == V1_VM ? "patch" : "apply";
+}
+
+static void write_end(const struct v1_request *request, const char *name, const char *verdict)
+{
+    (void)audit_log_add(request->daemon->audit_log, request->peer, name, action_of(request),
+                        verdict, NULL, NULL);
+}
+
 /* One that does not run goes by it when it does. */
 static void follow(struct following *following, const char *name)
 {
@@ -280,14 +292,14 @@ static void follow(struct following *following, const char *name)
     struct v1_operation *operation;
 
     if (held == NULL || held_vm_state(held) != HELD_READY) {
-        (void)audit_log_add(request->daemon->audit_log, request->peer, name,
-                            request->route->operation_id, "done", NULL, NULL);
+        write_end(request, name, "done");
         field_append(&following->vms, vm_entry(name, held, NULL));
         return;
     }
-    operation = v1_operation_reconcile(request->daemon->operations, held,
-                                       request->route->scope == V1_VM ? "patch" : "apply",
+    operation = v1_operation_reconcile(request->daemon->operations, held, action_of(request),
                                        request->peer, &error);
+    if (operation == NULL)
+        write_end(request, name, "error");
     field_append(&following->vms,
                  vm_entry(name, held,
                           operation != NULL ? v1_operation_json(operation, true) : NULL));
@@ -305,6 +317,7 @@ static void follow_all(struct v1_request *request, const struct desired *desired
         v1_api_fail(request, 500, "system", "out of memory; it is stored", "see the VM's plan");
         return;
     }
+    v1_api_audit_later(request);
     request->state = following;
     request->free_state = following_free;
     following->request = request;
@@ -327,11 +340,12 @@ static int audit_all(struct v1_request *request, const struct desired *desired)
     AUTO_JSON json_t *stored = list_stored(desired);
     size_t i;
 
-    if (v1_api_audit(request, NULL, NULL, AUDIT_LOG_BEGUN,
+    if (v1_api_audit(request, NULL, action_of(request), AUDIT_LOG_BEGUN,
                      json_pack("{s:O}", "stored", stored)) < 0)
         return -1;
     for (i = 0; i < desired->vm_count; i++) {
-        if (v1_api_audit(request, desired->vms[i]->vm.name, NULL, AUDIT_LOG_BEGUN, NULL) < 0)
+        if (v1_api_audit(request, desired->vms[i]->vm.name, action_of(request), AUDIT_LOG_BEGUN,
+                         NULL) < 0)
             return -1;
     }
     return 0;
@@ -345,7 +359,7 @@ static void store(struct v1_request *request, const struct document_list *list, 
     if (v1_plan_open(&plan, true, &error) < 0 ||
         desired_take(&plan.desired, list, NULL, true, &error) < 0)
         fail(request, &error);
-    else
+    else if (v1_api_audit(request, NULL, action_of(request), "done", NULL) == 0)
         follow_all(request, &plan.desired, wait);
     v1_plan_close(&plan);
 }
@@ -415,7 +429,7 @@ static void patch_and_store(struct v1_request *request, bool wait)
 {
     struct v1_plan plan = {.audit = NULL};
 
-    if (v1_api_audit(request, request->name, NULL, AUDIT_LOG_BEGUN, NULL) == 0 &&
+    if (v1_api_audit(request, request->name, action_of(request), AUDIT_LOG_BEGUN, NULL) == 0 &&
         change(request, &plan, true) == 0)
         follow_all(request, &plan.desired, wait);
     v1_plan_close(&plan);

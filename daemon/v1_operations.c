@@ -96,6 +96,7 @@ void v1_operations_begin(struct v1_request *request)
         v1_api_fail_error(request, &error);
         return;
     }
+    v1_api_audit_later(request);
     set_location(request, operation);
     answer(request, operation, wait, wait ? 200 : 202);
 }
@@ -169,6 +170,7 @@ void v1_operations_interrupt(struct v1_request *request)
         return;
     }
     operation = find(request); /* it may have ended in there */
-    if (operation != NULL)
+    if (operation != NULL &&
+        v1_api_audit(request, v1_operation_vm(operation), NULL, "done", NULL) == 0)
         v1_api_answer(request, 200, v1_operation_json(operation, true));
 }

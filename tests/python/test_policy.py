@@ -414,6 +414,36 @@ class Roles(PolicyCase):
         line, = self.audited()
         self.assertEqual((line["vm"], line["verdict"]), ("vm", "forbidden"))
 
+    def test_written_down(self) -> None:
+        """Each that has begun has its end, too, also where nothing came of it."""
+        self.begin()
+        merge = "application/merge-patch+json"
+        for method, path, body, type_, wanted in (
+                ("PATCH", "/v1/vms/vm", {"spec": 1}, merge, 400),
+                ("PATCH", "/v1/vms/vm", "[", merge, 400),
+                ("PATCH", "/v1/vms/other", {"metadata": {"labels": {"a": "b"}}}, merge, 200),
+                ("PATCH", "/v1/vms/vm", {"metadata": {"labels": {"a": "b"}}}, merge, 200),
+                ("POST", "/v1/vms/vm/operations", {"operation": "cpu-add"}, "application/json",
+                 200),
+                ("DELETE", "/v1/operations/", None, "", 409),
+                ("POST", "/v1/vms/vm/pause", None, "", 500),  # of which the fake knows nothing
+                ("POST", "/v1/apply", *APPLIED, 200),
+                ("DELETE", "/v1/vms/other", None, "", 200)):
+            path += "?wait=true" if body is not None else last if path.endswith("/") else ""
+            status, answer = self.ask(ADMINISTRATOR, method, path, body, type_)
+            last = answer.get("id", "")
+            self.assertEqual(status, wanted, answer)
+        lines = [(line["vm"], line["action"], line["verdict"]) for line in self.audited()
+                 if line["uid"] == ADMINISTRATOR]
+        self.assertEqual([line for line in lines if line[1] == "patch"],
+                         [("vm", "patch", "begun"), ("vm", "patch", "error")] * 2 +
+                         [("other", "patch", "begun"), ("other", "patch", "done"),
+                          ("vm", "patch", "begun"), ("vm", "patch", "done")])
+        begun = sorted(str(line[:2]) for line in lines if line[2] == "begun")
+        ended = sorted(str(line[:2]) for line in lines if line[2] != "begun")
+        self.assertEqual(begun, ended)
+        self.assertGreaterEqual(len(begun), 8, lines)
+
     def test_not_written_down(self) -> None:
         """What can't be is not done."""
         daemon = self.begin("--audit-log", "/dev/full")
