@@ -561,8 +561,7 @@ void held_vm_stop(struct held_vm *held)
 {
     held->is_stopping = true;
     ev_timer_stop(held->daemon->loop, &held->timer);
-    if (held->daemon->fleet != NULL) /* else it could not be made whole */
-        fleet_leave(held->daemon->fleet, &held->turn);
+    fleet_leave(held->daemon->fleet, &held->turn);
     reconcile_stop(held->reconcile);
     if (held->jobs != NULL)
         vm_jobs_stop(held->jobs);

@@ -15,12 +15,27 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "qmp/channel.h"
 
 #define BACKLOG 4096 /* who connects without waiting is refused beyond it; the kernel has a limit */
+#define LOCK_MS 200 /* servers hold it for less than a millisecond */
+#define LOCK_LOOK_MS 5
+
+/* Whoever may read the directory can hold its lock, and is not waited for any longer. */
+static int lock(int fd)
+{
+    double deadline_ms = clock_now_ms() + LOCK_MS;
+    int status;
+
+    while ((status = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EWOULDBLOCK &&
+           clock_now_ms() < deadline_ms)
+        (void)clock_poll(NULL, 0, clock_now_ms() + LOCK_LOOK_MS);
+    return status;
+}
 
 /* Held while the path is looked at and taken, so that of two servers that start at the same time
- * one finds the other. Returns a descriptor, or -1 with ERROR_SYSTEM. */
+ * one finds the other. Returns a descriptor, or -1 with ERROR_BUSY or ERROR_SYSTEM. */
 static int lock_directory(const char *path, struct error *error)
 {
     const char *slash = strrchr(path, '/');
@@ -31,9 +46,14 @@ static int lock_directory(const char *path, struct error *error)
         (void)snprintf(directory, sizeof(directory), "%.*s",
                        slash == path ? 1 : (int)(slash - path), path);
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || flock(fd, LOCK_EX) < 0) {
-        (void)error_set_errno(error, ERROR_SYSTEM, errno, "choose a directory that is there",
-                              "cannot make the socket '%s'", path);
+    if (fd < 0 || lock(fd) < 0) {
+        if (errno == EWOULDBLOCK)
+            (void)error_set(error, ERROR_BUSY, "choose a directory that nobody else may read",
+                            "cannot make the socket '%s': somebody keeps its directory locked",
+                            path);
+        else
+            (void)error_set_errno(error, ERROR_SYSTEM, errno, "choose a directory that is there",
+                                  "cannot make the socket '%s'", path);
         if (fd >= 0)
             close(fd);
         return -1;
@@ -109,7 +129,9 @@ int listener_share(struct listener *self, const char *group, struct error *error
     else if (!isdigit((unsigned char)group[0]) || *end != '\0' || number >= UINT32_MAX)
         return error_set(error, ERROR_INVALID, "name one that there is",
                          "there is no group '%.64s'", group);
-    if (chown(self->path, (uid_t)-1, (gid_t)number) < 0 || chmod(self->path, 0660) < 0)
+    /* not of what a link, put there meanwhile, may name */
+    if (lchown(self->path, (uid_t)-1, (gid_t)number) < 0 ||
+        fchmodat(AT_FDCWD, self->path, 0660, AT_SYMLINK_NOFOLLOW) < 0)
         return error_set_errno(error, ERROR_SYSTEM, errno, "",
                                "cannot give the socket '%s' to the group '%.64s'", self->path,
                                group);

@@ -16,8 +16,8 @@ struct listener {
 };
 
 /* Makes the socket and listens. One that a dead server has left is replaced. Returns 0, or -1 with
- * ERROR_INVALID (the path is too long), ERROR_BUSY (a server listens there, or something else than
- * a socket is there) or ERROR_SYSTEM; self->fd is -1 then. */
+ * ERROR_INVALID (the path is too long), ERROR_BUSY (a server listens there, something else than a
+ * socket is there, or somebody keeps the directory locked) or ERROR_SYSTEM; self->fd is -1 then. */
 int listener_open(struct listener *self, const char *path, struct error *error);
 
 /* Lets a group, by its name or number, connect as well (0660). Returns 0, or -1 with ERROR_INVALID:

@@ -420,20 +420,6 @@ class Ends(VmplugdCase):
         daemon.process.terminate()
         self.assertEqual(daemon.end(), 0)
 
-    def test_no_directory(self) -> None:
-        """What is stored already is let go of, too."""
-        self.write(2)
-        daemon = self.launch()
-        daemon.await_line("state=absent")
-        daemon.kill()
-        (self.manifests / "vm.yaml").unlink()
-        self.manifests.rmdir()
-        run = subprocess.run([VMPLUGD, "--manifests", str(self.manifests),
-                              "--api-socket", str(self.api)], env=self.environment, text=True,
-                             capture_output=True, timeout=SOON, check=False)
-        self.assertEqual(run.returncode, 1, run.stderr)
-        self.assertIn(f"cannot watch '{self.manifests}'", run.stderr)
-
     def test_nothing_to_end(self) -> None:
         daemon = self.launch()
         daemon.process.terminate()
