@@ -112,7 +112,10 @@ void v1_api_fail(struct v1_request *request, unsigned status, const char *code, 
 
 void v1_api_fail_as(struct v1_request *request, unsigned status, const struct error *error)
 {
-    v1_api_fail(request, status, error_code_name(error->code), error->why, error->fix);
+    bool is_told = error->fix[0] != '\0' || status != 400;
+
+    v1_api_fail(request, status, error_code_name(error->code), error->why,
+                is_told ? error->fix : "see /v1/openapi.json for what is taken");
 }
 
 void v1_api_fail_error(struct v1_request *request, const struct error *error)

@@ -19,8 +19,10 @@
 #include "qmp/field.h"
 
 /* Somebody else's change of the store is waited for. */
-static void fail(struct v1_request *request, const struct error *error)
+static void fail(struct v1_request *request, struct error *error)
 {
+    if (error->code == ERROR_INVALID && error->fix[0] == '\0')
+        error_advise(error, "see man vmplug-manifest");
     if (error->code == ERROR_BUSY)
         v1_api_again(request, error);
     else
@@ -33,7 +35,7 @@ static void forbid(struct v1_request *request, const struct error *error)
 }
 
 /* Answers, and returns -1. */
-static int refuse(struct v1_request *request, const struct error *error)
+static int refuse(struct v1_request *request, struct error *error)
 {
     if (error->code == ERROR_BLOCKED)
         forbid(request, error);

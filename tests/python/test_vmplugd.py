@@ -425,17 +425,6 @@ class Ends(VmplugdCase):
         daemon.process.terminate()
         self.assertEqual(daemon.end(), 0)
 
-    def test_cannot_begin(self) -> None:
-        """What is stored is held by then, and let go of."""
-        self.start()
-        self.write()
-        self.vmplug("apply", "--file", str(self.manifests / "vm.yaml"))
-        run = subprocess.run([VMPLUGD, "--manifests", str(self.directory / "none")], text=True,
-                             env=self.environment, capture_output=True, timeout=SOON, check=False)
-        self.assertEqual(run.returncode, 1, run.stderr)
-        self.assertIn("cannot begin", run.stderr)
-        self.assertIn("none': No such file or directory\" fix=", run.stderr)
-
 
 class Monitors(VmplugdCase):
     def test_busy(self) -> None:

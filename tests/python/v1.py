@@ -84,6 +84,7 @@ class V1Case(VmplugdCase):
         error = self.ask(method, path, body, content_type, status)["error"]
         self.assertIn(words, f"{error['code']}: {error['message']}; {error['fix']}")
         self.assertNotIn("\n", error["message"])
+        self.assertNotEqual(error["fix"], "", error)
 
     def operate(self, status: int = 200, **change: Any) -> Any:
         """An operation that is waited for."""
