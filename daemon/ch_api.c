@@ -100,6 +100,8 @@ static int check_role(const struct ch_api *api, const struct endpoint *endpoint,
         return -1;
     if (policy_check(api->policy, peer, api->vm, changes ? ROLE_OPERATOR : ROLE_VIEWER, error) == 0)
         return 0;
+    if (api->forbidden != NULL)
+        api->forbidden(api->user);
     if (changes)
         (void)audit_log_add(api->audit_log, peer, api->vm, endpoint->name, AUDIT_LOG_FORBIDDEN,
                             NULL, NULL);

@@ -111,10 +111,22 @@ static void on_failed(void *user, const struct error *error)
     job_free(job);
 }
 
+static void on_stage(void *user, const struct operation_result *so_far,
+                     const struct operation_stage *stage)
+{
+    const struct ch_api *api = ((struct ch_job *)user)->options.api;
+
+    if (api->stage != NULL)
+        api->stage(api->user, so_far, stage);
+}
+
 static void on_device(void *user, const struct operation_result *result)
 {
     struct ch_job *job = user;
+    const struct ch_api *api = job->options.api;
 
+    if (api->result != NULL)
+        api->result(api->user, result);
     job->last_type = result->type;
     job->last_verdict = result->verdict;
     job->any_pending = job->any_pending || result->verdict == VERDICT_PENDING;
@@ -160,6 +172,7 @@ void ch_job_start(const struct ch_job_options *options)
                                 .changes = options->changes,
                                 .run = run,
                                 .failed = on_failed,
+                                .stage = on_stage,
                                 .result = on_device,
                                 .user = job};
     if (vm_jobs_add(options->api->jobs, &job->base, &error) == 0)

@@ -26,6 +26,13 @@ struct ch_api {
     struct vm_jobs *jobs;        /* NULL: QEMU is not there at the moment */
     const struct policy *policy; /* NULL: whoever may connect may do everything */
     struct audit_log *audit_log; /* NULL: none */
+    /* Who else is told of each device, and of each request that is refused for lack of a role; all
+     * may be NULL. */
+    void (*stage)(void *user, const struct operation_result *so_far,
+                  const struct operation_stage *stage);
+    void (*result)(void *user, const struct operation_result *result);
+    void (*forbidden)(void *user);
+    void *user;
 };
 
 struct ch_job_options {

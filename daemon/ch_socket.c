@@ -5,13 +5,38 @@
 
 #include "base/cleanup.h"
 #include "daemon/ch_api.h"
+#include "daemon/device_told.h"
 #include "daemon/listener.h"
+#include "daemon/metrics.h"
 
 struct ch_socket {
+    struct daemon *daemon;
     struct ch_api api;
     struct listener listener;
     struct http_server *http;
 };
+
+static void on_stage(void *user, const struct operation_result *so_far,
+                     const struct operation_stage *stage)
+{
+    const struct ch_socket *self = user;
+
+    device_told_stage(self->daemon, self->api.vm, so_far, stage);
+}
+
+static void on_result(void *user, const struct operation_result *result)
+{
+    const struct ch_socket *self = user;
+
+    device_told_result(self->daemon, self->api.vm, result);
+}
+
+static void on_forbidden(void *user)
+{
+    const struct ch_socket *self = user;
+
+    metrics_forbidden(self->daemon->metrics);
+}
 
 static int open_socket(struct ch_socket *self, struct daemon *daemon, const char *path,
                        struct error *error)
@@ -45,8 +70,14 @@ struct ch_socket *ch_socket_new(struct daemon *daemon, const char *vm, const cha
         return NULL;
     }
     self->listener.fd = -1;
-    self->api = (struct ch_api){
-        .vm = vm, .policy = daemon->policy, .audit_log = daemon->audit_log};
+    self->daemon = daemon;
+    self->api = (struct ch_api){.vm = vm,
+                                .policy = daemon->policy,
+                                .audit_log = daemon->audit_log,
+                                .stage = on_stage,
+                                .result = on_result,
+                                .forbidden = on_forbidden,
+                                .user = self};
     if (open_socket(self, daemon, path, error) == 0)
         return self;
     ch_socket_free(self);

@@ -13,7 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/metrics.h"
-#include "daemon/reboot.h"
+#include "daemon/reboot_told.h"
 #include "daemon/reconcile.h"
 #include "manifest/desired.h"
 #include "qmp/field.h"
@@ -47,6 +47,7 @@ struct held_vm {
     /* … and ready: */
     struct vm_jobs *jobs;
     struct reboot *reboot;
+    struct reboot_told reboot_told;
     struct held_mark mark, agent_mark;
     struct reconcile *reconcile; /* always */
 };
@@ -122,19 +123,6 @@ static void on_event(void *user, const struct qmp_event *event)
     if ((strcmp(event->name, "VSERPORT_CHANGE") == 0 && field_bool(event->data, "open", false)) ||
         strcmp(event->name, "RESUME") == 0)
         reconcile_nudge(held->reconcile);
-}
-
-static void on_reboot(void *user, uint64_t count, const struct error *failure)
-{
-    struct held_vm *held = user;
-
-    if (failure != NULL) {
-        log_error(LOG_LEVEL_WARNING, held->name, "what the guest's reboot left offline", failure);
-        return;
-    }
-    log_line(LOG_LEVEL_INFO, held->name, "the guest has rebooted, and has online what it had",
-             "changed", count > 0 ? "true" : "false", NULL);
-    reconcile_request(held->reconcile, NULL);
 }
 
 static struct held mark_text(const struct held_vm *held)
@@ -323,10 +311,15 @@ static void connect_agent(struct held_vm *held)
 
 static int begin_service(struct held_vm *held)
 {
+    struct reboot_observer observer;
+
+    held->reboot_told = (struct reboot_told){
+        .daemon = held->daemon, .name = held->name, .reconcile = held->reconcile};
+    observer = reboot_told_observe(&held->reboot_told);
     held->jobs = vm_jobs_new(held->vm, held->daemon->timeout_ms);
     if (held->jobs == NULL)
         return -1;
-    held->reboot = reboot_new(held->vm, held->jobs, on_reboot, held);
+    held->reboot = reboot_new(held->vm, held->jobs, &observer);
     if (held->reboot == NULL || qmp_client_subscribe(vm_qmp(held->vm), on_event, held) == 0)
         return -1;
     held->delay_s = FIRST_RETRY_SECONDS;

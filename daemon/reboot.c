@@ -15,8 +15,7 @@
 struct reboot {
     struct vm *vm;
     struct vm_jobs *jobs;
-    reboot_told_fn *told;
-    void *user;
+    struct reboot_observer observer;
     unsigned subscription;
     struct vm_timer timer;
     struct inventory_fetch *fetch;
@@ -39,8 +38,8 @@ static void tell(struct reboot *reboot, uint64_t count, const struct error *fail
     reboot->under_way = false;
     if (failure != NULL)
         look_in(reboot, LOOK_MS);
-    if (reboot->told != NULL)
-        reboot->told(reboot->user, count, failure);
+    if (reboot->observer.end != NULL)
+        reboot->observer.end(reboot->observer.user, count, failure);
 }
 
 static void end(struct reboot *reboot, uint64_t count, const struct error *failure)
@@ -82,6 +81,14 @@ static int list_offline(struct reboot *reboot, const struct inventory *inventory
     return reboot->items != NULL ? 0 : error_set(error, ERROR_SYSTEM, "", "out of memory");
 }
 
+static int begin(const struct reboot *reboot, const struct batch_request *request,
+                 struct error *error)
+{
+    const struct reboot_observer *observer = &reboot->observer;
+
+    return observer->begin != NULL ? observer->begin(observer->user, request->count, error) : 0;
+}
+
 static void put_online(void *user, const struct inventory *inventory)
 {
     struct reboot *reboot = user;
@@ -96,10 +103,12 @@ static void put_online(void *user, const struct inventory *inventory)
         end(reboot, 0, &error);
     } else if (list_offline(reboot, inventory, &request, &error) < 0) {
         end(reboot, 0, &error);
-    } else if (request.count > 0) {
-        vm_job_batch(&reboot->job, &request, on_online);
-    } else {
+    } else if (request.count == 0) {
         end(reboot, 0, NULL);
+    } else if (begin(reboot, &request, &error) < 0) {
+        end(reboot, 0, &error);
+    } else {
+        vm_job_batch(&reboot->job, &request, on_online);
     }
 }
 
@@ -110,13 +119,35 @@ static void run(void *user)
     vm_job_look(&reboot->job, AUDIT_PARTS, put_online);
 }
 
+static void on_stage(void *user, const struct operation_result *so_far,
+                     const struct operation_stage *stage)
+{
+    const struct reboot_observer *observer = &((struct reboot *)user)->observer;
+
+    if (observer->stage != NULL)
+        observer->stage(observer->user, so_far, stage);
+}
+
+static void on_result(void *user, const struct operation_result *result)
+{
+    const struct reboot_observer *observer = &((struct reboot *)user)->observer;
+
+    if (observer->result != NULL)
+        observer->result(observer->user, result);
+}
+
 static void start_job(struct reboot *reboot)
 {
     struct error error = ERROR_INIT;
 
     reboot->under_way = true;
-    reboot->job = (struct vm_job){
-        .name = "reboot", .changes = true, .run = run, .failed = on_failed, .user = reboot};
+    reboot->job = (struct vm_job){.name = "reboot",
+                                  .changes = true,
+                                  .run = run,
+                                  .failed = on_failed,
+                                  .stage = on_stage,
+                                  .result = on_result,
+                                  .user = reboot};
     if (vm_jobs_add(reboot->jobs, &reboot->job, &error) < 0)
         tell(reboot, 0, &error);
 }
@@ -128,12 +159,10 @@ static void on_agent(void *user, struct inventory *inventory, const struct error
     struct reboot *reboot = user;
 
     reboot->fetch = NULL;
-    if (failure != NULL)
-        return; /* QEMU has gone */
-    if (inventory->guest.connected)
+    if (failure == NULL && inventory->guest.connected)
         start_job(reboot);
     else
-        look_in(reboot, LOOK_MS);
+        look_in(reboot, LOOK_MS); /* which ends with QEMU */
     inventory_free(inventory);
 }
 
@@ -162,7 +191,8 @@ static void on_event(void *user, const struct qmp_event *event)
         look_in(reboot, 0);
 }
 
-struct reboot *reboot_new(struct vm *vm, struct vm_jobs *jobs, reboot_told_fn *told, void *user)
+struct reboot *reboot_new(struct vm *vm, struct vm_jobs *jobs,
+                          const struct reboot_observer *observer)
 {
     struct reboot *reboot = calloc(1, sizeof(*reboot));
 
@@ -170,8 +200,7 @@ struct reboot *reboot_new(struct vm *vm, struct vm_jobs *jobs, reboot_told_fn *t
         return NULL;
     reboot->vm = vm;
     reboot->jobs = jobs;
-    reboot->told = told;
-    reboot->user = user;
+    reboot->observer = *observer;
     reboot->timer.fired = look;
     reboot->timer.user = reboot;
     reboot->subscription = qmp_client_subscribe(vm_qmp(vm), on_event, reboot);

@@ -11,12 +11,21 @@
 
 struct reboot;
 
-/* What came of it, from the vm's pumps: so many vCPUs and DIMMs are online again, or a failure, and
- * it is tried again in a while. */
-typedef void reboot_told_fn(void *user, uint64_t count, const struct error *failure);
+/* All may be NULL, and are called from the vm's pumps. */
+struct reboot_observer {
+    /* So many vCPUs and DIMMs are about to be put online; -1 with an error: they are not. */
+    int (*begin)(void *user, size_t count, struct error *error);
+    void (*stage)(void *user, const struct operation_result *so_far,
+                  const struct operation_stage *stage);
+    void (*result)(void *user, const struct operation_result *result);
+    /* What came of it: so many are online again, or a failure, and it is tried again in a while. */
+    void (*end)(void *user, uint64_t count, const struct error *failure);
+    void *user;
+};
 
-/* Listens from now on; told may be NULL. NULL without memory. */
-struct reboot *reboot_new(struct vm *vm, struct vm_jobs *jobs, reboot_told_fn *told, void *user);
+/* Listens from now on; observer: copied. NULL without memory. */
+struct reboot *reboot_new(struct vm *vm, struct vm_jobs *jobs,
+                          const struct reboot_observer *observer);
 
 /* After vm_jobs_abandon(), before vm_jobs_free() and vm_free(). NULL is allowed. */
 void reboot_free(struct reboot *reboot);

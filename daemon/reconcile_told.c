@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "daemon/device_told.h"
 #include "daemon/event_log.h"
 #include "daemon/log.h"
-#include "daemon/metrics.h"
 #include "vmm/result_json.h"
 
 #define TYPE "Synchronized"
@@ -74,10 +74,7 @@ void reconcile_told_stage(struct reconcile_told *told, const struct operation_re
 {
     struct waiter *waiter;
 
-    event_log_add(told->daemon->events, EVENT_STAGE, told->name,
-                  json_pack("{s:s, s:s, s:s, s:o}", "operation", so_far->operation, "id",
-                            so_far->id, "stage", operation_rung_name(so_far, stage->rung), "ms",
-                            result_json_ms(stage->ms)));
+    device_told_stage(told->daemon, told->name, so_far, stage);
     TAILQ_FOREACH(waiter, &told->waiters, link) {
         if (waiter->begun && waiter->observer.stage != NULL)
             waiter->observer.stage(waiter->observer.user, so_far, stage);
@@ -88,8 +85,7 @@ void reconcile_told_result(struct reconcile_told *told, const struct operation_r
 {
     struct waiter *waiter;
 
-    event_log_add(told->daemon->events, EVENT_RESULT, told->name, result_json_operation(result));
-    metrics_operation(told->daemon->metrics, result);
+    device_told_result(told->daemon, told->name, result);
     if (verdict_is_success(result->verdict))
         log_line(LOG_LEVEL_INFO, told->name, "by the manifest", "operation", result->operation,
                  "id", result->id, "verdict", verdict_name(result->verdict), NULL);

@@ -119,6 +119,7 @@ static void on_reboot(void *user, uint64_t count, const struct error *failure)
 
 static int begin_service(struct serve *serve, struct error *error)
 {
+    static const struct reboot_observer observer = {.end = on_reboot};
     struct http_server_options options = {
         .loop = serve->loop,
         .name = CH_API_SERVER,
@@ -127,7 +128,7 @@ static int begin_service(struct serve *serve, struct error *error)
 
     serve->jobs = vm_jobs_new(serve->vm, serve->timeout_ms);
     if (serve->jobs != NULL)
-        serve->reboot = reboot_new(serve->vm, serve->jobs, on_reboot, NULL);
+        serve->reboot = reboot_new(serve->vm, serve->jobs, &observer);
     if (serve->reboot == NULL)
         return error_set(error, ERROR_SYSTEM, "", "out of memory");
     serve->api.jobs = serve->jobs;

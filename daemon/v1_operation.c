@@ -11,9 +11,9 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "daemon/audit_log.h"
+#include "daemon/device_told.h"
 #include "daemon/event_log.h"
 #include "daemon/log.h"
-#include "daemon/metrics.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "vmm/result_json.h"
@@ -295,11 +295,8 @@ static void on_result(void *user, const struct operation_result *result)
     struct v1_operation *operation = user;
     json_t *object = result_json_operation(result);
 
-    if (operation->change != NULL) { /* else whoever reconciles tells of it */
-        metrics_operation(operation->operations->daemon->metrics, result);
-        event_log_add(operation->operations->daemon->events, EVENT_RESULT, operation->vm,
-                      json_incref(object));
-    }
+    if (operation->change != NULL) /* else whoever reconciles tells of it */
+        device_told_result(operation->operations->daemon, operation->vm, result);
     if (object != NULL)
         (void)json_array_append_new(operation->results, object);
 }
@@ -309,11 +306,7 @@ static void on_stage(void *user, const struct operation_result *so_far,
 {
     const struct v1_operation *operation = user;
 
-    event_log_add(operation->operations->daemon->events, EVENT_STAGE, operation->vm,
-                  json_pack("{s:s, s:o, s:s, s:o}", "operation", so_far->operation, "id",
-                            codec_string(so_far->id), "stage",
-                            operation_rung_name(so_far, stage->rung), "ms",
-                            result_json_ms(stage->ms)));
+    device_told_stage(operation->operations->daemon, operation->vm, so_far, stage);
 }
 
 static void mark_running(struct v1_operation *operation)

@@ -306,6 +306,9 @@ class Routes(PolicyCase):
         self.assertEqual([(line["vm"], line["action"], line["verdict"]) for line in lines],
                          [("vm", "vm.resize", "begun"), ("vm", "vm.resize", "online")])
         self.assertEqual(lines[0]["details"], {"desired_vcpus": 3})
+        figures = self.ask(VIEWER, "GET", "/metrics")[1].decode()
+        self.assertIn('vmplug_operations_total{operation="cpu-add",verdict="online"} 1\n', figures)
+        self.assertIn(f"vmplug_forbidden_total {2 * len(CH_ENDPOINTS) + 3}\n", figures)
 
 
 class Roles(PolicyCase):

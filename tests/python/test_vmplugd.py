@@ -531,6 +531,8 @@ class Failures(VmplugdCase):
                    "--fault", f"agent guest-get-vcpus#2 answer {offline}")
         self.write(2)
         daemon = self.launch()
+        daemon.await_line("message=change", "action=reboot", "verdict=begun")
+        daemon.await_line("message=change", "action=reboot", "verdict=done")
         daemon.await_line("the guest has rebooted", "changed=true")
         daemon.kill()
         self.check(2, 256, "")
