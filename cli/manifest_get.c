@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* get vm, get vmi. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "cli/manifest_show.h"
 #include "cli/report.h"
 #include "manifest/vmi.h"
+#include "qmp/channel.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 
@@ -43,6 +45,15 @@ struct presence {
     json_t *answer; /* to query-status; NULL: the monitor is held by somebody else, or silent */
 };
 
+/* The sockets of a VM that somebody else has started outlast it. */
+static bool is_deserted(const char *path)
+{
+    struct error error = ERROR_INIT;
+    AUTO_FD int fd = channel_connect(path, &error);
+
+    return fd < 0 && (errno == ECONNREFUSED || errno == ENOENT);
+}
+
 static struct presence look_for(struct invocation *invocation, const struct desired_vm *vm)
 {
     struct session_options options = {.timeout_ms = LOOK_MS};
@@ -54,7 +65,8 @@ static struct presence look_for(struct invocation *invocation, const struct desi
     if (!manifest_context_find(invocation, vm, true, &sockets))
         return presence;
     options.qmp_path = sockets.qmp;
-    presence.there = session_open(session, &options, &error) == 0 || error.code == ERROR_BUSY;
+    presence.there = session_open(session, &options, &error) == 0 || error.code == ERROR_BUSY ||
+                     !is_deserted(sockets.qmp);
     if (error.code == ERROR_NONE)
         presence.answer = blocking_qmp(vm_qmp(session->vm), "query-status", NULL, LOOK_MS, NULL);
     session_close(session);
@@ -169,6 +181,18 @@ static int not_running(struct invocation *invocation, const char *name)
     return report_failure(invocation, VERDICT_BLOCKED, &error);
 }
 
+/* Where the user names a socket, it is to be there. */
+static bool is_there(struct invocation *invocation, const struct desired_vm *vm)
+{
+    struct presence presence;
+
+    if (options_given(&invocation->options, OPTION_QMP))
+        return true;
+    presence = look_for(invocation, vm);
+    json_decref(presence.answer);
+    return presence.there;
+}
+
 /* instance: the VMI, else the VM. One that was adopted and has no manifest has both. */
 static int get_one(struct invocation *invocation, const char *name, bool instance)
 {
@@ -176,17 +200,18 @@ static int get_one(struct invocation *invocation, const char *name, bool instanc
     struct error error = ERROR_INIT;
     struct manifest_sockets sockets;
     const struct desired_vm *vm;
-    bool stored = desired_take_stored(&context->desired, name, &error) == 0;
+    bool stored = desired_take_stored(&context->desired, name, &error) == 0, found;
 
     if (!stored && (error.code != ERROR_BLOCKED ||
                     desired_take_bare(&context->desired, name, &error) < 0))
         return manifest_context_fail(invocation, &error);
     vm = context->desired.vms[context->desired.vm_count - 1];
-    if (manifest_context_find(invocation, vm, true, &sockets))
+    found = manifest_context_find(invocation, vm, true, &sockets);
+    if (found && (instance || is_there(invocation, vm)))
         return manifest_context_run(invocation, vm, true, instance ? show_vmi : show_running_vm);
     if (instance)
         return not_running(invocation, name);
-    if (!stored)
+    if (!stored && !found)
         return report_failure(invocation, VERDICT_BLOCKED, &error);
     AUTO_JSON json_t *object = vmi_json_vm(vm->vm.object, NULL, NULL, NULL);
     return manifest_show_object(invocation, object, false);

@@ -61,6 +61,18 @@ class Habits(support.FakeCase):
         self.assertIn("cannot find /nowhere", told)
         self.run_vmplug("status", "--vm", "vm1")
 
+    def test_get_what_has_ended(self) -> None:
+        """One that was adopted, and leaves its sockets: one of them is as all of them are."""
+        fake = self.start()
+        self.adopt()
+        self.run_vmplug("apply", "-f", "-", text=VM.format(name="vm1", sockets=2))
+        fake.kill()
+        fake.wait()
+        self.assertIn("vm1   Stopped  False", self.run_vmplug("get", "vm")[0])
+        self.assertIn("vm1   Stopped  False", self.run_vmplug("get", "vm", "vm1")[0])
+        _, told = self.run_vmplug("get", "vm", "vm1", "-q", str(self.qmp), code=3)
+        self.assertIn("nobody listens there: QEMU has ended", told)
+
     def test_what_is_stored_is_said_and_no_more(self) -> None:
         both = VOLUME + "---\n" + VM.format(name="vm1", sockets=2)
         for kind in ("plan", "apply"):
