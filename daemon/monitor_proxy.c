@@ -547,9 +547,11 @@ static int begin(struct monitor_proxy *proxy, const struct monitor_proxy_options
 struct monitor_proxy *monitor_proxy_new(const struct monitor_proxy_options *options,
                                         struct error *error)
 {
-    static const struct framer_limits limits = {.message_bytes = MONITOR_PROXY_MESSAGE_BYTES,
-                                                .depth = LIMITS_QMP_DEPTH,
-                                                .values = MONITOR_PROXY_MESSAGE_BYTES / 16};
+    size_t message_bytes = options->role == ROLE_VIEWER ? MONITOR_PROXY_LOOK_BYTES
+                                                        : MONITOR_PROXY_MESSAGE_BYTES;
+    const struct framer_limits limits = {.message_bytes = message_bytes,
+                                         .depth = LIMITS_QMP_DEPTH,
+                                         .values = (unsigned)(message_bytes / 16)};
     struct monitor_proxy *proxy = calloc(1, sizeof(*proxy));
 
     if (proxy == NULL) {

@@ -34,6 +34,7 @@
 
 #define MONITOR_PROXY_WINDOW 8 /* commands of one client under way; of the agent's 1 */
 #define MONITOR_PROXY_MESSAGE_BYTES ((size_t)1 << 20) /* one command, which may write a file */
+#define MONITOR_PROXY_LOOK_BYTES ((size_t)16 << 10) /* … of a viewer's */
 #define MONITOR_PROXY_OUT_BYTES ((size_t)1 << 20)
 #define MONITOR_PROXY_IDLE_MS 60000
 #define MONITOR_PROXY_STALL_MS 10000

@@ -24,6 +24,7 @@
 #include "vmm/vm_directory.h"
 
 #define SESSIONS_MAX 512 /* of all VMs; each has a descriptor */
+#define SESSIONS_EACH 384 /* … of one user */
 
 /* A process's, among those that change the VM. (Of one in another pid namespace the kernel says 0:
  * all of such a user are one.) */
@@ -248,9 +249,19 @@ void v1_monitor_stop(void)
 
 /* ---- the request ---- */
 
+static bool is_crowded(const struct v1_request *request)
+{
+    const struct session *session;
+    size_t own = 0;
+
+    TAILQ_FOREACH(session, &sessions, link)
+        own += session->user.uid == request->peer->uid ? 1 : 0;
+    return session_count >= SESSIONS_MAX || own >= SESSIONS_EACH;
+}
+
 static struct session *session_new(const struct v1_request *request, enum peer peer)
 {
-    struct session *session = session_count < SESSIONS_MAX ? calloc(1, sizeof(*session)) : NULL;
+    struct session *session = is_crowded(request) ? NULL : calloc(1, sizeof(*session));
 
     if (session == NULL)
         return NULL;

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ CH_ENDPOINTS = {"vm.resize": {"desired_vcpus": 3}, "vm.resize-disk": {"id": "a",
 #: Nobody's that is on this host.
 VIEWER, OPERATOR, MEMBER, STRANGER, ADMINISTRATOR, NEIGHBOUR = range(2000001, 2000007)
 SOCKET_GROUP, TEAM = 3000001, 3000002
+SESSIONS = 384  # of one user with monitors, as daemon/v1_monitor.c has it
 
 POLICY = f"""\
 rules:
@@ -284,6 +286,25 @@ class Routes(PolicyCase):
                     self.assertIn(b" 101 ", said)
                     self.assertEqual(b'"error"' in said, command != wanted[0], said)
         self.assertEqual(self.everything(), before)
+
+    def test_crowd(self) -> None:
+        """Whoever speaks the raw protocols with as many connections as there may be of one user
+        leaves room for others."""
+        self.begin()
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        upgrade = "GET /v1/vms/vm/qmp HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n" \
+                  "Upgrade: qmp\r\n\r\n"
+        with contextlib.ExitStack() as stack:
+            for _ in range(SESSIONS):
+                connection = Connection(self.api, VIEWER, ())
+                connection.connect()
+                client = stack.enter_context(contextlib.closing(connection.sock))
+                client.sendall(upgrade.encode())
+                self.assertIn(b" 101 ", client.recv(4096))
+            self.assertIn(b" 503 ", self.talk(VIEWER, upgrade, b"}}"))
+            self.assertIn(b" 101 ", self.talk(OPERATOR, upgrade, b"}}"))
 
     def test_cloud_hypervisor(self) -> None:
         self.begin()

@@ -19,6 +19,7 @@
 #include "daemon/log.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
+#include "tests/fake/jump.h"
 
 /* stderr is a pipe, whose other end is read here, and a private directory holds the files. */
 static struct {
@@ -311,6 +312,61 @@ static void test_long_details(void **state)
     audit_log_free(log);
 }
 
+static size_t count_lines(const char *words)
+{
+    const char *text = file_text();
+    size_t count = 0;
+
+    while ((text = strstr(text, words)) != NULL) {
+        text += strlen(words);
+        count++;
+    }
+    return count;
+}
+
+/* Who may do nothing can't fill the log, nor keep others out of it; how often he tried is told. */
+static void test_refusals(void **state)
+{
+    struct peer_id peer = {.uid = 1000, .gid = 100, .pid = 4711};
+    const struct peer_id other = {.uid = 1001, .gid = 100, .pid = 4712};
+    struct audit_log *log = open_log();
+    int i;
+
+    (void)state;
+    for (i = 0; i < AUDIT_LOG_REFUSALS + 7; i++)
+        assert_int_equal(audit_log_add(log, &peer, "db", "b", AUDIT_LOG_FORBIDDEN,
+                                       json_object(), NULL), 0);
+    assert_int_equal(count_lines("\"uid\":1000,"), AUDIT_LOG_REFUSALS);
+    assert_int_equal(audit_log_add(log, &other, "db", "b", AUDIT_LOG_FORBIDDEN, NULL, NULL), 0);
+    assert_int_equal(count_lines("\"uid\":1001,"), 1);
+    assert_int_equal(audit_log_add(log, &peer, "db", "b", AUDIT_LOG_BEGUN, NULL, NULL), 0);
+    assert_int_equal(count_lines("\"begun\""), 1);
+    assert_int_equal(count_lines("suppressed"), 0);
+
+    jump_ms(AUDIT_LOG_REFUSALS_MS);
+    assert_int_equal(audit_log_add(log, &peer, "db", "b", AUDIT_LOG_FORBIDDEN, NULL, NULL), 0);
+    assert_int_equal(count_lines("\"uid\":1000,"), AUDIT_LOG_REFUSALS + 3);
+    assert_int_equal(count_lines("\"action\":\"suppressed\",\"verdict\":\"forbidden\","
+                                 "\"details\":{\"count\":7}}\n"), 1);
+
+    /* So many others that nobody remembers him. */
+    for (i = 0; i < AUDIT_LOG_REFUSALS; i++)
+        assert_int_equal(audit_log_add(log, &peer, "db", "b", AUDIT_LOG_FORBIDDEN, NULL, NULL), 0);
+    assert_int_equal(count_lines("suppressed"), 1);
+    for (peer.uid = 2000; peer.uid < 2200; peer.uid++) {
+        jump_ms(1);
+        assert_int_equal(audit_log_add(log, &peer, "db", "b", AUDIT_LOG_FORBIDDEN, NULL, NULL), 0);
+    }
+    assert_int_equal(count_lines("\"details\":{\"count\":1}}\n"), 1);
+
+    /* At the end. */
+    for (i = 0; i < AUDIT_LOG_REFUSALS + 2; i++)
+        assert_int_equal(audit_log_add(log, &other, "db", "b", AUDIT_LOG_FORBIDDEN, NULL, NULL), 0);
+    assert_int_equal(count_lines("suppressed"), 2);
+    audit_log_free(log);
+    assert_int_equal(count_lines("\"details\":{\"count\":2}}\n"), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -318,7 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_line),   TEST(test_levels),  TEST(test_error_line),   TEST(test_journal),
         TEST(test_full),   TEST(test_entries), TEST(test_without_file), TEST(test_reopen),
-        TEST(test_no_room), TEST(test_long_details),
+        TEST(test_no_room), TEST(test_long_details), TEST(test_refusals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
