@@ -6,14 +6,14 @@
  *     {"time":"2026-11-21T19:30:00.125Z","uid":1000,"gid":1000,"pid":4711,"vm":"db",
  *      "action":"disk-add","verdict":"online","details":{"operation":17}}
  *
- * A change has two: before anything of it is sent one with AUDIT_LOG_BEGUN, and at its end one with
- * what came of it, so that what a killed daemon had begun is on record, too. A change of which the
- * first cannot be written is to be refused (503); of the second, that cannot be written is said in
- * the log. What is refused for lack of a role has one line, AUDIT_LOG_FORBIDDEN; of a user's who is
- * refused again and again AUDIT_LOG_REFUSALS lines in AUDIT_LOG_REFUSALS_MS, so that nobody fills it
- * who may do nothing. How many more there were is in a line
- * ("action": "suppressed", "details": {"count": 7}) before the next one of his, when another takes his
- * place among those that are counted, and at the end.
+ * A change has two: before anything of it is sent one with AUDIT_LOG_BEGUN, and at its end one
+ * with what came of it, so that what a killed daemon had begun is on record, too. A change of
+ * which the first cannot be written is to be refused (503); of the second, that cannot be written
+ * is said in the log. What is refused for lack of a role has one line, AUDIT_LOG_FORBIDDEN; of a
+ * user's who is refused again and again AUDIT_LOG_REFUSALS lines in AUDIT_LOG_REFUSALS_MS, so
+ * that nobody fills it who may do nothing. How many more there were is in a line ("action":
+ * "suppressed", "details": {"count": 7}) before the next one of his, when another takes his place
+ * among those that are counted, and at the end.
  *
  * Each line is one write at the file's end, so that it is there whole or not at all. The file is
  * made 0640. Without a file lines go to the log (daemon/log.h).
