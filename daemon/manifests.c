@@ -19,6 +19,7 @@
 
 #define SETTLE_SECONDS 0.02 /* a file that is written in pieces is taken once */
 #define RETRY_SECONDS 0.2   /* while somebody else has the store */
+#define LOOK_SECONDS 1.     /* while there is no directory */
 
 struct manifests {
     struct ev_loop *loop;
@@ -26,6 +27,7 @@ struct manifests {
     const char *path;
     json_t *waiting; /* names of files -> true, in the order in which they came */
     ev_timer timer;
+    ev_timer look; /* active: it can't be read */
 };
 
 static bool is_manifest(const char *name)
@@ -130,32 +132,49 @@ static void wait_for(struct manifests *manifests, const char *name)
 
 static void on_changed(void *user, const char *name);
 
+static void take_all(struct manifests *manifests, struct dirent **entries, int count)
+{
+    int i;
+
+    for (i = 0; i < count; i++) {
+        wait_for(manifests, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
 /* The directory may be another one by now. */
 void manifests_rescan(struct manifests *manifests)
 {
     int watched = watch_add(manifests->watch, manifests->path, on_changed, manifests, NULL);
     struct dirent **entries;
-    int count = watched == 0 ? scandir(manifests->path, &entries, NULL, alphasort) : -1, i;
+    int count = watched == 0 ? scandir(manifests->path, &entries, NULL, alphasort) : -1;
 
-    if (count < 0)
+    if (count >= 0) {
+        ev_timer_stop(manifests->loop, &manifests->look);
+        take_all(manifests, entries, count);
+    } else if (!ev_is_active(&manifests->look)) {
         log_line(LOG_LEVEL_WARNING, NULL, "the directory of manifests can't be read", "directory",
                  manifests->path, "why", strerror(errno), NULL);
-    for (i = 0; i < count; i++) {
-        wait_for(manifests, entries[i]->d_name);
-        free(entries[i]);
+        ev_timer_again(manifests->loop, &manifests->look);
     }
-    if (count >= 0)
-        free(entries);
 }
 
-/* A directory or a link that is swapped may stand for any of the files. */
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    manifests_rescan(timer->data);
+}
+
+/* A directory or a link that is swapped, or this directory, may stand for any of the files. */
 static void on_changed(void *user, const char *name)
 {
     struct manifests *manifests = user;
 
     if (name != NULL && is_manifest(name))
         wait_for(manifests, name);
-    else if (name == NULL || strncmp(name, "..", 2) == 0)
+    else if (name == NULL || strcmp(name, WATCH_ITSELF) == 0 || strncmp(name, "..", 2) == 0)
         manifests_rescan(manifests);
 }
 
@@ -176,6 +195,8 @@ struct manifests *manifests_new(struct ev_loop *loop, struct watch *watch, const
     manifests->path = path;
     ev_timer_init(&manifests->timer, on_timer, 0, 0);
     manifests->timer.data = manifests;
+    ev_timer_init(&manifests->look, on_look, 0, LOOK_SECONDS);
+    manifests->look.data = manifests;
     if (watch_add(watch, path, on_changed, manifests, error) < 0) {
         manifests_free(manifests);
         return NULL;
@@ -189,6 +210,7 @@ void manifests_free(struct manifests *manifests)
     if (manifests == NULL)
         return;
     ev_timer_stop(manifests->loop, &manifests->timer);
+    ev_timer_stop(manifests->loop, &manifests->look);
     json_decref(manifests->waiting);
     free(manifests);
 }

@@ -3,7 +3,8 @@
  * A directory of manifests that is followed: each file that is there, comes or changes is taken as
  * by `vmplug apply`, into the store (manifest/desired.h). A file that says what it said when it was
  * taken last changes nothing, whatever has become of the object since. One that goes away changes
- * nothing either, and is logged.
+ * nothing either, and is logged. Where another directory takes this one's place, that is followed;
+ * where none does, it is waited for.
  */
 #ifndef DAEMON_MANIFESTS_H
 #define DAEMON_MANIFESTS_H

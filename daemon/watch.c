@@ -11,8 +11,9 @@
 
 #include "base/cleanup.h"
 
+#define ITS_OWN (IN_MOVE_SELF | IN_DELETE_SELF)
 #define CHANGES                                                                         \
-    (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_ONLYDIR)
+    (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | ITS_OWN | IN_ONLYDIR)
 #define READ_BYTES 16384
 
 struct directory {
@@ -57,6 +58,8 @@ static void take(struct watch *watch, const struct inotify_event *event)
     } else if (directory != NULL && (event->mask & IN_IGNORED) != 0) {
         SLIST_REMOVE(&watch->directories, directory, directory, link);
         free(directory);
+    } else if (directory != NULL && (event->mask & ITS_OWN) != 0) {
+        directory->changed(directory->user, WATCH_ITSELF);
     } else if (directory != NULL && event->len > 0 &&
                /* a file that was made is told once it has been written */
                ((event->mask & IN_CREATE) == 0 || (event->mask & IN_ISDIR) != 0)) {
@@ -103,6 +106,18 @@ struct watch *watch_new(struct ev_loop *loop, struct error *error)
     return watch;
 }
 
+/* Whose watch is to end with an event IN_IGNORED. */
+static void drop_those_before(const struct watch *watch, const struct directory *last)
+{
+    const struct directory *directory;
+
+    SLIST_FOREACH(directory, &watch->directories, link) {
+        if (directory != last && directory->changed == last->changed &&
+            directory->user == last->user)
+            (void)inotify_rm_watch(watch->fd, directory->number);
+    }
+}
+
 int watch_add(struct watch *watch, const char *path, watch_fn *changed, void *user,
               struct error *error)
 {
@@ -124,6 +139,7 @@ int watch_add(struct watch *watch, const char *path, watch_fn *changed, void *us
     directory->number = number;
     directory->changed = changed;
     directory->user = user;
+    drop_those_before(watch, directory);
     return 0;
 }
 

@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -236,6 +237,33 @@ class Manifests(VmplugdCase):
         daemon.await_line("a manifest has gone")
         daemon.kill()
         self.check(3, 256, "")
+
+    def test_directory_replaced(self) -> None:
+        """By another one, at once or in a while."""
+        self.start("--max-cpus", "8")
+        self.write(2)
+        daemon = self.launch()
+        daemon.await_condition("True", "Synchronized")
+        before = self.manifests
+        self.manifests = self.directory / "new"
+        for sockets in (3, 4):
+            self.manifests.mkdir()
+            self.write(sockets)
+            before.rename(self.directory / f"old{sockets}")
+            if sockets == 4:
+                daemon.await_line("the directory of manifests can't be read")
+            self.manifests.rename(before)
+            daemon.await_change()
+        self.manifests = before
+        self.write(5)
+        daemon.await_change()
+        shutil.rmtree(self.manifests)
+        daemon.await_line("the directory of manifests can't be read")
+        self.manifests.mkdir()
+        self.write(6)
+        daemon.await_change()
+        daemon.kill()
+        self.check(6, 256, "")
 
     def test_reloaded(self) -> None:
         """The directory may be another one: that is followed from then on."""
