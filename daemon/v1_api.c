@@ -44,6 +44,11 @@ void v1_api_stop(struct v1_api *api)
     v1_events_stop(api->events);
 }
 
+void v1_api_policy_changed(void)
+{
+    v1_monitor_policy_changed();
+}
+
 /* ---- answers ---- */
 
 static json_t *make_error(const char *code, const char *what, const char *fix)

@@ -80,6 +80,9 @@ void v1_api_free(struct v1_api *api);
 /* The daemon is about to end: streams end, and what comes from now on is refused. */
 void v1_api_stop(struct v1_api *api);
 
+/* The policy was read anew, and holds for what goes on already, too. */
+void v1_api_policy_changed(void);
+
 /* For struct http_server_options; user: the struct v1_api. */
 void v1_api_handle(void *user, struct http_request *request);
 json_t *v1_api_error(unsigned status, const char *what, const char *why, const char *fix);

@@ -50,6 +50,7 @@ void v1_manifests_forget(struct v1_request *request);
 /* v1_monitor.c: by Upgrade to "qmp" or "qga" */
 void v1_monitor_qmp(struct v1_request *request);
 void v1_monitor_agent(struct v1_request *request);
+void v1_monitor_policy_changed(void); /* those end whose users have a lower role now */
 void v1_monitor_stop(void); /* all of these connections end; after the HTTP server */
 
 #endif

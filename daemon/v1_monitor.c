@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * GET /v1/vms/{name}/qmp and /agent: from the answer to an Upgrade on the connection speaks QMP, or
- * the agent's protocol, with the VM (daemon/monitor_proxy.h). It keeps the role that its user had
- * when it began. With a header Vmplug-Change it is greeted once it is the only one that changes the
- * VM, and is so until it ends.
+ * GET /v1/vms/{name}/qmp and /agent: from the answer to an Upgrade on the connection speaks QMP,
+ * or the agent's protocol, with the VM (daemon/monitor_proxy.h). It keeps the role that its user
+ * had when it began, and ends when a policy that is read anew has a lower one for him. With a
+ * header Vmplug-Change it is greeted once it is the only one that changes the VM, and is so until
+ * it ends.
  *
  * A client that changes the VM is a job among the others that do. What it has to say to QEMU and to
  * the agent belongs together, so all connections of a process to a VM have one place in the queue.
@@ -44,6 +45,7 @@ struct session {
     char name[VM_NAME_MAX + 1]; /* of the VM */
     enum peer peer;
     bool changes; /* said so when it came */
+    enum role role; /* once it has begun */
     struct peer_id user;
     struct vm_jobs *jobs; /* NULL: they have ended, or it has not begun */
     struct vm_jobs_watcher watcher;
@@ -193,6 +195,11 @@ static void on_jobs_ended(void *user)
     monitor_proxy_end(session->proxy);
 }
 
+static enum role role_of(const struct session *session)
+{
+    return policy_role(session->daemon->policy, &session->user, session->name);
+}
+
 static int begin(struct session *session, struct held_vm *held, int fd, const char *bytes,
                  size_t size)
 {
@@ -203,10 +210,11 @@ static int begin(struct session *session, struct held_vm *held, int fd, const ch
         .vm = held_vm_vm(held),
         .peer = session->peer,
         .changes = session->changes,
-        .role = policy_role(session->daemon->policy, &session->user, session->name),
+        .role = role_of(session),
         .owner = {.want = want, .leave = leave, .audit = audit, .user = session},
     };
 
+    session->role = options.role;
     session->jobs = held_vm_jobs(held);
     session->proxy = monitor_proxy_new(&options, NULL);
     if (session->proxy == NULL) {
@@ -232,6 +240,16 @@ static void on_upgraded(void *user, int fd, const char *bytes, size_t size)
     }
     if (fd < 0 || begin(session, held, fd, bytes, size) < 0)
         session_free(session);
+}
+
+void v1_monitor_policy_changed(void)
+{
+    const struct session *session;
+
+    TAILQ_FOREACH(session, &sessions, link) {
+        if (session->proxy != NULL && role_of(session) < session->role)
+            monitor_proxy_end(session->proxy);
+    }
 }
 
 void v1_monitor_stop(void)

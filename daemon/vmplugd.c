@@ -103,6 +103,7 @@ static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
         log_error(LOG_LEVEL_ERROR, NULL, "the policy stays as it was", &error);
         notify_status(&self->notify, "the policy stays as it was: %s", error.why);
     }
+    v1_api_policy_changed();
     error = (struct error)ERROR_INIT;
     if (audit_log_reopen(self->daemon.audit_log, &error) < 0)
         log_error(LOG_LEVEL_ERROR, NULL, "the audit log goes on where it was", &error);

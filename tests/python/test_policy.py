@@ -438,6 +438,28 @@ class Roles(PolicyCase):
         line, = self.audited()
         self.assertEqual((line["vm"], line["verdict"]), ("vm", "forbidden"))
 
+    def test_reload_while_connected(self) -> None:
+        """Who has a lower role by now goes on with no monitor."""
+        daemon = self.begin()
+        negotiate = "GET /v1/vms/vm/qmp HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n" \
+                    'Upgrade: qmp\r\n\r\n{"execute": "qmp_capabilities"}\n'
+        clients = {}
+        for uid in (OPERATOR, VIEWER):
+            connection = Connection(self.api, uid, ())
+            connection.connect()
+            clients[uid] = client = connection.sock
+            self.addCleanup(client.close)
+            client.settimeout(SOON)
+            client.sendall(negotiate.encode())
+            said = b""
+            while b'"return"' not in said:
+                said += client.recv(65536)
+        self.policy.write_text(f"rules: [{{role: viewer, users: [{VIEWER}, {OPERATOR}]}}]")
+        daemon.process.send_signal(signal.SIGHUP)
+        self.assertEqual(clients[OPERATOR].recv(1), b"")
+        clients[VIEWER].sendall(b'{"execute": "query-status"}\n')
+        self.assertIn(b'"running"', clients[VIEWER].recv(65536))
+
     def test_written_down(self) -> None:
         """Each that has begun has its end, too, also where nothing came of it."""
         self.begin()
