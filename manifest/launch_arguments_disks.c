@@ -253,33 +253,13 @@ static int find_image(const struct launch_input *input, const struct volume *vol
     return -1;
 }
 
-/* QEMU's words for caches: a page cache of the host's that is passed by (direct), and a disk that
- * the guest takes for one with a cache of its own (write-cache). */
-static int add_node(struct argv *argv, const struct disk *disk, const struct image *image,
-                    struct error *error)
+static void add_node(struct argv *argv, const struct disk *disk, const struct image *image)
 {
     const struct volume *volume = disk->volume;
-    bool native = volume->io != NULL && strcmp(volume->io, "native") == 0;
-    bool direct = volume->cache != NULL ? strcmp(volume->cache, "none") == 0 : native;
     json_t *node = image_node(image, disk->id, volume->read_only);
-    json_t *file = field_object(node, "file");
 
-    if (native && !direct) {
-        json_decref(node);
-        return refuse(volume, "say cache: none, or io: threads", "io: native needs cache: none",
-                      error);
-    }
-    if (file != NULL && volume->io != NULL && !image->remote &&
-        json_object_set_new(file, "aio", json_string(volume->io)) < 0) {
-        json_decref(node);
-        node = NULL;
-    }
-    if (direct && node != NULL && !image->remote) {
-        (void)json_object_set_new(file, "cache", json_pack("{s:b}", "direct", 1));
-        field_set(&node, "cache", json_pack("{s:b}", "direct", 1));
-    }
+    image_tune(&node, image, virtual_machine_is_direct(volume), volume->io);
     argv_json(argv, "-blockdev", node);
-    return 0;
 }
 
 static const char *driver_of(const struct disk *disk)
@@ -318,6 +298,7 @@ static void set_place(json_t **device, const struct disk *disk)
 static void add_device(struct argv *argv, const struct disk *disk)
 {
     const struct volume *volume = disk->volume;
+    const char *write_cache = virtual_machine_write_cache(volume);
     json_t *device = json_pack("{s:s, s:s}", "driver", driver_of(disk), "id", disk->id);
 
     set_place(&device, disk);
@@ -325,9 +306,8 @@ static void add_device(struct argv *argv, const struct disk *disk)
         field_set(&device, "drive", json_string(disk->id));
     if (volume->device != VOLUME_LUN)
         field_set(&device, "serial", json_string(disk->serial));
-    if (volume->cache != NULL && volume->device == VOLUME_DISK)
-        field_set(&device, "write-cache",
-                  json_string(strcmp(volume->cache, "writethrough") == 0 ? "off" : "on"));
+    if (write_cache != NULL && volume->device == VOLUME_DISK)
+        field_set(&device, "write-cache", json_string(write_cache));
     if (disk->boot_index != 0)
         field_set(&device, "bootindex", json_integer(disk->boot_index));
     argv_json(argv, "-device", device);
@@ -344,8 +324,7 @@ static int add_disk(struct argv *argv, const struct launch_input *input, const s
         if (disk->volume->device == VOLUME_LUN && !image.block_device)
             return refuse(disk->volume, "make it a disk, or give a block device of the host",
                           "a lun passes a block device through, and this is a file", error);
-        if (add_node(argv, disk, &image, error) < 0)
-            return -1;
+        add_node(argv, disk, &image);
     }
     add_device(argv, disk);
     return 0;

@@ -287,7 +287,7 @@ static void read_serial(struct node serial, struct volume *volume)
 static void read_disk(const struct reading *reading, struct node disk, struct volume *volume)
 {
     static const char *const caches[] = {"none", "writethrough", "writeback", NULL};
-    static const char *const ios[] = {"native", "threads", "io_uring", NULL};
+    static const char *const ios[] = {"default", "native", "threads", "io_uring", NULL};
     unsigned choice;
 
     read_name(document_get(disk, "name"), &volume->name);
@@ -296,8 +296,12 @@ static void read_disk(const struct reading *reading, struct node disk, struct vo
     document_unsigned(document_get(disk, "bootOrder"), 1, BOOT_ORDER_MAX, &volume->boot_order);
     if (document_choice(document_get(disk, "cache"), caches, &choice))
         volume->cache = caches[choice];
-    if (document_choice(document_get(disk, "io"), ios, &choice))
+    if (document_choice(document_get(disk, "io"), ios, &choice) && choice > 0)
         volume->io = ios[choice];
+    if (volume->io != NULL && strcmp(volume->io, "native") == 0 &&
+        !virtual_machine_is_direct(volume))
+        document_refuse(document_get(disk, "io"), "say cache: none, or io: threads",
+                        "native needs cache: none");
     expect(reading, disk,
            WORDS("name", "disk", "lun", "cdrom", "serial", "bootOrder", "cache", "io"));
 }
@@ -492,6 +496,21 @@ void virtual_machine_free(struct virtual_machine *vm)
 const struct volume *virtual_machine_find(const struct virtual_machine *vm, const char *name)
 {
     return find(vm, name);
+}
+
+/* io: native goes with nothing else. */
+bool virtual_machine_is_direct(const struct volume *volume)
+{
+    if (volume->cache != NULL)
+        return strcmp(volume->cache, "none") == 0;
+    return volume->io != NULL && strcmp(volume->io, "native") == 0;
+}
+
+const char *virtual_machine_write_cache(const struct volume *volume)
+{
+    if (volume->cache == NULL)
+        return NULL;
+    return strcmp(volume->cache, "writethrough") == 0 ? "off" : "on";
 }
 
 size_t virtual_machine_serial_max(const char *bus)

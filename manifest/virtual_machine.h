@@ -103,6 +103,11 @@ void virtual_machine_free(struct virtual_machine *vm);
 /* The volume of this name, or NULL. */
 const struct volume *virtual_machine_find(const struct virtual_machine *vm, const char *name);
 
+/* QEMU's words for caches: is the host's page cache passed by, and is the disk one with a cache of
+ * its own to the guest ("on", "off"; NULL: not said)? */
+bool virtual_machine_is_direct(const struct volume *volume);
+const char *virtual_machine_write_cache(const struct volume *volume);
+
 /* Characters of a disk's serial number that a guest sees on this bus; NULL: the default one. */
 size_t virtual_machine_serial_max(const char *bus);
 

@@ -214,16 +214,30 @@ static int take_up(struct operation *operation, struct error *error)
     return 0;
 }
 
+static json_t *node_arguments(const struct operation *operation, const struct image *image)
+{
+    const struct operation_disk *disk = &operation->request.disk;
+    json_t *node = image_node(image, operation->result.id, disk->read_only);
+
+    image_tune(&node, image, disk->direct, disk->aio);
+    return node;
+}
+
 static json_t *device_arguments(const struct operation *operation, const struct place *place)
 {
-    const char *id = operation->result.id;
+    const char *id = operation->result.id, *write_cache = operation->request.disk.write_cache;
+    json_t *device;
 
     if (operation->on_virtio)
-        return json_pack("{s:s, s:s, s:s, s:s, s:s}", "driver", "virtio-blk-pci", "id", id, "bus",
-                         place->bus, "drive", id, "serial", operation->serial);
-    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "driver", "scsi-hd", "id", id,
-                     "bus", place->bus, "channel", 0, "scsi-id", (int)place->scsi_id, "lun",
-                     (int)place->lun, "drive", id, "serial", operation->serial);
+        device = json_pack("{s:s, s:s, s:s, s:s, s:s}", "driver", "virtio-blk-pci", "id", id,
+                           "bus", place->bus, "drive", id, "serial", operation->serial);
+    else
+        device = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "driver", "scsi-hd", "id",
+                           id, "bus", place->bus, "channel", 0, "scsi-id", (int)place->scsi_id,
+                           "lun", (int)place->lun, "drive", id, "serial", operation->serial);
+    if (write_cache != NULL)
+        field_set(&device, "write-cache", json_string(write_cache));
+    return device;
 }
 
 static int plan(struct operation *operation, struct error *error)
@@ -243,8 +257,8 @@ static int plan(struct operation *operation, struct error *error)
     operation->lun = place.lun;
     (void)snprintf(operation->path, sizeof(operation->path),
                    operation->on_virtio ? "/machine/peripheral/%s/virtio-backend" : "%s", id);
-    operation_add_step(operation, "blockdev-add", image_node(&image, id, disk->read_only),
-                       "blockdev-del", json_pack("{s:s}", "node-name", id), id);
+    operation_add_step(operation, "blockdev-add", node_arguments(operation, &image), "blockdev-del",
+                       json_pack("{s:s}", "node-name", id), id);
     operation_add_step(operation, "device_add", device_arguments(operation, &place), NULL, NULL,
                        id);
     describe(operation, &image, place.bus);

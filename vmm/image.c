@@ -135,3 +135,20 @@ json_t *image_node(const struct image *image, const char *node_name, bool read_o
         field_set(&node, "read-only", json_true());
     return node;
 }
+
+void image_tune(json_t **node, const struct image *image, bool direct, const char *aio)
+{
+    json_t *file = json_incref(field_object(*node, "file"));
+
+    if (image->remote || (!direct && aio == NULL)) {
+        json_decref(file);
+        return;
+    }
+    if (aio != NULL)
+        field_set(&file, "aio", json_string(aio));
+    if (direct) {
+        field_set(&file, "cache", json_pack("{s:b}", "direct", 1));
+        field_set(node, "cache", json_pack("{s:b}", "direct", 1));
+    }
+    field_set(node, "file", file);
+}

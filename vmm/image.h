@@ -41,4 +41,9 @@ int image_inspect(const char *file, const char *format, bool read_only, struct i
 /* The arguments of blockdev-add that open the image under this node name; a new reference. */
 json_t *image_node(const struct image *image, const char *node_name, bool read_only);
 
+/* Has *node, which image_node() has made, pass the host's page cache by, and QEMU read and write in
+ * this way ("native", "threads", "io_uring"; NULL: its own). Behind an NBD server neither means
+ * anything. Without memory *node is NULL. */
+void image_tune(json_t **node, const struct image *image, bool direct, const char *aio);
+
 #endif

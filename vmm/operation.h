@@ -62,6 +62,9 @@ struct operation_disk {
     bool lun_set;
     unsigned lun;
     bool read_only;
+    bool direct;             /* the host's page cache is passed by */
+    const char *aio;         /* as in image_tune() */
+    const char *write_cache; /* "on", "off": does the guest see one? NULL: as QEMU has it */
 };
 
 /* In a second, all in all; 0: as much as it can. What is not set stays as it is. */

@@ -74,7 +74,8 @@ extern const struct sim_board sim_q35, sim_microvm, sim_virt_arm, sim_virt_riscv
 /* A block node, and the scsi-hd or virtio-blk-pci that uses it, if any. */
 struct sim_disk {
     char node[64], file[512], driver[16];
-    bool read_only;
+    bool read_only, direct;
+    char aio[16], write_cache[8];
     uint64_t bytes;
     uint64_t limits[6]; /* of block_set_io_throttle, in the order of its documentation */
     char id[64], bus[64], serial[64]; /* id is "" while no device uses it */

@@ -49,6 +49,8 @@ json_t *sim_inserted(const struct sim *sim, const struct sim_disk *node)
                                  "'write_threshold':0,'cache':{'writeback':true,'direct':false,"
                                  "'no-flush':false}}");
 
+    json_object_set_new(json_object_get(inserted, "cache"), "direct",
+                        json_boolean(node->direct));
     json_object_update_new(
         inserted, json_pack("{s:s, s:s, s:s, s:b, s:{s:s, s:s, s:I}}", "file", node->file, "drv",
                             node->driver, "node-name", node->node, "ro", node->read_only, "image",
@@ -143,6 +145,8 @@ json_t *sim_add_disk(struct sim *sim, const json_t *arguments)
     (void)snprintf(disk->id, sizeof(disk->id), "%s", text_of(arguments, "id"));
     (void)snprintf(disk->bus, sizeof(disk->bus), "%s", text_of(arguments, "bus"));
     (void)snprintf(disk->serial, sizeof(disk->serial), "%s", text_of(arguments, "serial"));
+    (void)snprintf(disk->write_cache, sizeof(disk->write_cache), "%s",
+                   text_of(arguments, "write-cache"));
     return answer;
 }
 

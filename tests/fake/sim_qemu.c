@@ -248,6 +248,8 @@ static json_t *blockdev_add(struct sim *sim, const json_t *arguments)
         return sim_error("GenericError", "Node name too long");
     *disk = (struct sim_disk){.read_only = json_is_true(json_object_get(arguments, "read-only")),
                               .bytes = 64 * SIM_MIB};
+    disk->direct = json_is_true(json_object_get(json_object_get(file, "cache"), "direct"));
+    copy(disk->aio, sizeof(disk->aio), text_of(file, "aio"));
     copy(disk->node, sizeof(disk->node), node);
     copy(disk->driver, sizeof(disk->driver), text_of(arguments, "driver"));
     copy(disk->file, sizeof(disk->file), text_of(file, "filename"));
@@ -338,8 +340,8 @@ static json_t *check_properties(const struct sim *sim, const json_t *arguments)
         {SIM_CPU_TYPE, " driver id socket-id core-id thread-id "},
         {"pc-dimm", " driver id memdev node addr slot "},
         {"virtio-mem-pci", " driver id memdev bus requested-size node memaddr "},
-        {"scsi-hd", " driver id bus channel scsi-id lun drive serial "},
-        {"virtio-blk-pci", " driver id bus drive serial "},
+        {"scsi-hd", " driver id bus channel scsi-id lun drive serial write-cache "},
+        {"virtio-blk-pci", " driver id bus drive serial write-cache "},
     };
     const char *driver = text_of(arguments, "driver"), *key;
     char word[128];

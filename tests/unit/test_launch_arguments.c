@@ -255,8 +255,6 @@ static void test_disks(void **state)
     claim_disk("disk: {bus: scsi}",
                "hostDisk: {path: /no/x.img, type: DiskOrCreate, capacity: 1Mi}",
                "\"filename\":\"/no/x.img\"");
-    claim_disk_refused("disk: {bus: scsi}, cache: writeback, io: native", EMPTY,
-                       "disks[0]: io: native needs cache: none");
     claim_disk_refused("disk: {bus: sata, readonly: true}", EMPTY,
                        "a sata disk can't be read-only");
     claim_disk_refused("disk: {bus: scsi}", "hostDisk: {path: /no/x.img, type: Disk}",
