@@ -14,7 +14,9 @@
 #include "vmm/batch_plan.h"
 #include "vmm/result_json.h"
 
-#define CPU_PATH "spec.template.spec.domain.cpu"
+#define DOMAIN_PATH "spec.template.spec.domain"
+#define CPU_PATH DOMAIN_PATH ".cpu"
+#define CPU_TYPE "-x86_64-cpu"
 #define RAISE_IT "raise it; where QEMU has no more room either, " PLAN_NEXT_LAUNCH
 
 /* ---- steps and blocks ---- */
@@ -295,6 +297,61 @@ static int plan_memory(struct plan *plan, const struct plan_input *input, bool u
     return 0;
 }
 
+/* ---- what only a launch changes ---- */
+
+/* "q35" is whichever of its versions QEMU has. */
+static bool is_machine(const char *machine, const char *wanted)
+{
+    size_t length = strlen(wanted);
+
+    if (strcmp(wanted, "pc") == 0)
+        return is_machine(machine, "pc-i440fx");
+    if (strncmp(machine, wanted, length) != 0 && strncmp(machine, "pc-", strlen("pc-")) == 0)
+        machine += strlen("pc-");
+    return strncmp(machine, wanted, length) == 0 &&
+           (machine[length] == '\0' || machine[length] == '-');
+}
+
+static int plan_machine(struct plan *plan, const struct plan_input *input, struct error *error)
+{
+    const char *machine = input->inventory->machine.machine, *wanted = input->vm->machine;
+    struct error problem = ERROR_INIT;
+
+    if (wanted == NULL || machine[0] == '\0' || is_machine(machine, wanted))
+        return 0;
+    (void)error_set(&problem, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
+                    "this QEMU runs the machine %s, not %.63s", machine, wanted);
+    return block(plan, PLAN_MACHINE, DOMAIN_PATH ".machine.type", &problem, error);
+}
+
+/* A QEMU whose vCPUs can't be plugged does not say, nor what the host's model amounts to. */
+static bool is_model(const char *type, const char *wanted)
+{
+    size_t length = strcspn(wanted, ","), end = strlen(type);
+
+    if (end < strlen(CPU_TYPE) || strcmp(type + end - strlen(CPU_TYPE), CPU_TYPE) != 0 ||
+        strcmp(wanted, "host-model") == 0)
+        return true;
+    if (strcmp(wanted, "host-passthrough") == 0)
+        return is_model(type, "host") || is_model(type, "max");
+    return end == length + strlen(CPU_TYPE) && strncmp(type, wanted, length) == 0;
+}
+
+static int plan_model(struct plan *plan, const struct plan_input *input, struct error *error)
+{
+    const struct inventory_cpus *cpus = &input->inventory->cpus;
+    const char *type = cpus->slot_count > 0 ? cpus->slots[0].type : "";
+    const char *wanted = input->vm->cpu.model;
+    struct error problem = ERROR_INIT;
+
+    if (wanted == NULL || is_model(type, wanted))
+        return 0;
+    (void)error_set(&problem, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
+                    "this QEMU runs with the model %.*s, not with %.63s",
+                    (int)(strlen(type) - strlen(CPU_TYPE)), type, wanted);
+    return block(plan, PLAN_MACHINE, CPU_PATH ".model", &problem, error);
+}
+
 /* ---- what an earlier one has left half-done ---- */
 
 static enum plan_subject subject_of(enum audit_kind kind, enum operation_type type)
@@ -357,6 +414,7 @@ int plan_make(struct plan *plan, const struct plan_input *input, struct error *e
 
     *plan = (struct plan){0};
     if (plan_leftovers(plan, input->audit, error) < 0 ||
+        plan_machine(plan, input, error) < 0 || plan_model(plan, input, error) < 0 ||
         plan_memory(plan, input, true, error) < 0 || plan_cpus(plan, input, error) < 0 ||
         plan_volumes(plan, input, error) < 0 || plan_memory(plan, input, false, error) < 0)
         return -1;

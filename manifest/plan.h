@@ -24,7 +24,7 @@
     (AUDIT_PARTS | INVENTORY_MACHINE | INVENTORY_CPUS | INVENTORY_DISKS |               \
      INVENTORY_GUEST_MEMINFO | INVENTORY_GUEST_DISKS)
 
-enum plan_subject { PLAN_CPUS, PLAN_MEMORY, PLAN_VOLUME };
+enum plan_subject { PLAN_MACHINE, PLAN_CPUS, PLAN_MEMORY, PLAN_VOLUME };
 
 struct plan_step {
     enum plan_subject subject;

@@ -4,6 +4,7 @@
  * unplugged, one with another source is exchanged. A CD-ROM drive stays, and its medium comes and
  * goes. A file that has grown is a disk that grows.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +249,9 @@ static int plan_disk(struct plan *plan, const struct candidate *candidate, struc
     text_copy(step->bus, sizeof(step->bus), volume->bus != NULL ? volume->bus : "scsi");
     choose_serial(step, volume);
     step->request.each.disk.read_only = volume->read_only;
+    step->request.each.disk.direct = virtual_machine_is_direct(volume);
+    step->request.each.disk.aio = volume->io;
+    step->request.each.disk.write_cache = virtual_machine_write_cache(volume);
     step->after = candidate->after;
     (void)snprintf(step->what, sizeof(step->what), "disk %.63s in", step->volume);
     (void)snprintf(step->reason, sizeof(step->reason), "%s is %.180s", path_of(volume),
@@ -350,8 +354,15 @@ static int turn_exchange(struct plan *plan, const struct plan_input *input,
     struct error problem = ERROR_INIT;
     struct plan_step *step;
 
-    if (!is_known(candidate) || candidate->volume->device == VOLUME_CDROM || device == NULL ||
-        is_same_file(device->file, candidate->file))
+    if (!is_known(candidate) || candidate->volume->device == VOLUME_CDROM || device == NULL)
+        return 0;
+    if (device->cdrom) {
+        (void)error_set(&problem, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
+                        "'%.63s' is a CD-ROM drive while the VM runs", candidate->volume->name);
+        candidate->blocked = true;
+        return block(plan, candidate->volume->disk_path, true, &problem, error);
+    }
+    if (is_same_file(device->file, candidate->file))
         return 0;
     if (is_fixed(input, candidate->volume, &problem)) {
         candidate->blocked = true;
@@ -368,6 +379,60 @@ static int turn_exchange(struct plan *plan, const struct plan_input *input,
     return 0;
 }
 
+/* The manifest's word for the bus of this device; NULL: nobody knows. What vmplug has launched and
+ * is on neither of the first two is on sata; a drive of somebody else's is taken as it is. */
+static const char *bus_of(const struct inventory_disk *device)
+{
+    enum volume_life life;
+    bool launched = volume_id_has_life(device->id, &life) && life == VOLUME_FIXED;
+
+    if (device->cdrom && !launched)
+        return NULL;
+    if (device->on_scsi)
+        return "scsi";
+    if (device->bus[0] != '\0')
+        return device->bus;
+    return launched ? "sata" : NULL;
+}
+
+__attribute__((format(printf, 3, 4)))
+static bool differs(const struct volume *volume, struct error *ret, const char *how, ...)
+{
+    char words[128];
+    va_list arguments;
+
+    va_start(arguments, how);
+    (void)vsnprintf(words, sizeof(words), how, arguments);
+    va_end(arguments);
+    (void)error_set(ret, ERROR_BLOCKED, PLAN_NEXT_LAUNCH, "the %s '%.63s' %s while the VM runs",
+                    volume->device == VOLUME_CDROM ? "drive" : "disk", volume->name, words);
+    return true;
+}
+
+/* In what else than its source? What QEMU does not tell (io, and whether the disk began with a
+ * cache of its own, which the guest can switch) is not compared. */
+static bool is_another(const struct volume *volume, const struct inventory_disk *device,
+                       struct error *ret)
+{
+    const char *bus = bus_of(device);
+
+    if (volume->bus != NULL && bus != NULL && strcmp(volume->bus, bus) != 0)
+        return differs(volume, ret, "is on bus %s", bus);
+    if (volume->device == VOLUME_CDROM)
+        return false;
+    if (bus != NULL && device->passed_through != (volume->device == VOLUME_LUN))
+        return differs(volume, ret, "is %s lun", device->passed_through ? "a" : "no");
+    if (device->read_only != volume->read_only)
+        return differs(volume, ret, "can%s be written to", device->read_only ? "not" : "");
+    if (volume->serial != NULL && device->serial[0] != '\0' &&
+        strcmp(volume->serial, device->serial) != 0)
+        return differs(volume, ret, "has the serial '%.40s'", device->serial);
+    if (volume->cache != NULL && device->direct != (strcmp(volume->cache, "none") == 0))
+        return differs(volume, ret, "has %s", device->direct ? "cache: none"
+                                                             : "the host's page cache");
+    return false;
+}
+
 /* It stays as it is: other than by its source it can't be told to change. */
 static int turn_stay(struct plan *plan, const struct plan_input *input,
                      struct candidate *candidate, struct error *error)
@@ -376,22 +441,13 @@ static int turn_stay(struct plan *plan, const struct plan_input *input,
     const struct inventory_disk *device = candidate->device;
     struct error problem = ERROR_INIT;
 
-    if (!is_known(candidate) || volume->device == VOLUME_CDROM || device == NULL ||
-        candidate->blocked)
+    if (!is_known(candidate) || device == NULL || candidate->blocked ||
+        device->cdrom != (volume->device == VOLUME_CDROM))
         return 0;
-    if (device->read_only != volume->read_only)
-        (void)error_set(&problem, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
-                        "the disk '%.63s' can%s be written to while the VM runs", volume->name,
-                        device->read_only ? "not" : "");
-    else if (volume->serial != NULL && device->serial[0] != '\0' &&
-             strcmp(volume->serial, device->serial) != 0)
-        (void)error_set(&problem, ERROR_BLOCKED, PLAN_NEXT_LAUNCH,
-                        "the disk '%.63s' has the serial '%.40s' while the VM runs", volume->name,
-                        device->serial);
-    if (problem.code != ERROR_NONE &&
+    if (is_another(volume, device, &problem) &&
         block(plan, volume->disk_path, true, &problem, error) < 0)
         return -1;
-    return plan_growth(plan, input, candidate, error);
+    return device->cdrom ? 0 : plan_growth(plan, input, candidate, error);
 }
 
 static int turn_arrive(struct plan *plan, const struct plan_input *input,

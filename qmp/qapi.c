@@ -89,6 +89,7 @@ void qapi_read_block(const json_t *row, struct qapi_block *ret)
         .format = field_string(inserted, "drv", ""),
         .node = field_string(inserted, "node-name", ""),
         .read_only = field_bool(inserted, "ro", false),
+        .direct = field_bool(field_object(inserted, "cache"), "direct", false),
     };
     (void)field_u64(image, "virtual-size", &ret->bytes);
     read_limits(inserted, &ret->limits);

@@ -62,6 +62,7 @@ struct qapi_block {
     const char *node;
     uint64_t bytes;
     bool read_only;
+    bool direct; /* the host's page cache is passed by */
     struct qapi_limits limits;
 };
 

@@ -167,6 +167,8 @@ struct inventory_disk {
     char node[64];
     uint64_t bytes;
     bool read_only;
+    bool direct; /* the host's page cache is passed by */
+    bool passed_through; /* a scsi-block */
     struct qapi_limits limits;
     char serial[INVENTORY_SERIAL_MAX];
 };

@@ -203,6 +203,7 @@ static void keep_disk(struct inventory_disk *disk, const struct qapi_block *row)
     disk->has_medium = row->has_medium;
     disk->bytes = row->bytes;
     disk->read_only = row->read_only;
+    disk->direct = row->direct;
     disk->limits = row->limits;
     text_copy(disk->qdev, sizeof(disk->qdev), row->qdev);
     text_copy(disk->file, sizeof(disk->file), row->file);
@@ -289,6 +290,7 @@ void inventory_disks_finish(struct inventory *inventory)
         if (device == NULL)
             continue;
         disk->on_scsi = true;
+        disk->passed_through = strcmp(device->driver, "scsi-block") == 0;
         disk->scsi_id = device->scsi_id;
         disk->lun = device->lun;
         text_copy(disk->bus, sizeof(disk->bus), device->bus);

@@ -22,6 +22,9 @@
 #define CLUSTER(inner) "---\napiVersion: kubevirt.io/v1\nkind: KubeVirt\nspec: {configuration: {" \
                        inner "}}\n"
 #define SOCKETS "! spec.template.spec.domain.cpu.sockets: "
+#define MACHINE(type) VM "      domain: {machine: {type: " type "}}\n"
+#define MODEL "! spec.template.spec.domain.cpu.model: "
+#define TYPE "! spec.template.spec.domain.machine.type: "
 #define GUEST "! spec.template.spec.domain.memory.guest: "
 #define DISKS "! spec.template.spec.domain.devices.disks"
 #define VOLUMES "! spec.template.spec.volumes"
@@ -59,6 +62,14 @@ static const struct row cpu_rows[] = {
     {VM "      domain: {}\n", "", true},
     {CPU("sockets: 2"), "", true},
     {CPU("model: host-model"), "", true},
+    {CPU("model: 'qemu64,+x2apic'"), "", true},
+    {CPU("model: qemu6"), MODEL "this QEMU runs with the model qemu64, not with qemu6\n", false},
+    {CPU("sockets: 3, model: host-passthrough"), "vCPUs 2 -> 3\n"
+     MODEL "this QEMU runs with the model qemu64, not with host-passthrough\n", false},
+    {MACHINE("q35"), "", true},
+    {MACHINE("pc-q35-7.2"), "", true},
+    {MACHINE("pc-q35-7"), TYPE "this QEMU runs the machine pc-q35-7.2, not pc-q35-7\n", false},
+    {MACHINE("pc"), TYPE "this QEMU runs the machine pc-q35-7.2, not pc\n", false},
     {CPU("sockets: 4"), "vCPUs 2 -> 4\n", true},
     {CPU("sockets: 1"), "vCPUs 2 -> 1\n", true},
     {CPU("sockets: 8"), "vCPUs 2 -> 8\n", true},
@@ -339,6 +350,61 @@ static void test_disk_with_other_settings(void **state)
     manifest_rig_expect(&self, DISKS "[0]: the disk 'x' can be written to while the VM runs\n");
     take(WITH("{name: x, serial: other}", CLAIM("x", "a")));
     manifest_rig_expect(&self, DISKS "[0]: the disk 'x' has the serial 'x' while the VM runs\n");
+    take(WITH("{name: x, disk: {bus: virtio}}", CLAIM("x", "a")));
+    manifest_rig_expect(&self, DISKS "[0]: the disk 'x' is on bus scsi while the VM runs\n");
+    take(WITH("{name: x, lun: {}}", CLAIM("x", "a")));
+    manifest_rig_expect(&self, DISKS "[0]: the disk 'x' is no lun while the VM runs\n");
+    take(WITH("{name: x, cache: none}", CLAIM("x", "a")));
+    manifest_rig_expect(&self,
+                        DISKS "[0]: the disk 'x' has the host's page cache while the VM runs\n");
+    assert_true(self.plan.blocks[0].restart);
+    take(WITH("{name: x, cache: none}", CLAIM("x", "b"))); /* another disk, as it is wanted */
+    manifest_rig_expect(&self, "disk x out\ndisk x in\n");
+    assert_done();
+    take(WITH("{name: x, cache: writeback}", CLAIM("x", "b")));
+    manifest_rig_expect(&self, DISKS "[0]: the disk 'x' has cache: none while the VM runs\n");
+    take(WITH("{name: x}", CLAIM("x", "b"))); /* what is not said stays as it is */
+    manifest_rig_expect(&self, "");
+    manifest_rig_close(&self);
+}
+
+static void test_disk_comes_with_its_cache(void **state)
+{
+    const struct sim_disk *disk;
+
+    (void)state;
+    manifest_rig_open(&self, wide_sim(), true);
+    (void)sim_put_port(self.rig.sim, "pcie-root-port", "/machine/peripheral/port1", "port1");
+    take(WITH("{name: x, cache: none, io: native}, {name: v, disk: {bus: virtio}, "
+              "cache: writethrough, io: threads}, {name: z, io: default}",
+              CLAIM("x", "a") "," CLAIM("v", "b") "," CLAIM("z", "c")));
+    manifest_rig_expect(&self, "disk x in\ndisk v in\ndisk z in\n");
+    assert_done();
+    disk = sim_find_disk(self.rig.sim, "vmplug-vol-x");
+    assert_true(disk->direct);
+    assert_string_equal(disk->aio, "native");
+    assert_string_equal(disk->write_cache, "on");
+    disk = sim_find_disk(self.rig.sim, "vmplug-vol-v");
+    assert_false(disk->direct);
+    assert_string_equal(disk->aio, "threads");
+    assert_string_equal(disk->write_cache, "off");
+    disk = sim_find_disk(self.rig.sim, "vmplug-vol-z");
+    assert_true(!disk->direct && disk->aio[0] == '\0' && disk->write_cache[0] == '\0');
+    manifest_rig_close(&self);
+}
+
+/* Of what vmplug has launched the bus is known in any case. */
+static void test_launched_on_other_bus(void **state)
+{
+    struct sim *sim = wide_sim();
+
+    (void)state;
+    sim_put_cdrom(sim, "vmplug-fix-drive", NULL);
+    manifest_rig_open(&self, sim, true);
+    take(WITH(DRIVE("drive"), ""));
+    manifest_rig_expect(&self, "");
+    take(WITH("{name: drive, cdrom: {bus: scsi}}", ""));
+    manifest_rig_expect(&self, DISKS "[0]: the drive 'drive' is on bus sata while the VM runs\n");
     manifest_rig_close(&self);
 }
 
@@ -360,6 +426,9 @@ static void test_cdrom(void **state)
     take(WITH(DRIVE("drive") "," DISK("x"), CLAIM("x", "b")));
     manifest_rig_expect(&self, "medium of drive out\ndisk x in\n");
     assert_done();
+    take(WITH(DISK("drive") "," DISK("x"), CLAIM("drive", "a") "," CLAIM("x", "b")));
+    manifest_rig_expect(&self, DISKS "[0]: 'drive' is a CD-ROM drive while the VM runs\n");
+    assert_true(self.plan.blocks[0].restart);
     take(WITH(DRIVE("none"), ""));
     manifest_rig_expect(&self, "disk x out\n" DISKS "[0]: the VM has no CD-ROM drive 'none', and "
                                "none can come while it runs\n");
@@ -517,6 +586,8 @@ int main(void)
         cmocka_unit_test_setup(test_what_is_fixed, set_up),
         cmocka_unit_test_setup(test_what_is_not_the_manifests, set_up),
         cmocka_unit_test_setup(test_disk_with_other_settings, set_up),
+        cmocka_unit_test_setup(test_disk_comes_with_its_cache, set_up),
+        cmocka_unit_test_setup(test_launched_on_other_bus, set_up),
         cmocka_unit_test_setup(test_cdrom, set_up),
         cmocka_unit_test_setup(test_claim_that_leads_nowhere, set_up),
         cmocka_unit_test_setup(test_pending_removals, set_up),
