@@ -111,26 +111,33 @@ static int check_kind(const struct document *document, struct error *error)
                      "%s: kind: a VirtualMachine stays one", document->source);
 }
 
-static int read_vm_with_notes(struct desired *desired, const char *source, json_t *object,
-                              bool stored, struct notes *notes, struct error *error)
+/* written: the document that it has come from, or NULL. */
+static int read_vm_with_notes(struct desired *desired, const char *source,
+                              const struct document *written, json_t *object, bool stored,
+                              struct notes *notes, struct error *error)
 {
     struct desired_vm *vm = add_vm(desired);
+    int status;
 
     if (vm == NULL)
         return without_memory(error);
     vm->stored = stored;
-    if (document_init(&vm->document, source, object, error) < 0 ||
-        check_kind(&vm->document, error) < 0)
+    if (document_init(&vm->document, source, object, error) < 0)
         return -1;
-    return virtual_machine_read(&vm->vm, &vm->document, true, notes, error);
+    vm->document.written = written;
+    status = check_kind(&vm->document, error);
+    if (status == 0)
+        status = virtual_machine_read(&vm->vm, &vm->document, true, notes, error);
+    vm->document.written = NULL; /* which does not last as long */
+    return status;
 }
 
 /* Of one whose notes were told when it was given. */
-static int read_vm(struct desired *desired, const char *source, json_t *object, bool stored,
-                   struct error *error)
+static int read_vm(struct desired *desired, const char *source, const struct document *written,
+                   json_t *object, bool stored, struct error *error)
 {
     struct notes unheard = {0};
-    int status = read_vm_with_notes(desired, source, object, stored, &unheard, error);
+    int status = read_vm_with_notes(desired, source, written, object, stored, &unheard, error);
 
     notes_free(&unheard);
     return status;
@@ -252,7 +259,7 @@ static int take_document(struct desired *desired, const struct document *documen
     if (check(document, ret->kind, whole, &desired->notes, error) < 0)
         return -1;
     if (name == NULL && ret->kind == KIND_VIRTUAL_MACHINE)
-        return read_vm(desired, document->source, document->root, false, error);
+        return read_vm(desired, document->source, document, document->root, false, error);
     if (name == NULL)
         return error_set(error, ERROR_INVALID, "give it metadata.name",
                          "%s: a %s without a name", document->source, kind_name(ret->kind));
@@ -278,7 +285,8 @@ static int settle(struct desired *desired, const struct document_list *documents
         return -1;
     for (i = 0; i < documents->count; i++) {
         if (changes[i].object != NULL && changes[i].kind == KIND_VIRTUAL_MACHINE &&
-            read_vm(desired, documents->items[i].source, changes[i].object, true, error) < 0)
+            read_vm(desired, documents->items[i].source, &documents->items[i], changes[i].object,
+                    true, error) < 0)
             return -1;
     }
     return 0;
@@ -367,7 +375,7 @@ int desired_take_stored(struct desired *desired, const char *name, struct error 
 
     if (load(desired, name, &object, error) < 0)
         return -1;
-    return read_vm(desired, name, object, true, error);
+    return read_vm(desired, name, NULL, object, true, error);
 }
 
 int desired_take_bare(struct desired *desired, const char *name, struct error *error)
@@ -380,7 +388,7 @@ int desired_take_bare(struct desired *desired, const char *name, struct error *e
                        kind_name(KIND_VIRTUAL_MACHINE), METADATA, "name", name);
     if (object == NULL)
         return without_memory(error);
-    return read_vm(desired, name, object, false, error);
+    return read_vm(desired, name, NULL, object, false, error);
 }
 
 /* Fields that are not acted on, of those that came with the change. */
@@ -391,10 +399,10 @@ static int read_changed(struct desired *desired, const char *name, json_t *befor
     struct notes old = {0}, new = {0};
     int status;
 
-    (void)read_vm_with_notes(desired, name, before, true, &old, NULL);
+    (void)read_vm_with_notes(desired, name, NULL, before, true, &old, NULL);
     while (desired->vm_count > count)
         drop_last_vm(desired);
-    status = read_vm_with_notes(desired, name, after, true, &new, error);
+    status = read_vm_with_notes(desired, name, NULL, after, true, &new, error);
     for (i = 0; i < new.count; i++) {
         for (j = 0; j < old.count && strcmp(old.lines[j], new.lines[i]) != 0; j++)
             continue;

@@ -102,7 +102,21 @@ static void append_key(struct text *path, const char *key)
         append(path, "[%.63s]", key);
 }
 
-static void write_path(struct node node, struct text *path)
+/* A part of the document; where it is not there, what is around it. */
+static struct node step_into(struct node outer, const char *key, size_t index)
+{
+    struct node item;
+
+    if (key != NULL)
+        return document_get(outer, key);
+    item = document_first(outer);
+    while (item.value != NULL && index-- > 0)
+        item = document_next(item);
+    return item.value != NULL ? item : outer;
+}
+
+/* Takes *beside, the root of another document, down to the same part of that. */
+static void write_path(struct node node, struct node *beside, struct text *path)
 {
     const struct place *places = node.document->places;
     const json_t *value = node.document->root;
@@ -128,6 +142,8 @@ static void write_path(struct node node, struct text *path)
             append(path, "[%zu]", i);
         }
         value = inner;
+        if (beside->document != node.document)
+            *beside = step_into(*beside, key, i);
     }
     if (node.value == NULL && node.key != NULL)
         append_key(path, node.key);
@@ -137,14 +153,18 @@ static void write_path(struct node node, struct text *path)
  * loses what is in front. */
 static void write_where(struct node node, bool of_key, struct text *text)
 {
-    const struct place *place = &node.document->places[node.place];
+    const struct document *written = node.document->written;
+    struct error unused = ERROR_INIT;
+    struct node beside = written != NULL ? document_root(written, &unused) : node;
+    const struct place *place;
     const char *source = node.document->source;
     size_t length = strlen(source);
     char bytes[LINE_MAX];
     struct text path = {.bytes = bytes, .size = sizeof(bytes)};
 
     bytes[0] = '\0';
-    write_path(node, &path);
+    write_path(node, &beside, &path);
+    place = &beside.document->places[beside.place];
     if (length > SOURCE_MAX_BYTES)
         append(text, "...%s", source + length - SOURCE_MAX_BYTES);
     else

@@ -39,10 +39,12 @@ struct document {
     char *source;         /* "web.yaml", "stdin" */
     json_t *root;         /* must not be changed: places would no longer fit */
     struct place *places; /* of each value, in the order of the text, outer before inner */
+    const struct document *written; /* of one without lines: the text that it has come from in part,
+                                       which lends its own; NULL: none */
 };
 
-/* Takes a value that does not come from text, such as a patched one: its errors have a path and no
- * line. It keeps a reference. Returns 0, or -1 with ERROR_SYSTEM without memory. */
+/* Takes a value that does not come from text, such as a patched one: its errors have a path, and a
+ * line if it is given `written`: that of the same part, or of what is there around it. It keeps a reference. Returns 0, or -1 with ERROR_SYSTEM without memory. */
 int document_init(struct document *document, const char *source, json_t *value,
                   struct error *error);
 void document_free(struct document *document);

@@ -229,7 +229,13 @@ static void test_fragments(void **state)
                                     "[{'name':'a'}]}},'volumes':[{'name':'a','dataVolume':"
                                     "{'name':'d'}}]}}}}", true, &error), 0);
     assert_int_equal(take_named(VM "spec: {template: {spec: {volumes: []}}}\n", NULL, true), -1);
-    assert_non_null(strstr(error.why, "the disk 'a' has no volume"));
+    assert_string_equal(error.why, "t:4:25: spec.template.spec.domain.devices.disks[0]: the disk "
+                                   "'a' has no volume"); /* the place of what is there around it */
+    again();
+    assert_int_equal(take_named(VM "spec: {template: {spec: {domain: {devices: {disks: "
+                                   "[{name: b}, {name: a}]}}}}}\n", NULL, true), -1);
+    assert_string_equal(error.why, "t:4:53: spec.template.spec.domain.devices.disks[0]: the disk "
+                                   "'b' has no volume");
 }
 
 /* Where nothing is stored, the document is all there is, and has the place of what is amiss. */
