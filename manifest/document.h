@@ -44,7 +44,8 @@ struct document {
 };
 
 /* Takes a value that does not come from text, such as a patched one: its errors have a path, and a
- * line if it is given `written`: that of the same part, or of what is there around it. It keeps a reference. Returns 0, or -1 with ERROR_SYSTEM without memory. */
+ * line if it is given `written`: that of the same part, or of what is there around it. It keeps a
+ * reference. Returns 0, or -1 with ERROR_SYSTEM without memory. */
 int document_init(struct document *document, const char *source, json_t *value,
                   struct error *error);
 void document_free(struct document *document);

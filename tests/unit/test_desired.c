@@ -233,8 +233,8 @@ static void test_fragments(void **state)
                                    "'a' has no volume"); /* the place of what is there around it */
     again();
     assert_int_equal(take_named(VM "spec: {template: {spec: {domain: {devices: {disks: "
-                                   "[{name: b}, {name: a}]}}}}}\n", NULL, true), -1);
-    assert_string_equal(error.why, "t:4:53: spec.template.spec.domain.devices.disks[0]: the disk "
+                                   "[{name: a}, {name: b}]}}}}}\n", NULL, true), -1);
+    assert_string_equal(error.why, "t:4:64: spec.template.spec.domain.devices.disks[1]: the disk "
                                    "'b' has no volume");
 }
 
