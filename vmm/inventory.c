@@ -330,6 +330,25 @@ static bool has_remains(const struct inventory *inventory, const json_t *cleanup
     return false;
 }
 
+/* Has the guest all of this vCPU or DIMM online, for which it was asked? */
+static bool is_online(const struct inventory *inventory, const char *id)
+{
+    const struct inventory_memory_device *memory = inventory_find_memory(inventory, id);
+    const struct inventory_cpus *cpus = &inventory->cpus;
+    uint64_t bytes;
+    size_t i;
+
+    if (memory != NULL)
+        return strcmp(memory->kind, "dimm") == 0 &&
+               inventory_device_online(inventory, memory, &bytes) && bytes == memory->bytes;
+    for (i = 0; i < cpus->slot_count; i++) {
+        if (cpus->slots[i].present && strcmp(cpus->slots[i].id, id) == 0)
+            return inventory_slot_online(inventory, &cpus->slots[i]) ==
+                   (int)cpus->slots[i].vcpus_count;
+    }
+    return false;
+}
+
 json_t *inventory_pending(const struct inventory *inventory, const json_t *record)
 {
     json_t *list = json_array();
@@ -344,6 +363,8 @@ json_t *inventory_pending(const struct inventory *inventory, const json_t *recor
         present = inventory_is_present(inventory, entry);
         if (!present &&
             !(is_removal(entry) && has_remains(inventory, field_array(entry, "cleanups"))))
+            continue;
+        if (!is_removal(entry) && is_online(inventory, id))
             continue;
         field_append(&list, json_pack("{s:s, s:s, s:b}", "operation", operation, "id", id,
                                       "present", present));

@@ -311,8 +311,9 @@ bool inventory_topology_agrees(const struct inventory *inventory, char *why, siz
 
 /* The requests of a record (see vmm/record.h) that this inventory does not contradict: each has
  * "operation", "id", and "present", whether the device is there. An addition whose device is gone
- * is left out, and so is a removal that has ended and left nothing behind. Rests on
- * INVENTORY_NAMES and INVENTORY_CPUS. A new reference; NULL without memory. */
+ * is left out, and so is one of a vCPU or DIMM that the guest has online, as far as that is known,
+ * and a removal that has ended and left nothing behind. Rests on INVENTORY_NAMES and
+ * INVENTORY_CPUS. A new reference; NULL without memory. */
 json_t *inventory_pending(const struct inventory *inventory, const json_t *record);
 
 /* Is the device of this entry of a record there? Another one may have its id by now, at another

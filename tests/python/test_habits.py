@@ -73,6 +73,20 @@ class Habits(support.FakeCase):
         _, told = self.run_vmplug("get", "vm", "vm1", "-q", str(self.qmp), code=3)
         self.assertIn("nobody listens there: QEMU has ended", told)
 
+    def test_pending_no_more(self) -> None:
+        """What nobody has seen the end of, and the guest has."""
+        self.start("--fault", "agent guest-set-vcpus drop",
+                   "--fault", "agent guest-set-memory-blocks#1 drop")
+        self.adopt()
+        for words, id_ in ((("cpu", "add"), "vmplug-cpu-2"),
+                           (("memory", "add", "128M"), "vmplug-mem-0")):
+            self.run_vmplug(*words, "-n", "vm1", "--timeout", "1", code=6)
+            status, = self.objects("status", "-n", "vm1")
+            self.assertEqual((status["cpus"]["online"], status["memory"]["online_bytes"] >> 20),
+                             (3, 256 if words[0] == "cpu" else 384))
+            self.assertEqual(status["pending"], [])
+            self.run_vmplug("wait", id_, "-n", "vm1")
+
     def test_what_is_stored_is_said_and_no_more(self) -> None:
         both = VOLUME + "---\n" + VM.format(name="vm1", sockets=2)
         for kind in ("plan", "apply"):
