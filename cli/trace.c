@@ -38,16 +38,23 @@ static void give_up(struct trace *trace, const char *why)
     close(steal_fd(&trace->fd));
 }
 
-/* One write a line: several processes may append to one file. */
-static void write_line(struct trace *trace, const struct buffer *line)
+/* One write a line where the file takes it: several processes may append to one. A pipe takes less
+ * when the process is stopped while it waits, and a disk what it has room for. */
+static void write_line(struct trace *trace, struct buffer *line)
 {
-    size_t size = buffer_size(line);
-    ssize_t written = write(trace->fd, buffer_bytes(line), size);
+    ssize_t written;
 
-    if (written == (ssize_t)size)
-        trace->bytes += size;
-    else
-        give_up(trace, strerror(written < 0 ? errno : ENOSPC));
+    while (buffer_size(line) > 0) {
+        written = write(trace->fd, buffer_bytes(line), buffer_size(line));
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0) {
+            give_up(trace, strerror(errno));
+            return;
+        }
+        trace->bytes += (size_t)written;
+        buffer_consume(line, (size_t)written);
+    }
 }
 
 static int append_format(struct buffer *line, const char *format, ...)

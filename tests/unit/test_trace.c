@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What a trace holds: its first and last line, messages of all sorts, and its end at the limit. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -116,6 +120,54 @@ static void test_first_and_last(void **state)
     assert_line(lines, 1, "{\"channel\":\"vmplug\",\"direction\":\"end\",\"exit\":4}");
 }
 
+#define LONG_BYTES 200000
+
+static int reading;
+static size_t taken;
+
+/* A write that waits is interrupted, and finds room afterwards. */
+static void take_some(int signal_number)
+{
+    char bytes[65536];
+    ssize_t count = read(reading, bytes, sizeof(bytes));
+
+    (void)signal_number;
+    if (count > 0)
+        taken += (size_t)count;
+}
+
+/* What a pipe takes only in part is gone on with. */
+static void test_in_parts(void **state)
+{
+    struct sigaction taking = {.sa_handler = take_some}; /* without SA_RESTART */
+    struct itimerval often = {.it_interval.tv_usec = 5000, .it_value.tv_usec = 5000};
+    struct itimerval never = {.it_value.tv_usec = 0};
+    char *text = malloc(LONG_BYTES);
+    int ends[2];
+
+    (void)state;
+    assert_non_null(text);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    reading = ends[0];
+    (void)dup2(ends[1], trace.fd);
+    (void)memset(text, 'x', LONG_BYTES);
+    text[0] = text[LONG_BYTES - 2] = '"';
+    text[LONG_BYTES - 1] = '\0';
+    assert_int_equal(sigaction(SIGALRM, &taking, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    pass("qmp", false, text);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_not_equal(trace.fd, -1); /* it goes on */
+    close(ends[1]);
+    trace_close(&trace);
+    while (taken < trace.bytes)
+        take_some(0);
+    assert_true(taken > LONG_BYTES);
+    close(ends[0]);
+    free(text);
+}
+
 /* What runs behind the trace's end goes on, and stderr has one line about it. */
 static void test_limit(void **state)
 {
@@ -182,6 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_messages, begin),
         cmocka_unit_test_setup(test_first_and_last, begin),
+        cmocka_unit_test_setup(test_in_parts, begin),
         cmocka_unit_test_setup(test_limit, begin),
         cmocka_unit_test_setup(test_limit_counts_what_was_there, begin),
         cmocka_unit_test_setup(test_no_trace_no_tap, begin),
