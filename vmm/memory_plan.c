@@ -48,6 +48,27 @@ static bool has_slot(const struct inventory_memory_device *device)
     return strcmp(device->kind, "dimm") == 0 || strcmp(device->kind, "nvdimm") == 0;
 }
 
+/* A virtio-mem keeps its room from all others, and may use it itself. Returns -1. */
+static int advise_room(const struct inventory_memory *memory, struct error *error)
+{
+    const struct inventory_memory_device *device;
+    char more[SIZE_TEXT_MAX];
+    size_t i;
+
+    for (i = 0; i < memory->device_count; i++) {
+        device = &memory->devices[i];
+        if (strcmp(device->kind, "virtio-mem") == 0 && device->id[0] != '\0' &&
+            device->requested_bytes < device->reserved_bytes) {
+            size_format(device->reserved_bytes - device->requested_bytes, more);
+            error_advise(error,
+                         "vmplug memory resize %s SIZE can give that virtio-mem %s more, or "
+                         SLOTS_FIX, device->id, more);
+            break;
+        }
+    }
+    return -1;
+}
+
 static int check_room(const struct operation *operation, bool takes_slot, struct error *error)
 {
     const struct inventory_memory *memory = &operation->before->memory;
@@ -66,17 +87,20 @@ static int check_room(const struct operation *operation, bool takes_slot, struct
     if (takes_slot && memory->slots_total == 0)
         return error_set(error, ERROR_BLOCKED, SLOTS_FIX,
                          "this QEMU was started without memory slots");
-    if (takes_slot && slots >= memory->slots_total)
-        return error_set(error, ERROR_BLOCKED, SLOTS_FIX, "all %u memory slots are taken",
-                         memory->slots_total);
+    if (takes_slot && slots >= memory->slots_total) {
+        (void)error_set(error, ERROR_BLOCKED, SLOTS_FIX, "all %u memory slots are taken",
+                        memory->slots_total);
+        return advise_room(memory, error);
+    }
     if (used_bytes <= memory->max_bytes && bytes <= memory->max_bytes - used_bytes)
         return 0;
-    return error_set(error, ERROR_BLOCKED, SLOTS_FIX,
-                     "%s more exceeds maxmem=%s, of which %s is free", size_format(bytes, size),
-                     size_format(memory->max_bytes, max),
-                     size_format(used_bytes < memory->max_bytes ? memory->max_bytes - used_bytes
-                                                                : 0,
-                                 free_size));
+    (void)error_set(error, ERROR_BLOCKED, SLOTS_FIX,
+                    "%s more exceeds maxmem=%s, of which %s is free", size_format(bytes, size),
+                    size_format(memory->max_bytes, max),
+                    size_format(used_bytes < memory->max_bytes ? memory->max_bytes - used_bytes
+                                                               : 0,
+                                free_size));
+    return advise_room(memory, error);
 }
 
 int memory_plan_check(const struct operation *operation, enum platform_kind kind,

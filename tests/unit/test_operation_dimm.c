@@ -198,6 +198,10 @@ static void test_ceilings(void **state)
     sim = sim_new();
     sim->max_bytes = sim->base_bytes;
     assert_blocked(sim, true, 128 * SIM_MIB, "of which 0 B is free", "maxmem");
+    sim = sim_new(); /* as launch makes it */
+    (void)sim_put_virtio_mem(sim, "room", SIM_DIMM_BASE, 3840 * SIM_MIB);
+    assert_blocked(sim, true, 128 * SIM_MIB, "of which 0 B is free",
+                   "vmplug memory resize room SIZE can give that virtio-mem 3840 MiB more, or ");
     sim = sim_new(); /* all of it, to the byte */
     sim_put_dimm(sim, "a", SIM_DIMM_BASE, 3 * SIM_GIB);
     assert_int_equal(add(sim, 768 * SIM_MIB, 5000)->verdict, VERDICT_ONLINE);
