@@ -205,6 +205,7 @@ static int serve(struct tiny *tiny, int signals)
 int main(int argc, char **argv)
 {
     struct tiny tiny = {.target_bytes = argc > 1 ? strtoull(argv[1], NULL, 10) * MIB : 0};
+    struct sigaction ended = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP}; /* not: stopped */
     sigset_t set;
     int signals, failed = 1;
 
@@ -218,6 +219,7 @@ int main(int argc, char **argv)
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)sigaction(SIGCHLD, &ended, NULL);
     signals = signalfd(-1, &set, SFD_CLOEXEC);
     if (start(&tiny, argv + 2) == 0) {
         printf("QEMU is process %d\n", (int)tiny.qemu);
