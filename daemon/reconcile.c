@@ -11,6 +11,7 @@
 #include "daemon/fleet.h"
 #include "daemon/metrics.h"
 #include "daemon/reconcile_told.h"
+#include "daemon/recount.h"
 #include "manifest/desired.h"
 #include "manifest/launch.h"
 #include "manifest/layout.h"
@@ -50,7 +51,7 @@ struct reconcile {
     bool wanted;       /* once more, afterwards */
     bool satisfied, is_stopping;
     json_t *sources; /* what the last pass looked up in the store (objects_used()) */
-    struct metrics_vm seen;
+    struct recount recount;
     struct reconcile_told told;
 };
 
@@ -319,20 +320,6 @@ static int make_plan(struct reconcile *reconcile, const struct inventory *invent
     return plan_make(&pass->plan, &input, error);
 }
 
-static void count(struct reconcile *reconcile, const struct inventory *inventory)
-{
-    const struct pass *pass = reconcile->pass;
-    struct metrics_vm now = {
-        .requested_bytes = pass->desired.vms[0]->vm.memory.guest_bytes,
-        .orphans = pass->audit->count,
-    };
-
-    if (now.requested_bytes == 0)
-        now.requested_bytes = inventory->memory.base_bytes + inventory->memory.plugged_bytes;
-    (void)inventory_memory_online(inventory, &now.online_bytes);
-    metrics_saw(reconcile->daemon->metrics, &reconcile->seen, now);
-}
-
 /* As an apply of nothing has it. */
 static void take_blocks(struct pass *pass)
 {
@@ -370,8 +357,10 @@ static void on_looked(void *user, const struct inventory *inventory)
     note_unseen(pass, inventory);
     if (reconcile->daemon->fleet != NULL)
         fleet_leave(reconcile->daemon->fleet, &reconcile->turn);
-    if (pass->audit != NULL)
-        count(reconcile, inventory);
+    if (pass->audit != NULL) {
+        reconcile->recount.wanted_bytes = pass->desired.vms[0]->vm.memory.guest_bytes;
+        recount_see(&reconcile->recount, inventory, pass->audit);
+    }
     if (status < 0) {
         fail(reconcile, VERDICT_ERROR, &error);
     } else if (pass->plan.step_count > 0) {
@@ -459,6 +448,7 @@ static void go(struct reconcile *reconcile)
     reconcile->job = (struct vm_job){
         .name = "reconcile",
         .changes = true,
+        .looks_after = true,
         .run = run,
         .failed = on_failed,
         .stage = on_stage,
@@ -523,9 +513,16 @@ struct reconcile *reconcile_new(struct daemon *daemon, const char *name)
     return reconcile;
 }
 
+static void on_changed(void *user)
+{
+    recount_soon(&((struct reconcile *)user)->recount);
+}
+
 void reconcile_attach(struct reconcile *reconcile, struct vm_jobs *jobs)
 {
     reconcile->jobs = jobs;
+    recount_attach(&reconcile->recount, reconcile->daemon, jobs);
+    vm_jobs_on_change(jobs, on_changed, reconcile);
     reconcile->delay_ms = 0;
     reconcile->satisfied = false;
     reconcile_told_condition(&reconcile->told, CONDITION_UNKNOWN, "Connected",
@@ -539,7 +536,7 @@ void reconcile_detach(struct reconcile *reconcile, const char *reason, const str
 
     ev_timer_stop(reconcile->daemon->loop, &reconcile->timer);
     reconcile->jobs = NULL;
-    metrics_saw(reconcile->daemon->metrics, &reconcile->seen, (struct metrics_vm){0});
+    recount_detach(&reconcile->recount);
     reconcile->wanted = false;
     reconcile_told_begin(&reconcile->told);
     reconcile_told_done(&reconcile->told, &result);

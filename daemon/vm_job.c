@@ -23,6 +23,8 @@ struct vm_jobs {
     struct queue queues[2]; /* looks, and changes */
     struct vm_timer timer;  /* a job begins at the pump's next turn, not inside of another's end */
     bool is_stopping;
+    void (*changed)(void *user); /* NULL: nobody is told */
+    void *user;
     TAILQ_HEAD(, vm_jobs_watcher) watchers;
 };
 
@@ -98,6 +100,12 @@ void vm_jobs_unwatch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher)
     TAILQ_REMOVE(&jobs->watchers, watcher, link);
 }
 
+void vm_jobs_on_change(struct vm_jobs *jobs, void (*changed)(void *user), void *user)
+{
+    jobs->changed = changed;
+    jobs->user = user;
+}
+
 /* ---- ends ---- */
 
 static void drop_step(struct vm_job *job)
@@ -113,14 +121,17 @@ static void drop_step(struct vm_job *job)
 
 void vm_job_end(struct vm_job *job)
 {
-    struct queue *queue = queue_of(job->jobs, job->changes);
+    struct vm_jobs *jobs = job->jobs;
+    struct queue *queue = queue_of(jobs, job->changes);
 
     drop_step(job);
     if (job == TAILQ_FIRST(&queue->list))
         queue->is_running = false;
     TAILQ_REMOVE(&queue->list, job, link);
     queue->count--;
-    vm_timer_set(job->vm, &job->jobs->timer, 0);
+    vm_timer_set(job->vm, &jobs->timer, 0);
+    if (job->changes && !job->looks_after && jobs->changed != NULL && !jobs->is_stopping)
+        jobs->changed(jobs->user);
     job->jobs = NULL;
 }
 

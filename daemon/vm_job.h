@@ -28,6 +28,7 @@ struct vm_job {
     /* Filled in by the owner. */
     const char *name; /* "vm.resize"; borrowed */
     bool changes;     /* else it only looks */
+    bool looks_after; /* its owner has looked at what came of it: vm_jobs_on_change() is not told */
     void (*run)(void *user); /* the first step, from the vm's pumps */
     /* It goes on no further: a step could not be made, QEMU has gone (ERROR_DISCONNECTED), it was
      * interrupted, or its time is over (ERROR_CANCELLED). It is no longer in the queue, and may be
@@ -78,6 +79,9 @@ struct vm_jobs_watcher {
 
 void vm_jobs_watch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher);
 void vm_jobs_unwatch(struct vm_jobs *jobs, struct vm_jobs_watcher *watcher);
+
+/* Called at the end of each job that may have changed something, while others may still begin. */
+void vm_jobs_on_change(struct vm_jobs *jobs, void (*changed)(void *user), void *user);
 
 /* The device under way is finished, and no other is begun; what waits, or holds the queue without a
  * step (vm_job_hold()), fails with ERROR_CANCELLED, also from now on. Not from inside the vm's

@@ -8,10 +8,12 @@ import fcntl
 import json
 import re
 import select
+import time
 from typing import Any, Dict, List
 
 import support
 from openapi import Mismatch
+from support import SOON
 from v1 import SOURCE, Connection, V1Case
 
 JSON_PATCH = "application/json-patch+json"
@@ -263,6 +265,26 @@ class Requests(V1Case):
         for line in lines:
             self.assertRegex(line, r"^(# (HELP|TYPE) vmplug_\w+ .+|"
                                    r'vmplug_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? [0-9.e+-]+)$')
+
+
+    def test_metrics_of_what_others_change(self) -> None:
+        """By an operation, or by a command line through the daemon: what there is then is seen."""
+        self.hold("--cpus", "2", memory="256Mi")
+        self.operate(operation="memory-add", bytes=128 << 20)
+        self.await_figure("memory_online_bytes", 384 << 20)
+        self.vmplug("qmp", "object-add", json.dumps(
+            {"qom-type": "memory-backend-ram", "id": "vmplug-mem-9-backend", "size": 128 << 20}),
+            "--qmp", str(self.qmp))
+        self.await_figure("orphans", 1)
+        self.vmplug("audit", "--clean", "--qmp", str(self.qmp), "--agent", str(self.agent))
+        self.await_figure("orphans", 0)
+        self.assertIn(f"vmplug_memory_requested_bytes {256 << 20}\n", self.ask("GET", "/metrics"))
+
+    def await_figure(self, name: str, value: int) -> None:
+        until = time.monotonic() + SOON
+        while f"vmplug_{name} {value}\n" not in self.ask("GET", "/metrics"):
+            self.assertLess(time.monotonic(), until, self.ask("GET", "/metrics"))
+            time.sleep(0.02)
 
 
 class Operations(V1Case):
