@@ -81,12 +81,12 @@ static int take(const char *path)
     struct stat status;
     int taken;
 
-    if (stat(path, &status) < 0) {
+    if (lstat(path, &status) < 0) {
         log_line(LOG_LEVEL_NOTICE, NULL, "a manifest has gone, and changes nothing", "file", path,
                  "fix", "vmplug forget makes the daemon let go of a VM", NULL);
         return 0;
     }
-    if (!S_ISREG(status.st_mode))
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
         return 0;
     taken = files_read(&list, path, &error);
     if (taken == 0)

@@ -215,6 +215,14 @@ class Manifests(VmplugdCase):
         daemon.await_line("level=error", "a manifest is not taken", "a.yaml")
         daemon.await_condition("True", "Synchronized")
 
+    def test_leads_nowhere(self) -> None:
+        """A link whose file is missing is there."""
+        (self.manifests / "a.yaml").symlink_to(self.directory / "missing.yaml")
+        daemon = self.launch()
+        daemon.await_line("level=error", "a manifest is not taken", "a.yaml can't be read: No such")
+        (self.manifests / "a.yaml").unlink()
+        daemon.await_line("a manifest has gone")
+
     def test_spoilt(self) -> None:
         """What is stored is no manifest any more: the VM stays as it is, and that is said."""
         self.start()
