@@ -14,5 +14,6 @@
 #define LIMITS_TEXT_BYTES ((size_t)4 << 20) /* likewise, of strings and keys */
 #define LIMITS_DOCUMENTS 1000 /* in all files of a directory */
 #define LIMITS_ANCHORS 256    /* of a document */
+#define LIMITS_DISKS 4096     /* of a VM, and volumes */
 
 #endif

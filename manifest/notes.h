@@ -20,6 +20,9 @@ struct notes {
 void notes_add(struct notes *notes, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Notes that this member, of user's notes, is not acted on. */
+void notes_add_unknown(struct node member, void *user);
+
 /* Notes each member of an object whose key is not in known (behind the last is NULL). */
 void notes_expect(struct notes *notes, struct node object, const char *const *known);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "manifest/limits.h"
 #include "qmp/codec.h"
 #include "vmm/vm_directory.h"
 #include "vmm/words.h"
@@ -49,10 +50,8 @@ static void expect_template(const struct reading *reading, struct node spec)
 #define OURS "vmplug/"
 static void note_ours(struct node member, void *user)
 {
-    char where[DOCUMENT_WHERE_MAX];
-
     if (strncmp(member.key, OURS, strlen(OURS)) == 0)
-        notes_add(user, "%s is kept, and not acted on", document_where(member, where));
+        notes_add_unknown(member, user);
 }
 
 static void read_metadata(const struct reading *reading, struct node metadata)
@@ -423,10 +422,14 @@ static void check_joined(const struct reading *reading, struct node disks)
     }
 }
 
-/* An object would be gone through, too, member by member. */
+/* An object would be gone through, too, member by member; and each item is held against each. */
 static bool is_list_or_absent(struct node node)
 {
-    return !document_is_there(node) || document_is_list(node);
+    if (!document_is_there(node))
+        return true;
+    if (document_is_list(node) && json_array_size(node.value) > LIMITS_DISKS)
+        document_refuse(node, "", "a VM has at most %d of them", LIMITS_DISKS);
+    return json_is_array(node.value) && json_array_size(node.value) <= LIMITS_DISKS;
 }
 
 static int read_volumes(const struct reading *reading, struct node root, struct error *error)

@@ -342,6 +342,56 @@ static void test_aliases(void **state)
     assert_non_null(strstr(reading.words, "t:64:12: this is nested more than 64 deep"));
 }
 
+/* ---- wide ones, each piece with a number of its own ---- */
+
+#define VM "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\n"
+#define DISKS VM "spec: {template: {spec: {domain: {devices: {disks: ["
+
+static const struct crowd {
+    const char *name, *head, *before, *after, *tail;
+    unsigned count;
+    const char *why; /* NULL: accepted */
+} crowds[] = {
+    {"fields", VM "spec: {", "f", ": 1, ", "}\n", 49000, NULL},
+    {"annotations", VM "metadata: {annotations: {", "vmplug/", ": a, ", "}}\n", 49000, NULL},
+    {"disks", DISKS, "{name: d", "}, ", "]}}}}}\n", 24000,
+     "spec.template.spec.domain.devices.disks: a VM has at most 4096 of them"},
+    {"volumes", VM "spec: {template: {spec: {volumes: [", "{name: d", "}, ", "]}}}\n", 24000,
+     "spec.template.spec.volumes: a VM has at most 4096 of them"},
+    {"disks without volumes", DISKS, "{name: d", "}, ", "]}}}}}\n", 4096,
+     "disks[0]: the disk 'd0' has no volume"},
+};
+
+static int read_crowd(void *user, struct document_list *list, struct error *error)
+{
+    const struct crowd *crowd = user;
+    AUTO_FREE char *text = malloc(2 * LIMITS_FILE_BYTES);
+    char *at = text;
+    unsigned i;
+
+    if (text == NULL)
+        return 0;
+    at = stpcpy(at, crowd->head);
+    for (i = 0; i < crowd->count; i++)
+        at += sprintf(at, "%s%u%s", crowd->before, i, crowd->after);
+    at = stpcpy(at, crowd->tail);
+    return yaml_read(list, "t", text, (size_t)(at - text), error);
+}
+
+static void test_crowds(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(crowds); i++) {
+        struct crowd crowd = crowds[i];
+        struct reading reading = read_apart(crowd.name, read_crowd, &crowd);
+
+        if (crowd.why == NULL ? !reading.accepted : strstr(reading.words, crowd.why) == NULL)
+            fail_msg("%s: %s", crowd.name, reading.words);
+    }
+}
+
 /* ---- where they come from ---- */
 
 /* What is read without an end, or is 50 MB long, is not read to its end. */
@@ -563,6 +613,7 @@ int main(void)
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_crowds),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_types),
     };
