@@ -23,7 +23,7 @@ struct endpoint {
     bool has_body;
     bool changes;
     void (*run)(struct ch_job *job); /* NULL: answered at once */
-    struct gated gated[3];
+    struct gated gated[4];
 };
 
 static const struct endpoint endpoints[] = {
@@ -31,7 +31,10 @@ static const struct endpoint endpoints[] = {
     {"vm.info", "GET", false, false, ch_vm_info, {{NULL}}},
     {"vm.counters", "GET", false, false, ch_vm_counters, {{NULL}}},
     {"vm.resize", "PUT", true, true, ch_resize_run,
-     {{"desired_vcpus", OPERATION_CPU_ADD}, {"desired_ram", OPERATION_DIMM_ADD}, {NULL}}},
+     {{"desired_vcpus", OPERATION_CPU_ADD},
+      {"desired_ram", OPERATION_DIMM_ADD},
+      {"desired_balloon", OPERATION_VIRTIO_MEM_RESIZE},
+      {NULL}}},
     {"vm.resize-disk", "PUT", true, true, ch_disk_resize, {{"id", OPERATION_DISK_RESIZE}, {NULL}}},
     {"vm.add-disk", "PUT", true, true, ch_disk_add, {{"path", OPERATION_DISK_ADD}, {NULL}}},
     {"vm.remove-device", "PUT", true, true, ch_disk_remove,

@@ -193,6 +193,7 @@ bool monitor_rights_operation(const char *command, const json_t *arguments,
         const char *command;
         enum operation_type type;
     } rows[] = {
+        {"balloon", OPERATION_VIRTIO_MEM_RESIZE}, /* memory that grows and shrinks, as that does */
         {"block_resize", OPERATION_DISK_RESIZE},
         {"blockdev-insert-medium", OPERATION_CDROM_INSERT},
         {"blockdev-remove-medium", OPERATION_CDROM_EJECT},

@@ -73,17 +73,31 @@ static void session_free(void *user)
 
 /* ---- the only one that changes the VM ---- */
 
+/* The turn goes with its last user. Returns whether it has. */
+static bool leave_turn(struct turn *turn)
+{
+    if (--turn->users > 0)
+        return false;
+    if (turn->is_queued)
+        vm_job_end(&turn->job);
+    TAILQ_REMOVE(&turns, turn, link);
+    free(turn);
+    return true;
+}
+
 static void on_turn(void *user)
 {
     struct turn *turn = user;
     struct session *session;
 
     turn->is_granted = true;
+    turn->users++; /* who is granted it may be cut for it */
     TAILQ_FOREACH(session, &sessions, link) {
         if (session->turn == turn)
             monitor_proxy_grant(session->proxy);
     }
-    vm_job_hold(&turn->job);
+    if (!leave_turn(turn))
+        vm_job_hold(&turn->job);
 }
 
 static void on_failed(void *user, const struct error *error)
@@ -99,7 +113,7 @@ static void on_failed(void *user, const struct error *error)
             return;
         if (session->turn != turn)
             continue;
-        users--; /* the turn goes with its last one */
+        users--;
         monitor_proxy_end(session->proxy);
     }
 }
@@ -158,14 +172,8 @@ static int want(void *user, struct error *error)
 static void leave(void *user)
 {
     struct session *session = user;
-    struct turn *turn = STEAL(session->turn);
 
-    if (--turn->users > 0)
-        return;
-    if (turn->is_queued)
-        vm_job_end(&turn->job);
-    TAILQ_REMOVE(&turns, turn, link);
-    free(turn);
+    (void)leave_turn(STEAL(session->turn));
 }
 
 static int audit(void *user, const char *command, const json_t *arguments, const char *verdict,

