@@ -422,6 +422,17 @@ static void check_joined(const struct reading *reading, struct node disks)
     }
 }
 
+static bool has_boot_order(const struct virtual_machine *vm, unsigned boot_order)
+{
+    size_t i;
+
+    for (i = 0; boot_order != 0 && i < vm->volume_count; i++) {
+        if (vm->volumes[i].boot_order == boot_order)
+            return true;
+    }
+    return false;
+}
+
 /* An object would be gone through, too, member by member; and each item is held against each. */
 static bool is_list_or_absent(struct node node)
 {
@@ -459,6 +470,9 @@ static int read_volumes(const struct reading *reading, struct node root, struct 
         if (volume->name != NULL && find(vm, volume->name) != NULL)
             document_refuse(document_get(item, "name"), "names are unique",
                             "there are two disks '%.63s'", volume->name);
+        if (has_boot_order(vm, volume->boot_order))
+            document_refuse(document_get(item, "bootOrder"), "give each one of its own",
+                            "two disks have the bootOrder %u", volume->boot_order);
         vm->volume_count++;
     }
     if (!reading->whole && (!document_is_there(disks) || !document_is_there(volumes)))
