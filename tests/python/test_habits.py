@@ -233,8 +233,8 @@ class Habits(support.FakeCase):
         self.assertEqual(told["error"]["desc"], "metadata.annotations.vmplug/kernel: cannot read "
                          f"{kernel}: No such file or directory")
 
-    def serve_monitor(self) -> threading.Event:
-        """A QEMU whose guest does not heed the power button. Set: it was pressed."""
+    def serve_monitor(self, *, heeds: bool) -> threading.Event:
+        """A QEMU whose guest may heed the power button. Set: it was pressed."""
         pressed = threading.Event()
         listener = socket.socket(socket.AF_UNIX)
         self.addCleanup(listener.close)
@@ -254,6 +254,8 @@ class Habits(support.FakeCase):
                         lines.flush()
                         if request["execute"] == "system_powerdown":
                             pressed.set()
+                            if heeds:
+                                break
 
         server = threading.Thread(target=serve, daemon=True)
         server.start()
@@ -268,10 +270,17 @@ class Habits(support.FakeCase):
         _, told = self.run_vmplug("stop", "vm1", code=3)
         self.assertIn("Connection refused; vmplug forget takes its name away", told)
 
+    def test_stop_by_the_power_button(self) -> None:
+        pressed = self.serve_monitor(heeds=True)
+        self.run_vmplug("adopt", "vm1", "--qmp", str(self.qmp))
+        told, _ = self.run_vmplug("stop", "vm1")
+        self.assertTrue(pressed.is_set())
+        self.assertIn("it heeded the power button", told)
+
     def test_stop_that_is_interrupted(self) -> None:
         # A `make check &` of a script has it ignored, and vmplug heeds that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        pressed = self.serve_monitor()
+        pressed = self.serve_monitor(heeds=False)
         self.run_vmplug("adopt", "vm1", "--qmp", str(self.qmp))
         with subprocess.Popen([VMPLUG, "stop", "vm1", "--json"], env=self.environment, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as stopping:
