@@ -245,6 +245,18 @@ static bool is_stored(struct desired *desired, enum kind kind, const char *name)
            stored != NULL;
 }
 
+static int refuse_nameless(const struct document *document, enum kind kind, struct error *error)
+{
+    struct error problem = ERROR_INIT;
+    struct node metadata = document_get(document_root(document, &problem), METADATA);
+
+    document_refuse(document_get(metadata, "name"), "give it metadata.name",
+                    "a %s without a name", kind_name(kind));
+    if (error != NULL)
+        *error = problem;
+    return -1;
+}
+
 static int take_document(struct desired *desired, const struct document *document,
                          const char *default_name, struct change *ret, struct error *error)
 {
@@ -261,8 +273,7 @@ static int take_document(struct desired *desired, const struct document *documen
     if (name == NULL && ret->kind == KIND_VIRTUAL_MACHINE)
         return read_vm(desired, document->source, document, document->root, false, error);
     if (name == NULL)
-        return error_set(error, ERROR_INVALID, "give it metadata.name",
-                         "%s: a %s without a name", document->source, kind_name(ret->kind));
+        return refuse_nameless(document, ret->kind, error);
     ret->name = strdup(name);
     if (ret->name == NULL)
         return without_memory(error);

@@ -184,7 +184,7 @@ static void test_names(void **state)
     assert_string_equal(desired.vms[0]->vm.name, "vm1");
     assert_spec(DOMAIN("'cpu':{'sockets':2}"));
     assert_int_equal(take_named("apiVersion: v1\nkind: PersistentVolume\n", "vm1", true), -1);
-    assert_non_null(strstr(error.why, "a PersistentVolume without a name"));
+    assert_string_equal(error.why, "t:1:1: metadata: a PersistentVolume without a name");
     assert_int_equal(take_named("apiVersion: kubevirt.io/v1\nkind: KubeVirt\nspec: {configuration: "
                                 "{vmRolloutStrategy: Stage}}\n", NULL, true), 0);
     assert_true(desired.cluster.staged);
