@@ -47,7 +47,7 @@ static int print_line(struct invocation *invocation, const struct launch *launch
         return fail(invocation, launch->name, &error);
     if (invocation->out.json)
         return succeed(invocation, launch->name, json_pack("{s:s}", "command", line));
-    output_print(&invocation->out, "%s\n", line);
+    output_print(&invocation->out, "%s", line);
     return 0;
 }
 

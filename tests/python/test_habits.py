@@ -147,6 +147,9 @@ class Habits(support.FakeCase):
             text = VM.format(name="vm1", sockets=1).replace("cpu: {sockets: 1}", domain)
             _, told = self.run_vmplug("launch", "--print", "-f", "-", text=text, code=7)
             self.assertIn(why, told)
+        out, _ = self.run_vmplug("launch", "--print", "-f", "-",
+                                 text=text.replace("maxGuest: 32Mi", "maxGuest: 64Mi"))
+        self.assertRegex(out, r"(?s)^\S*qemu-system-\S+ \\\n.*[^\n]\n\Z")
 
     def test_annotation_that_is_mistyped(self) -> None:
         text = VM.format(name="vm1", sockets=1).replace(
