@@ -188,11 +188,13 @@ static bool is_stored(const struct fleet *fleet, const char *name)
 struct held_vm *fleet_look(struct fleet *fleet, const char *name, struct error *error)
 {
     struct key *key = find(fleet, name);
-    bool stored = is_stored(fleet, name);
 
-    if (key != NULL && !stored)
-        let_go(fleet, key);
-    if (!stored || fleet->is_stopping)
+    if (!is_stored(fleet, name)) {
+        if (key != NULL)
+            let_go(fleet, key);
+        return NULL;
+    }
+    if (fleet->is_stopping)
         return NULL;
     return key != NULL ? key->held : hold(fleet, name, error);
 }

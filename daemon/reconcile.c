@@ -468,16 +468,14 @@ void reconcile_request(struct reconcile *reconcile, const struct batch_observer 
 {
     struct batch_result result = {.summary = true, .verdict = VERDICT_ERROR};
 
-    if (reconcile->jobs == NULL || reconcile->is_stopping) {
+    if (reconcile->jobs == NULL || reconcile->is_stopping)
         (void)error_set(&result.error, ERROR_CONNECT, "start it, or look at its sockets",
                         "the VM '%s' is not connected", reconcile->name);
+    else if (observer != NULL && reconcile_told_wait(&reconcile->told, observer) < 0)
+        (void)error_set(&result.error, ERROR_SYSTEM, "", "out of memory");
+    if (result.error.code != ERROR_NONE) {
         if (observer != NULL)
             observer->done(observer->user, &result);
-        return;
-    }
-    if (reconcile_told_wait(&reconcile->told, observer) < 0) {
-        (void)error_set(&result.error, ERROR_SYSTEM, "", "out of memory");
-        observer->done(observer->user, &result);
         return;
     }
     reconcile->delay_ms = 0;

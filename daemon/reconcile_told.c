@@ -44,11 +44,8 @@ void reconcile_told_free(struct reconcile_told *told)
 
 int reconcile_told_wait(struct reconcile_told *told, const struct batch_observer *observer)
 {
-    struct waiter *waiter;
+    struct waiter *waiter = calloc(1, sizeof(*waiter));
 
-    if (observer == NULL)
-        return 0;
-    waiter = calloc(1, sizeof(*waiter));
     if (waiter == NULL)
         return -1;
     waiter->observer = *observer;

@@ -26,7 +26,7 @@ struct reconcile_told {
 void reconcile_told_init(struct reconcile_told *told, struct daemon *daemon, const char *name);
 void reconcile_told_free(struct reconcile_told *told);
 
-/* The observer, NULL for none, waits for the next pass that begins. -1 without memory. */
+/* The observer waits for the next pass that begins. -1 without memory. */
 int reconcile_told_wait(struct reconcile_told *told, const struct batch_observer *observer);
 
 /* A pass begins, which is that of all who wait. */
