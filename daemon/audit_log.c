@@ -111,7 +111,7 @@ static int add(const struct audit_log *log, const struct peer_id *peer, const ch
                const char *action, const char *verdict, json_t *details, struct error *error)
 {
     AUTO_JSON json_t *owned = details, *line = NULL;
-    AUTO_FREE char *text = details != NULL ? codec_dump(details, 0) : NULL;
+    AUTO_FREE char *text = owned != NULL ? codec_dump(owned, 0) : NULL;
     struct error problem = ERROR_INIT;
 
     if (log->path == NULL) {
