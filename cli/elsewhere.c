@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "cli/report.h"
 
-#define BUILT "/.libs/vmplug" /* by libtool, which leaves what needs no library of ours above it */
+#define BY_LIBTOOL "/.libs" /* where it puts what needs a library of ours; the others stay above */
 
 static size_t count_arguments(const char *const *arguments)
 {
@@ -22,21 +22,36 @@ static size_t count_arguments(const char *const *arguments)
     return count;
 }
 
-/* Returns only when it can't become it. */
+/* The folder in which vmplug is, or was built. Returns 0, or -1. */
+static int find_folder(char *path, size_t size)
+{
+    ssize_t length = readlink("/proc/self/exe", path, size - 1);
+    char *slash;
+
+    if (length < 0)
+        return -1;
+    path[length] = '\0';
+    slash = strrchr(path, '/');
+    if (slash == NULL)
+        return -1;
+    *slash = '\0';
+    slash = strrchr(path, '/');
+    if (slash != NULL && strcmp(slash, BY_LIBTOOL) == 0)
+        *slash = '\0';
+    return 0;
+}
+
+/* Returns only when it can't become it. One that is not installed has the others beside it. */
 static void become(const char *program, const char *const *argv)
 {
-    char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
-    ssize_t above = length - (ssize_t)strlen(BUILT);
-    char built[PATH_MAX + NAME_MAX], installed[PATH_MAX];
+    char folder[PATH_MAX], path[PATH_MAX + NAME_MAX];
 
-    if (above > 0 && length < (ssize_t)sizeof(path) &&
-        memcmp(path + above, BUILT, strlen(BUILT)) == 0) {
-        (void)snprintf(built, sizeof(built), "%.*s/%s", (int)above, path, program);
-        (void)execv(built, (char *const *)argv);
+    if (find_folder(folder, sizeof(folder)) == 0) {
+        (void)snprintf(path, sizeof(path), "%s/%s", folder, program);
+        (void)execv(path, (char *const *)argv);
     }
-    (void)snprintf(installed, sizeof(installed), PKGLIBEXECDIR "/%s", program);
-    (void)execv(installed, (char *const *)argv);
+    (void)snprintf(path, sizeof(path), PKGLIBEXECDIR "/%s", program);
+    (void)execv(path, (char *const *)argv);
 }
 
 int elsewhere_run(struct invocation *invocation, const char *program,

@@ -8,9 +8,9 @@
 
 #include "cli/command.h"
 
-/* Becomes the program, beside vmplug where both have just been built, else where it is installed.
- * arguments are those behind its name, which is vmplug's, and end with NULL. Returns only when it
- * can't: the exit code, and it has been reported. */
+/* Becomes the program: the one beside vmplug, as where both have just been built, else the one that
+ * is installed. arguments are those behind its name, which is vmplug's, and end with NULL. Returns
+ * only when it can't: the exit code, and it has been reported. */
 int elsewhere_run(struct invocation *invocation, const char *program,
                   const char *const *arguments);
 

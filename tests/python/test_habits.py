@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -60,6 +62,16 @@ class Habits(support.FakeCase):
                                   code=3)
         self.assertIn("cannot find /nowhere", told)
         self.run_vmplug("status", "--vm", "vm1")
+
+    def test_not_installed(self) -> None:
+        """Built without libtool's wrappers, or copied: its other programs are beside it."""
+        built = pathlib.Path(VMPLUG).resolve().parent
+        above = built.parent if built.name == ".libs" else built
+        copy = shutil.copy(VMPLUG, self.directory)
+        shutil.copy(above / "vmplug-manifest", self.directory)
+        run = subprocess.run([copy, "plan", "-f", "-"], input="kind: ]", text=True,
+                             env=self.environment, capture_output=True, timeout=60, check=False)
+        self.assertRegex(run.stderr, r"^vmplug: stdin:\d+:\d+: ")
 
     def test_get_what_has_ended(self) -> None:
         """One that was adopted, and leaves its sockets: one of them is as all of them are."""
