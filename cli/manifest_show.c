@@ -119,10 +119,10 @@ static void show_rows(struct output *out, const json_t *object, bool instance)
     static const char *const vm_heads[] = {"NAME", "STATUS", "READY"};
     static const char *const vmi_heads[] = {"NAME", "PHASE", "SOCKETS", "MEMORY"};
     const json_t *items = field_array(object, "items"), *item;
-    struct table table = {.columns = instance ? COUNT_OF(vmi_heads) : COUNT_OF(vm_heads)};
-    size_t i;
+    size_t count = instance ? COUNT_OF(vmi_heads) : COUNT_OF(vm_heads), i;
+    struct table table = {.columns = count};
 
-    for (i = 0; i < table.columns; i++)
+    for (i = 0; i < count; i++)
         table_add(&table, "%s", (instance ? vmi_heads : vm_heads)[i]);
     if (items == NULL)
         (instance ? add_vmi_row : add_vm_row)(&table, object);

@@ -1,109 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Theory of operation. What a client says is cut into messages and kept, in order, in `held`; its
- * front goes to the vm as an errand when there is room and, where it changes the VM, when the owner
- * has granted it. Of QMP no message is taken while one is held. Of the agent's protocol a few are,
- * since behind them may stand the synchronisation by which the client gives them up.
+ * front goes to the vm as an errand (monitor_errands.c) when there is room and, where it changes
+ * the VM, when the owner has granted it; before a device_del QEMU is asked what it takes away. Of
+ * QMP no message is taken while one is held. Of the agent's protocol a few are, since behind them
+ * may stand the synchronisation by which the client gives them up.
  *
  * Answers come from the vm's pumps and are written at once. All else happens in the proxy's own
  * pump, which `is_due` calls for.
  */
-#include "daemon/monitor_proxy.h"
-
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "daemon/guest_files.h"
-#include "daemon/monitor_rights.h"
+#include "daemon/monitor_proxy_parts.h"
 #include "qmp/codec.h"
 #include "qmp/field.h"
 #include "qmp/limits.h"
 
 #define READ_AHEAD_BYTES ((size_t)64 << 10) /* taken of a client that has to wait */
 #define AGENT_HELD_MAX 8
-#define AGENT_LOOK_MS 60000 /* the client gives up before; else nobody would be served any more */
-#define AGENT_CHANGE_MS 600000
 
-enum place { PLACE_NONE, PLACE_WANTED, PLACE_GRANTED };
-
-/* A command of the client's that is under way. */
-struct errand {
-    TAILQ_ENTRY(errand) link;
-    struct monitor_proxy *proxy;
-    json_t *message;
-    int64_t number; /* the vm's */
-    bool changes;
-};
-
-TAILQ_HEAD(errand_list, errand);
-
-struct monitor_proxy {
-    struct pump pump; /* first, so that the pump is the proxy */
-    struct channel channel;
-    struct vm *vm; /* NULL: it is over */
-    enum peer peer;
-    enum role role;
-    struct monitor_proxy_owner owner;
-    unsigned subscription;
-    bool changes; /* as in the options */
-    bool negotiated;
-    bool is_due; /* there may be something to do, without anything from outside */
-    json_t *held;
-    struct errand_list errands;
-    size_t errand_count;
-    enum place place;
-    double idle_ms;  /* when the place is given up */
-    double stall_ms; /* when something of what waits must have been taken */
-    struct guest_files files;
-};
-
-static void wake(struct monitor_proxy *proxy)
+void monitor_proxy_wake(struct monitor_proxy *proxy)
 {
     proxy->is_due = true;
     pump_changed(&proxy->pump);
 }
 
 /* ---- the end ---- */
-
-static void errand_free(struct errand *errand)
-{
-    TAILQ_REMOVE(&errand->proxy->errands, errand, link);
-    errand->proxy->errand_count--;
-    json_decref(errand->message);
-    free(errand);
-}
-
-static const char *command_of(const json_t *message)
-{
-    return field_string(message, "execute", "");
-}
-
-static void audit_end(const struct errand *errand, const char *verdict)
-{
-    const struct monitor_proxy_owner *owner = &errand->proxy->owner;
-
-    if (errand->changes)
-        (void)owner->audit(owner->user, command_of(errand->message),
-                           field_object(errand->message, "arguments"), verdict, NULL);
-}
-
-/* An agent that has not answered yet is synchronised anew, for whoever comes next. */
-static void give_up_errands(struct monitor_proxy *proxy)
-{
-    struct errand *errand;
-
-    while ((errand = TAILQ_FIRST(&proxy->errands)) != NULL) {
-        if (proxy->peer == PEER_QMP)
-            vm_cancel(proxy->vm, PEER_QMP, errand->number);
-        else
-            agent_give_up(vm_agent(proxy->vm), errand->number);
-        audit_end(errand, "unknown");
-        errand_free(errand);
-    }
-}
 
 static void leave_place(struct monitor_proxy *proxy)
 {
@@ -117,13 +43,13 @@ void monitor_proxy_end(struct monitor_proxy *proxy)
 {
     if (proxy->vm == NULL)
         return;
-    give_up_errands(proxy);
+    monitor_errands_give_up(proxy);
     guest_files_close(&proxy->files, proxy->vm);
     qmp_client_unsubscribe(vm_qmp(proxy->vm), proxy->subscription);
     leave_place(proxy);
     channel_close(&proxy->channel);
     proxy->vm = NULL;
-    wake(proxy);
+    monitor_proxy_wake(proxy);
 }
 
 /* ---- what the client is told ---- */
@@ -158,31 +84,30 @@ static void say_json(struct monitor_proxy *proxy, json_t *message, bool delimite
     buffer_free(&text);
 }
 
-/* key: "return" or "error"; the value is taken over. */
-static void answer(struct monitor_proxy *proxy, const json_t *message, const char *key,
-                   json_t *value)
+void monitor_proxy_answer(struct monitor_proxy *proxy, const json_t *message, const char *key,
+                          json_t *value)
 {
     json_t *id = json_object_get(message, "id");
 
     say_json(proxy, json_pack("{s:o, s:O*}", key, value, "id", id), false);
 }
 
-static void answer_error(struct monitor_proxy *proxy, const json_t *message,
-                         const char *class_name, const char *desc)
+void monitor_proxy_answer_error(struct monitor_proxy *proxy, const json_t *message,
+                                const char *class_name, const char *desc)
 {
-    answer(proxy, message, "error",
-           json_pack("{s:s, s:o}", "class", class_name, "desc", codec_string(desc)));
+    monitor_proxy_answer(
+        proxy, message, "error",
+        json_pack("{s:s, s:o}", "class", class_name, "desc", codec_string(desc)));
 }
 
-/* Of ours, not QEMU's. */
-static void answer_failure(struct monitor_proxy *proxy, const json_t *message,
-                           const struct error *error)
+void monitor_proxy_answer_failure(struct monitor_proxy *proxy, const json_t *message,
+                                  const struct error *error)
 {
     char text[sizeof(error->why) + sizeof(error->fix) + 2];
 
     (void)snprintf(text, sizeof(text), "%s%s%s", error->why, error->fix[0] != '\0' ? "; " : "",
                    error->fix);
-    answer_error(proxy, message, "GenericError", text);
+    monitor_proxy_answer_error(proxy, message, "GenericError", text);
 }
 
 static void take_event(void *user, const struct qmp_event *event)
@@ -202,92 +127,7 @@ static void greet(struct monitor_proxy *proxy)
     say_json(proxy, json_pack("{s:{s:O*,s:[]}}", "QMP", "version", version, "capabilities"), false);
 }
 
-/* An administrator may go on with a file that another of his programs has opened. */
-static bool has_own_files(const struct monitor_proxy *proxy)
-{
-    return proxy->peer == PEER_AGENT && proxy->role != ROLE_ADMINISTRATOR;
-}
-
-/* ---- errands ---- */
-
-/* The agent's silence is passed on, too. */
-static void on_reply(void *user, const struct reply *reply)
-{
-    struct errand *errand = user;
-    struct monitor_proxy *proxy = errand->proxy;
-    bool rejected = reply->error != NULL && reply->error->code == ERROR_REJECTED;
-    AUTO_JSON json_t *message = json_incref(errand->message);
-
-    audit_end(errand, reply->value != NULL ? "accepted" : rejected ? "rejected" : "unknown");
-    errand_free(errand);
-    if (reply->value != NULL) {
-        if (has_own_files(proxy))
-            guest_files_note(&proxy->files, command_of(message),
-                             field_object(message, "arguments"), reply->value);
-        answer(proxy, message, "return", json_incref(reply->value));
-    } else if (rejected) {
-        answer_error(proxy, message, reply->error->class_name, reply->error->why);
-    } else if (reply->error->code == ERROR_DISCONNECTED || proxy->peer == PEER_QMP) {
-        monitor_proxy_end(proxy);
-    }
-    wake(proxy);
-}
-
-static int submit(struct monitor_proxy *proxy, struct errand *errand, struct error *error)
-{
-    double agent_ms = errand->changes ? AGENT_CHANGE_MS : AGENT_LOOK_MS;
-    const struct request request = {
-        .command = command_of(errand->message),
-        .arguments = json_incref(field_object(errand->message, "arguments")),
-        .timeout_ms = proxy->peer == PEER_QMP ? CLOCK_NEVER_MS : agent_ms,
-        .done = on_reply,
-        .user = errand,
-    };
-
-    errand->number = vm_submit(proxy->vm, proxy->peer, &request, error);
-    return errand->number < 0 ? -1 : 0;
-}
-
-static int send_errand(struct monitor_proxy *proxy, json_t *message, bool changes,
-                       struct error *error)
-{
-    struct errand *errand = calloc(1, sizeof(*errand));
-
-    if (errand == NULL)
-        return error_set(error, ERROR_SYSTEM, "", "out of memory");
-    errand->proxy = proxy;
-    errand->message = json_incref(message);
-    errand->changes = changes;
-    TAILQ_INSERT_TAIL(&proxy->errands, errand, link);
-    proxy->errand_count++;
-    if (changes && proxy->owner.audit(proxy->owner.user, command_of(message),
-                                      field_object(message, "arguments"), "begun", error) < 0) {
-        errand_free(errand);
-        return -1;
-    }
-    if (submit(proxy, errand, error) == 0)
-        return 0;
-    audit_end(errand, "rejected");
-    errand_free(errand);
-    return -1;
-}
-
-static int check_role(struct monitor_proxy *proxy, const json_t *message,
-                      struct monitor_right right, struct error *error)
-{
-    const char *command = command_of(message);
-    const json_t *arguments = field_object(message, "arguments");
-
-    if (proxy->role >= right.role)
-        return has_own_files(proxy) ? guest_files_check(&proxy->files, command, arguments, error)
-                                    : 0;
-    (void)proxy->owner.audit(proxy->owner.user, command, arguments, "forbidden", NULL);
-    (void)error_set(error, ERROR_BLOCKED, "", "forbidden: %.60s is for the role %s, and you are %s",
-                    command, policy_role_name(right.role), policy_role_name(proxy->role));
-    error_advise(error, "ask whoever keeps vmplugd's policy for the role %s",
-                 policy_role_name(right.role));
-    return -1;
-}
+/* ---- its place among those who change the VM ---- */
 
 static void begin_idling(struct monitor_proxy *proxy)
 {
@@ -301,8 +141,7 @@ static void take_place(struct monitor_proxy *proxy)
     begin_idling(proxy);
 }
 
-/* Returns as the owner's want(). */
-static int want_place(struct monitor_proxy *proxy, struct error *error)
+int monitor_proxy_want_place(struct monitor_proxy *proxy, struct error *error)
 {
     int status = proxy->place == PLACE_NONE ? proxy->owner.want(proxy->owner.user, error) : 0;
 
@@ -313,71 +152,42 @@ static int want_place(struct monitor_proxy *proxy, struct error *error)
     return status;
 }
 
-/* The first of those held. Returns false when it has to wait. */
-static bool go_first(struct monitor_proxy *proxy, json_t *message)
-{
-    size_t window = proxy->peer == PEER_QMP ? MONITOR_PROXY_WINDOW : 1;
-    struct monitor_right right = monitor_rights_of(proxy->peer, command_of(message),
-                                                   field_object(message, "arguments"));
-    struct error error = ERROR_INIT;
-    int status;
-
-    if (proxy->errand_count >= window)
-        return false;
-    status = check_role(proxy, message, right, &error);
-    if (status == 0 && right.changes && proxy->place != PLACE_GRANTED) {
-        status = want_place(proxy, &error);
-        if (status == 0)
-            return false;
-    }
-    if (status >= 0)
-        status = send_errand(proxy, message, right.changes, &error);
-    if (status < 0)
-        answer_failure(proxy, message, &error);
-    return true;
-}
-
-static void go_on(struct monitor_proxy *proxy)
-{
-    while (proxy->vm != NULL && json_array_size(proxy->held) > 0 &&
-           go_first(proxy, json_array_get(proxy->held, 0)))
-        (void)json_array_remove(proxy->held, 0);
-}
-
 /* ---- messages ---- */
 
 /* Returns true when the command is none for QEMU. */
 static bool take_negotiation(struct monitor_proxy *proxy, const json_t *message)
 {
-    bool negotiates = strcmp(command_of(message), "qmp_capabilities") == 0;
+    bool negotiates = strcmp(monitor_errands_command(message), "qmp_capabilities") == 0;
     const json_t *enable = field_array(field_object(message, "arguments"), "enable");
 
     if (proxy->negotiated && !negotiates)
         return false;
     if (!negotiates) {
-        answer_error(proxy, message, "CommandNotFound",
-                     "Expecting capabilities negotiation with 'qmp_capabilities'");
+        monitor_proxy_answer_error(proxy, message, "CommandNotFound",
+                                   "Expecting capabilities negotiation with 'qmp_capabilities'");
     } else if (proxy->negotiated) {
-        answer_error(proxy, message, "CommandNotFound",
-                     "Capabilities negotiation is already complete, command ignored");
+        monitor_proxy_answer_error(
+            proxy, message, "CommandNotFound",
+            "Capabilities negotiation is already complete, command ignored");
     } else if (json_array_size(enable) > 0) {
-        answer_error(proxy, message, "GenericError", "Capability is not available here");
+        monitor_proxy_answer_error(proxy, message, "GenericError",
+                                   "Capability is not available here");
     } else {
         proxy->negotiated = true;
-        answer(proxy, message, "return", json_object());
+        monitor_proxy_answer(proxy, message, "return", json_object());
     }
     return true;
 }
 
 static bool take_synchronisation(struct monitor_proxy *proxy, const json_t *message)
 {
-    bool delimited = strcmp(command_of(message), "guest-sync-delimited") == 0;
+    bool delimited = strcmp(monitor_errands_command(message), "guest-sync-delimited") == 0;
     int64_t number;
 
-    if ((!delimited && strcmp(command_of(message), "guest-sync") != 0) ||
+    if ((!delimited && strcmp(monitor_errands_command(message), "guest-sync") != 0) ||
         !field_s64(field_object(message, "arguments"), "id", &number))
         return false;
-    give_up_errands(proxy);
+    monitor_errands_give_up(proxy);
     (void)json_array_clear(proxy->held);
     if (proxy->place == PLACE_WANTED)
         leave_place(proxy);
@@ -391,10 +201,11 @@ static void take_message(struct monitor_proxy *proxy, json_t *message)
 
     begin_idling(proxy);
     if (!json_is_string(json_object_get(message, "execute")))
-        answer_error(proxy, message, "GenericError", "QMP input lacks member 'execute'");
+        monitor_proxy_answer_error(proxy, message, "GenericError",
+                                   "QMP input lacks member 'execute'");
     else if (arguments != NULL && !json_is_object(arguments))
-        answer_error(proxy, message, "GenericError",
-                     "QMP input member 'arguments' must be an object");
+        monitor_proxy_answer_error(proxy, message, "GenericError",
+                                   "QMP input member 'arguments' must be an object");
     else if (!(proxy->peer == PEER_QMP ? take_negotiation : take_synchronisation)(proxy, message) &&
              json_array_append(proxy->held, message) < 0)
         monitor_proxy_end(proxy);
@@ -421,7 +232,7 @@ static bool can_take(const struct monitor_proxy *proxy)
 /* What is no message is answered once, and then there is nothing to go on with. */
 static void refuse(struct monitor_proxy *proxy, const struct error *error)
 {
-    answer_failure(proxy, NULL, error);
+    monitor_proxy_answer_failure(proxy, NULL, error);
     monitor_proxy_end(proxy);
 }
 
@@ -431,7 +242,8 @@ static void take_messages(struct monitor_proxy *proxy)
     struct framer_message raw;
     enum framer_result result;
 
-    for (go_on(proxy); proxy->vm != NULL && can_take(proxy); go_on(proxy)) {
+    for (monitor_errands_go_on(proxy); proxy->vm != NULL && can_take(proxy);
+         monitor_errands_go_on(proxy)) {
         AUTO_JSON json_t *message = NULL;
 
         result = channel_next(&proxy->channel, &raw, &error);
@@ -504,7 +316,7 @@ static short proxy_events(const struct pump *pump)
     bool reads = can_take(proxy) ||
                  buffer_size(&proxy->channel.framer.buffer) < READ_AHEAD_BYTES;
 
-    return channel_events(&proxy->channel) & (short)(reads ? POLLIN | POLLOUT : POLLOUT);
+    return (short)(channel_events(&proxy->channel) & (reads ? POLLIN | POLLOUT : POLLOUT));
 }
 
 static double proxy_deadline_ms(const struct pump *pump)
@@ -536,7 +348,7 @@ static int begin(struct monitor_proxy *proxy, const struct monitor_proxy_options
         memcpy(room, options->bytes, options->size);
         framer_fed(&proxy->channel.framer, options->size);
     }
-    if (options->changes && want_place(proxy, error) < 0)
+    if (options->changes && monitor_proxy_want_place(proxy, error) < 0)
         return -1;
     if (proxy->place != PLACE_WANTED && proxy->peer == PEER_QMP)
         greet(proxy);
@@ -581,6 +393,7 @@ void monitor_proxy_free(struct monitor_proxy *proxy)
         return;
     monitor_proxy_end(proxy);
     json_decref(proxy->held);
+    json_decref(proxy->subject);
     free(proxy);
 }
 
@@ -596,5 +409,5 @@ void monitor_proxy_grant(struct monitor_proxy *proxy)
     take_place(proxy);
     if (proxy->changes && proxy->peer == PEER_QMP)
         greet(proxy);
-    wake(proxy);
+    monitor_proxy_wake(proxy);
 }

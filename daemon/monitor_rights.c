@@ -66,13 +66,13 @@ static const char *const secret_properties[] = {"data", "rawdata"};
  * type ends in -cpu or, on pseries, -core. */
 static const struct driver {
     const char *name; /* NULL: a vCPU */
-    enum operation_type type;
+    enum operation_type comes, goes;
 } drivers[] = {
-    {NULL, OPERATION_CPU_ADD},
-    {"pc-dimm", OPERATION_DIMM_ADD},
-    {"scsi-hd", OPERATION_DISK_ADD},
-    {"virtio-blk-pci", OPERATION_DISK_ADD},
-    {"virtio-mem-pci", OPERATION_VIRTIO_MEM_ADD},
+    {NULL, OPERATION_CPU_ADD, OPERATION_CPU_REMOVE},
+    {"pc-dimm", OPERATION_DIMM_ADD, OPERATION_DIMM_REMOVE},
+    {"scsi-hd", OPERATION_DISK_ADD, OPERATION_DISK_REMOVE},
+    {"virtio-blk-pci", OPERATION_DISK_ADD, OPERATION_DISK_REMOVE},
+    {"virtio-mem-pci", OPERATION_VIRTIO_MEM_ADD, OPERATION_DIMM_REMOVE},
 };
 static const char *const vcpu_ends[] = {"-cpu", "-core"};
 
@@ -199,7 +199,8 @@ bool monitor_rights_operation(const char *command, const json_t *arguments,
         {"blockdev-remove-medium", OPERATION_CDROM_EJECT},
         {"qom-set", OPERATION_VIRTIO_MEM_RESIZE},
     };
-    const struct driver *driver = strcmp(command, "device_add") == 0
+    bool comes = strcmp(command, "device_add") == 0;
+    const struct driver *driver = comes || monitor_rights_needs_driver(command)
                                       ? find_driver(field_string(arguments, "driver", ""))
                                       : NULL;
     size_t i;
@@ -211,8 +212,21 @@ bool monitor_rights_operation(const char *command, const json_t *arguments,
         return true;
     }
     if (driver != NULL)
-        *ret = driver->type;
+        *ret = comes ? driver->comes : driver->goes;
     return driver != NULL;
+}
+
+bool monitor_rights_needs_driver(const char *command)
+{
+    return strcmp(command, "device_del") == 0;
+}
+
+json_t *monitor_rights_ask_driver(const json_t *arguments)
+{
+    const char *id = field_string(arguments, "id", "");
+
+    return json_pack("{s:s, s:{s:s+, s:s}}", "execute", "qom-get", "arguments", "path",
+                     id[0] == '/' ? "" : "/machine/peripheral/", id, "property", "type");
 }
 
 json_t *monitor_rights_subject(const json_t *arguments)

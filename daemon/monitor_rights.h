@@ -23,10 +23,17 @@ struct monitor_right {
 struct monitor_right monitor_rights_of(enum peer peer, const char *command,
                                        const json_t *arguments);
 
-/* Which kind of operation a QMP command is the heart of, for gates (daemon/gate.h). False where it
- * is of none, and of device_del, which does not tell what it takes away. */
+/* Which kind of operation a QMP command is the heart of, for gates (daemon/gate.h). The arguments
+ * of one that needs_driver are to have a "driver", too. False where it is of none. */
 bool monitor_rights_operation(const char *command, const json_t *arguments,
                               enum operation_type *ret);
+
+/* Its arguments don't tell what it is about: device_del names no driver. */
+bool monitor_rights_needs_driver(const char *command);
+
+/* A message that asks QEMU for it, by the same rule as device_del finds its device (QEMU,
+ * softmmu/qdev-monitor.c, find_device_state()): a new reference, NULL without memory. */
+json_t *monitor_rights_ask_driver(const json_t *arguments);
 
 /* Of a command's arguments those that say what it is about, and are no secret: a new reference. */
 json_t *monitor_rights_subject(const json_t *arguments);

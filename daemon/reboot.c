@@ -70,8 +70,7 @@ static int list_offline(struct reboot *reboot, const struct inventory *inventory
     struct audit *audit = audit_new(reboot->vm, inventory);
     size_t i;
 
-    if (audit != NULL)
-        reboot->items = calloc(audit->count + 1, sizeof(*reboot->items));
+    reboot->items = audit != NULL ? calloc(audit->count + 1, sizeof(*reboot->items)) : NULL;
     for (i = 0; reboot->items != NULL && i < audit->count; i++) {
         if (is_offline(&audit->findings[i]))
             reboot->items[request->count++] = audit->findings[i].item;

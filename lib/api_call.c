@@ -73,15 +73,18 @@ int64_t api_call(struct api_calls *calls, api_submit_fn *submit, void *peer, con
                               .done = on_reply,
                               .user = call};
     struct error error = ERROR_INIT;
+    bool submitted = false;
     int64_t number = -1;
 
-    if (calls->ended)
+    if (calls->ended) {
         (void)error_set(&error, ERROR_CANCELLED, "", GIVEN_UP);
-    else if (call == NULL)
+    } else if (call == NULL) {
         (void)error_set(&error, ERROR_SYSTEM, "", "out of memory");
-    if (error.code == ERROR_NONE && parse_arguments(arguments, &request.arguments, &error) == 0)
+    } else if (parse_arguments(arguments, &request.arguments, &error) == 0) {
         number = submit(peer, &request, &error);
-    else if (fd > 0)
+        submitted = true; /* the descriptor, too, also where that failed */
+    }
+    if (!submitted && fd > 0)
         close(fd);
     if (number < 0) {
         free(call);

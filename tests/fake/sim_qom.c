@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "qmp/codec.h"
 #include "tests/fake/sim_parts.h"
 
 #define SCSI_DEVICE "/machine/peripheral/scsi%u/virtio-backend"
@@ -92,6 +93,25 @@ json_t *sim_qom_list(const struct sim *sim, const char *path)
     return sim_return(list);
 }
 
+/* NULL: there is none at this path. */
+static json_t *get_peripheral_type(const struct sim *sim, const char *path)
+{
+    AUTO_JSON json_t *rows = json_array();
+    const json_t *row;
+    char text[256];
+    size_t i;
+
+    list_peripherals(sim, rows);
+    json_array_foreach(rows, i, row) {
+        (void)snprintf(text, sizeof(text), "/machine/peripheral/%s",
+                       json_string_value(json_object_get(row, "name")));
+        if (strcmp(text, path) == 0 &&
+            sscanf(json_string_value(json_object_get(row, "type")), "child<%255[^>]", text) == 1)
+            return json_string(text);
+    }
+    return NULL;
+}
+
 /* A device that failed to come into being has no place in the tree. */
 static bool is_realized(const struct sim *sim, const char *path)
 {
@@ -127,6 +147,8 @@ json_t *sim_qom_get(const struct sim *sim, const char *path, const char *propert
         return of_other;
     if (type != NULL && strcmp(property, "type") == 0)
         return sim_return(json_string(json_string_value(type)));
+    if (strcmp(property, "type") == 0 && (of_other = get_peripheral_type(sim, path)) != NULL)
+        return sim_return(of_other);
     if (strcmp(path, "/machine") == 0)
         return sim_board_get(sim, property);
     if (strcmp(property, "container") == 0)

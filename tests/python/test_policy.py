@@ -176,6 +176,13 @@ class PolicyCase(VmplugdCase):
     def vcpus(self) -> int:
         return sum(cpu["present"] for cpu in self.state()["cpus"])
 
+    def until(self, condition: Any) -> None:
+        for _ in range(SOON * 1000):
+            if condition():
+                return
+            os.sched_yield()
+        self.fail()
+
 
 def routes(operation: str = "1") -> List[Tuple[str, str]]:
     """Method and path of all that the document has, of the VM vm and of an operation."""
@@ -514,13 +521,6 @@ class Roles(PolicyCase):
         self.assertEqual(process.returncode, 1)
         self.assertIn("others may write to it", process.stderr)
 
-    def until(self, condition: Any) -> None:
-        for _ in range(SOON * 1000):
-            if condition():
-                return
-            os.sched_yield()
-        self.fail()
-
 
 class Gates(PolicyCase):
     """What is switched off is so for everybody."""
@@ -557,6 +557,39 @@ class Gates(PolicyCase):
         daemon.await_line("a manifest is taken", "kubevirt.yaml")
         self.assertEqual(self.ask(ADMINISTRATOR, "PUT", "/api/v1/vm.resize", {"desired_vcpus": 3},
                                   on=self.ch)[0], 204)
+
+    def test_removals(self) -> None:
+        """A device_del is of the kind that its device is, and is written down so."""
+        daemon = self.begin()
+        for operation in ({"operation": "memory-add", "bytes": 128 << 20},
+                          {"operation": "disk-add", "files": [str(self.image())]}):
+            status, answer = self.ask(ADMINISTRATOR, "POST", "/v1/vms/vm/operations?wait=true",
+                                      operation)
+            self.assertEqual((status, answer["verdict"]), (200, "online"), answer)
+        self.put("kubevirt.yaml", KUBEVIRT.format(gate="HotplugVolumes"))
+        daemon.await_line("a manifest is taken", "kubevirt.yaml")
+        said = self.remove("vmplug-disk-0", "/machine/peripheral/vmplug-disk-0", "nothing",
+                           "vmplug-mem-0")
+        self.assertEqual(said.count(b"the feature gate HotplugVolumes is disabled"), 2, said)
+        self.assertIn(b"Device 'nothing' not found", said)
+        self.until(lambda: self.state()["dimms"] == [])
+        self.assertEqual([node["device"] for node in self.state()["nodes"]], ["vmplug-disk-0"])
+        lines = [(line["details"]["driver"], line["verdict"]) for line in self.audited()
+                 if line["action"] == "qmp:device_del"]
+        self.assertEqual(lines, [("", "begun"), ("", "rejected"),
+                                 ("pc-dimm", "begun"), ("pc-dimm", "accepted")])
+        self.put("kubevirt.yaml", KUBEVIRT.format(gate="LiveUpdate"))
+        daemon.await_line("a manifest is taken", "kubevirt.yaml")
+        self.assertNotIn(b"error", self.remove("vmplug-disk-0"))
+
+    def remove(self, *ids: str) -> bytes:
+        """What is said to a device_del of each, at once."""
+        text = "GET /v1/vms/vm/qmp HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n" \
+               'Upgrade: qmp\r\n\r\n{"execute": "qmp_capabilities", "id": "answer"}\n'
+        for device in ids:
+            text += json.dumps({"execute": "device_del", "arguments": {"id": device},
+                                "id": "answer"}) + "\n"
+        return self.talk(ADMINISTRATOR, text, b'"answer"', len(ids) + 1)
 
 
 if __name__ == "__main__":

@@ -124,6 +124,10 @@ static void test_operations(void **state)
     claim_operation("block_resize", "", OPERATION_DISK_RESIZE);
     claim_operation("qom-set", "", OPERATION_VIRTIO_MEM_RESIZE);
     claim_operation("device_del", "", OPERATION_TYPES_);
+    claim_operation("device_del", "host-x86_64-cpu", OPERATION_CPU_REMOVE);
+    claim_operation("device_del", "virtio-mem-pci", OPERATION_DIMM_REMOVE);
+    claim_operation("device_del", "scsi-hd", OPERATION_DISK_REMOVE);
+    claim_operation("device_del", "e1000", OPERATION_TYPES_);
 }
 
 /* No secret goes into the log. */
