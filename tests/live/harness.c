@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "qmp/blocking.h"
 #include "qmp/codec.h"
+#include "tests/live/remains.h"
 #include "tests/live/results.h"
 
 #define SKIPPED 77
@@ -285,20 +286,16 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
     return remove(path);
 }
 
-/* A failed assertion leaves its VM behind; QEMU's pid file names it. */
+/* A failed assertion leaves its VM behind. */
 static void kill_left_behind(unsigned number)
 {
-    char path[192];
-    FILE *file;
-    int pid;
+    char dir[192];
+    pid_t pid;
 
-    (void)snprintf(path, sizeof(path), "%s/vm%u/pid", private_dir, number);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return;
-    if (fscanf(file, "%d", &pid) == 1 && pid > 1)
+    (void)snprintf(dir, sizeof(dir), "%s/vm%u", private_dir, number);
+    pid = remains_find_qemu(dir);
+    if (pid > 0)
         (void)kill(pid, SIGKILL);
-    fclose(file);
 }
 
 static void remove_dir(void)
@@ -475,6 +472,8 @@ void harness_stop(struct harness_vm *vm)
     char pid_path[192];
 
     if (vm->guest) {
+        if (remains_find_qemu(vm->dir) == 0)
+            remains_tell(vm->dir);
         stopped = run(HARNESS_ARGUMENTS(script("run-guest"), "--dir", vm->dir, "--stop"));
         assert_int_equal(stopped.status, 0);
         harness_run_free(&stopped);
