@@ -16,7 +16,6 @@
 
 #include "base/cleanup.h"
 #include "daemon/event_log.h"
-#include "daemon/fleet.h"
 #include "daemon/log.h"
 #include "daemon/monitor_proxy.h"
 #include "daemon/reconcile.h"
@@ -35,21 +34,6 @@
 static struct oom_vm on;
 static struct daemon context = {.timeout_ms = TIMEOUT_MS};
 static struct vm_jobs *jobs;
-
-/* No fleet is there to take turns in. */
-void fleet_enter(struct fleet *fleet, struct fleet_turn *turn)
-{
-    (void)fleet;
-    (void)turn;
-    fake_fail("a turn was asked for");
-}
-
-void fleet_leave(struct fleet *fleet, struct fleet_turn *turn)
-{
-    (void)fleet;
-    (void)turn;
-    fake_fail("a turn was left");
-}
 
 static int set_up(void **state)
 {

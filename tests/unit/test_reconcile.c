@@ -16,7 +16,6 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "daemon/fleet.h"
 #include "daemon/log.h"
 #include "manifest/desired.h"
 #include "manifest/yaml_read.h"
@@ -44,21 +43,6 @@ static struct vm_jobs *jobs;
 static unsigned dones;
 static struct batch_result last;
 static char file[512];
-
-/* No fleet is there to take turns in. */
-void fleet_enter(struct fleet *fleet, struct fleet_turn *turn)
-{
-    (void)fleet;
-    (void)turn;
-    fake_fail("a turn was asked for");
-}
-
-void fleet_leave(struct fleet *fleet, struct fleet_turn *turn)
-{
-    (void)fleet;
-    (void)turn;
-    fake_fail("a turn was left");
-}
 
 /* ---- a daemon, and the end of one ---- */
 
