@@ -456,6 +456,17 @@ class Ends(VmplugdCase):
         daemon.process.terminate()
         self.assertEqual(daemon.end(), 0)
 
+    def test_no_directory(self) -> None:
+        """What is stored already is let go of, too."""
+        self.start()
+        self.write()
+        self.vmplug("apply", "--file", str(self.manifests / "vm.yaml"))
+        run = subprocess.run([VMPLUGD, "--manifests", str(self.directory / "none")], text=True,
+                             env=self.environment, capture_output=True, timeout=SOON, check=False)
+        self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertIn("cannot begin", run.stderr)
+        self.assertIn("none': No such file or directory\" fix=", run.stderr)
+
     def test_nothing_to_end(self) -> None:
         daemon = self.launch()
         daemon.process.terminate()
